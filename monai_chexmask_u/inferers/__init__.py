@@ -1,0 +1,6 @@
+"""MONAI inferers for the landmark network."""
+
+from monai_chexmask_u.inferers.training import VariationalTrainingInferer
+from monai_chexmask_u.inferers.uncertainty import LandmarkUncertaintyInferer
+
+__all__ = ["LandmarkUncertaintyInferer", "VariationalTrainingInferer"]

@@ -1,0 +1,64 @@
+"""The uncertainty inferer: encode once, decode many latent samples, summarize them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from monai.inferers import Inferer
+from torch import Tensor
+
+from monai_chexmask_u.networks import HybridGNet
+from monai_chexmask_u.posterior import LandmarkPosterior
+
+__all__ = ["LandmarkUncertaintyInferer"]
+
+
+class LandmarkUncertaintyInferer(Inferer):
+    """Samples the landmarks' posterior as CheXmask-U does: z ~ N(mean, std), decoded with the same feature maps.
+
+    Every call draws the same standard normal numbers from a generator of its own, and uses them for each image of the
+    batch: the same image and seed give the same result at any batch size, on any device, whatever ran before.
+
+    Args:
+        num_samples: latent samples per image; at least 2.
+        seed: of the generator.
+        chunk_size: samples decoded at a time, which bounds the memory.
+
+    Raises:
+        ValueError: if a number is too small.
+
+    References:
+        Cosarinsky et al., CheXmask-U, https://arxiv.org/abs/2512.10715
+    """
+
+    def __init__(self, num_samples: int = 50, seed: int = 0, chunk_size: int = 25) -> None:
+        """Keep the settings."""
+        super().__init__()
+        if num_samples < 2 or chunk_size < 1:
+            raise ValueError(f"num_samples must be >= 2 and chunk_size >= 1, got {num_samples} and {chunk_size}")
+        self.num_samples = num_samples
+        self.seed = seed
+        self.chunk_size = chunk_size
+
+    def __call__(self, inputs: Tensor, network: HybridGNet, *args: Any, **kwargs: Any) -> LandmarkPosterior:
+        """Infer the posterior of a batch.
+
+        Args:
+            inputs: images ``(batch, 1, size, size)`` in 0..1.
+            network: in evaluation mode or not; it makes no difference.
+            args: ignored, for compatibility with MONAI's engines.
+            kwargs: ignored, likewise.
+
+        Returns:
+            The posterior in the network frame.
+        """
+        with torch.no_grad():
+            latent_mean, latent_log_var, features = network.encode(torch.as_tensor(inputs).as_subclass(Tensor))
+            latent_std = torch.exp(0.5 * latent_log_var)
+            # Drawn on the CPU, so that a GPU gets the same numbers.
+            generator = torch.Generator().manual_seed(self.seed)
+            noise = torch.randn(self.num_samples, latent_mean.shape[1], generator=generator).to(latent_mean)
+            z = latent_mean.unsqueeze(1) + noise * latent_std.unsqueeze(1)
+            chunks = [network.decode(chunk, features) for chunk in z.split(self.chunk_size, dim=1)]
+            return LandmarkPosterior.from_samples(torch.cat(chunks, dim=1), latent_mean, latent_std)

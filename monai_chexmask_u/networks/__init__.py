@@ -1,0 +1,5 @@
+"""The landmark network and its checkpoints."""
+
+from monai_chexmask_u.networks.hybridgnet import HybridGNet
+
+__all__ = ["HybridGNet"]

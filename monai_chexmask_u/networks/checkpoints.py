@@ -1,0 +1,173 @@
+"""Reading and writing weights: the project's own files, and those of the published HybridGNet."""
+
+import hashlib
+import math
+import pickle
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from zipfile import BadZipFile
+
+import torch
+from torch import Tensor
+
+from monai_chexmask_u.networks.encoder import CHANNELS
+from monai_chexmask_u.networks.hybridgnet import HybridGNet
+from monai_chexmask_u.writers.atomic import atomic_path
+
+__all__ = ["CheckpointError", "network_from_state", "read_checkpoint", "sha256_of", "write_checkpoint"]
+
+
+class CheckpointError(ValueError):
+    """A file holds no weights of this network; the message names the file, the cause and the way out."""
+
+
+def read_checkpoint(path: Path) -> HybridGNet:
+    """Build the network whose weights a file holds; its size and variant are read from the weights' shapes.
+
+    Args:
+        path: a state dict, ours or one with the published key names, alone or under a usual key such as ``model``.
+
+    Returns:
+        The network in float32, in evaluation mode, on the CPU.
+
+    Raises:
+        CheckpointError: if the file is missing, truncated or foreign, or if keys or shapes do not fit.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"{path}: there is no weights file here; give the path of a model.pt or a bundle")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, BadZipFile, OSError) as error:
+        cause = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
+        raise CheckpointError(f"{path}: not a complete PyTorch weights file ({cause}); fetch it again") from error
+    try:
+        return network_from_state(_state_dict(content))
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from error
+
+
+def write_checkpoint(network: HybridGNet, path: Path, *, half_precision: bool = False) -> None:
+    """Write the weights as a plain state dict, which MONAI's bundle commands can read as well.
+
+    Args:
+        network: whose weights are written.
+        path: the file; written whole or not at all.
+        half_precision: store float16, half the size; reading gives float32 again.
+    """
+    dtype = torch.float16 if half_precision else torch.float32
+    state = {name: value.detach().cpu().to(dtype) for name, value in network.state_dict().items()}
+    with atomic_path(path) as temporary:
+        torch.save(state, temporary)
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def network_from_state(state: Mapping[str, Tensor]) -> HybridGNet:
+    """Build the network that a state dict belongs to.
+
+    Args:
+        state: with our or the published names.
+
+    Raises:
+        CheckpointError: if keys are missing or left over, shapes do not fit or a value is not finite.
+    """
+    state = _our_names(state)
+    network = _empty_network(state)
+    expected = network.state_dict()
+    _refuse("lacks", sorted(expected.keys() - state.keys()))
+    _refuse("has unknown", sorted(state.keys() - expected.keys()))
+    wrong = [
+        f"{name} {tuple(state[name].shape)} instead of {tuple(value.shape)}"
+        for name, value in expected.items()
+        if state[name].shape != value.shape
+    ]
+    _refuse("has wrong shapes:", wrong)
+    _refuse("has values that are not finite in", [name for name in expected if not state[name].isfinite().all()])
+    network.load_state_dict({name: value.float() for name, value in state.items()})
+    return network.eval()
+
+
+def _refuse(fault: str, names: list[str]) -> None:
+    if names:
+        shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+        raise CheckpointError(f"these weights do not fit HybridGNet: the file {fault} {shown}")
+
+
+def _state_dict(content: object) -> dict[str, Tensor]:
+    """Find the state dict in what a file holds."""
+    for key in ("state_dict", "model", "network"):
+        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
+            content = content[key]
+    if not isinstance(content, Mapping) or not content or not all(isinstance(v, Tensor) for v in content.values()):
+        raise CheckpointError("the file holds no network weights (a state dict was expected)")
+    return {str(name): value for name, value in content.items()}
+
+
+def _empty_network(state: Mapping[str, Tensor]) -> HybridGNet:
+    """Build a network of the size and variant that the weights' shapes tell."""
+    weight = state.get("latent_mean.weight")
+    if weight is None or weight.ndim != 2:
+        raise CheckpointError("these weights do not fit HybridGNet: the file lacks latent_mean.weight")
+    side = math.isqrt(weight.shape[1] // CHANNELS[-1])
+    if side < 2 or CHANNELS[-1] * side**2 != weight.shape[1]:
+        raise CheckpointError(f"these weights do not fit HybridGNet: latent_mean.weight is {tuple(weight.shape)}")
+    skip_connections = any("_connection." in name for name in state)
+    return HybridGNet(32 * side, weight.shape[0], skip_connections)
+
+
+# The published names are facts about published files; each line maps one of their patterns to ours.
+_BLOCK_PARTS = {
+    "block.0": "norm1",
+    "block.2": "conv1",
+    "block.3": "norm2",
+    "block.5": "conv2",
+    "skip.0": "shortcut.0",
+    "skip.1": "shortcut.1",
+}
+_MODULES = {
+    "encoder.fc_mu": "latent_mean",
+    "encoder.fc_logvar": "latent_log_var",
+    "dec_lin": "decoder.from_latent",
+    "graphConv_up6": "decoder.coarse1",
+    "graphConv_up5": "decoder.coarse2",
+    "graphConv_up4": "decoder.coarse3",
+    "graphConv_up3": "decoder.fine1",
+    "graphConv_up2": "decoder.fine2",
+    "graphConv_up1.lins.0": "decoder.to_landmarks",
+    "SC_1.graphConv_pre.lins.0": "decoder.coarse_connection.position",
+    "SC_2.graphConv_pre.lins.0": "decoder.fine_connection.position",
+}
+
+
+def _our_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Rename the published keys to ours; other keys stay as they are."""
+    plain = {name.removeprefix("module.").removeprefix("model."): value for name, value in state.items()}
+    renamed: dict[str, Tensor] = {}
+    polynomials: dict[str, dict[int, Tensor]] = {}
+    for name, value in plain.items():
+        new = _our_name(name)
+        stacked = re.fullmatch(r"(decoder\.\w+)\.lins\.(\d+)\.weight", new)
+        if stacked:
+            polynomials.setdefault(f"{stacked[1]}.weight", {})[int(stacked[2])] = value
+        else:
+            renamed[new] = value
+    for name, weights in polynomials.items():
+        shapes = {tuple(weight.shape) for weight in weights.values()}
+        if sorted(weights) != list(range(len(weights))) or len(shapes) > 1:
+            raise CheckpointError(f"these weights do not fit HybridGNet: the polynomials of {name} do not belong together")
+        renamed[name] = torch.stack([weights[order] for order in range(len(weights))])
+    return renamed
+
+
+def _our_name(name: str) -> str:
+    block = re.fullmatch(r"encoder\.dconv_down([1-6])\.(block\.[0235]|skip\.[01])\.(weight|bias)", name)
+    if block:
+        return f"encoder.blocks.{int(block[1]) - 1}.{_BLOCK_PARTS[block[2]]}.{block[3]}"
+    for theirs, ours in _MODULES.items():
+        if name.startswith(theirs + "."):
+            return ours + name.removeprefix(theirs)
+    return name

@@ -1,0 +1,78 @@
+"""Radiograph: what a reader hands on, and the error it raises when a file is of no use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Radiograph", "RadiographError"]
+
+
+class RadiographError(ValueError):
+    """A file cannot be used as a frontal chest radiograph.
+
+    Args:
+        code: machine-readable reason, such as ``not_frontal``.
+        message: one sentence with the cause and the way out; never holds patient data.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        """Keep the code beside the message."""
+        super().__init__(message)
+        self.code = code
+
+
+@dataclass(frozen=True)
+class Radiograph:
+    """A frontal chest radiograph as it was stored, in floating point.
+
+    Attributes:
+        pixels: ``(row, column)`` float32 in 0..1 where 1 is bright and dense (bone is white), whatever the file's
+            photometric interpretation was. Rows and columns are those of the file: nothing is flipped or cropped.
+        path: the file it came from.
+        spacing_mm: height and width of a pixel at the patient, or None where the file does not say.
+        view: ``PA``, ``AP`` or None where the file does not say.
+        mirrored: the patient's right is on the right of the stored image, so that columns must be reversed to see the
+            patient in the usual way.
+        upside_down: the head is at the bottom of the stored image.
+        notes: what was decided on the way, as codes such as ``photometric_inverted``; they are written to every output.
+        header: the source's DICOM data set without its pixels, or None for a picture file.
+    """
+
+    pixels: NDArray[np.float32]
+    path: Path
+    spacing_mm: tuple[float, float] | None = None
+    view: str | None = None
+    mirrored: bool = False
+    upside_down: bool = False
+    notes: tuple[str, ...] = ()
+    header: Any = None
+
+    def __post_init__(self) -> None:
+        """Check what every later step relies on.
+
+        Raises:
+            ValueError: if the pixels are no 2-D float32 array in 0..1, or the spacing is not positive.
+        """
+        if self.pixels.ndim != 2 or self.pixels.dtype != np.float32 or self.pixels.size == 0:
+            raise ValueError(f"pixels must be a 2-D float32 array, got {self.pixels.dtype} {self.pixels.shape}")
+        low, high = float(self.pixels.min()), float(self.pixels.max())
+        if not (low >= 0 and high <= 1):  # also false for NaN
+            raise ValueError(f"pixels must lie in 0..1, got {low}..{high}")
+        if self.spacing_mm is not None and not all(0 < value < np.inf for value in self.spacing_mm):
+            raise ValueError(f"spacing_mm must be positive, got {self.spacing_mm}")
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        rows, columns = self.pixels.shape
+        return rows, columns
+
+    @property
+    def name(self) -> str:
+        """File name without its suffix, from which output names are made."""
+        return self.path.stem

@@ -1,0 +1,141 @@
+"""LandmarkSegmentation: the finished result for one image, in pixels of that image. Every writer takes one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monai_chexmask_u.anatomy import NODE_COUNT, ORGANS, Organ
+from monai_chexmask_u.geometry import fill_polygon, polygon_area
+
+__all__ = ["Estimate", "LandmarkSegmentation", "ModelIdentity", "Reliability"]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value derived from the landmarks, and its standard deviation over the samples."""
+
+    value: float
+    std: float
+
+
+@dataclass(frozen=True)
+class ModelIdentity:
+    """Which network made a result: name, version, and SHA-256 of the weights file."""
+
+    name: str
+    version: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """The verdict on one result, with machine-readable reasons such as ``not_calibrated``."""
+
+    verdict: Literal["accept", "review", "reject"]
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class LandmarkSegmentation:
+    """Landmarks of the lungs and the heart on one radiograph, with their uncertainty.
+
+    Attributes:
+        landmarks: ``(120, 2)``, (x, y) in pixels of the image as stored, (0, 0) at the center of the top-left pixel.
+        covariance: ``(120, 2, 2)``, of x and y over the samples, in squared pixels of the image.
+        shape: rows and columns of the image.
+        spacing_mm: height and width of a pixel, or None if unknown.
+        sample_count: number of latent samples.
+        latent_uncertainty: mean over the latent dimensions of the predicted standard deviation.
+        predictive_px1024: mean over the nodes of the published node uncertainty, in pixels of a 1024-pixel image.
+        cardiothoracic_ratio: widest heart over widest inner thorax; NaN if it cannot be measured.
+        model: the network and its weights.
+        reliability: accept, review or reject, with reasons.
+        radius90: ``(120,)``, pixels around each landmark that hold the true one with 90 % probability; None until
+            the model has been calibrated.
+    """
+
+    landmarks: NDArray[np.float64]
+    covariance: NDArray[np.float64]
+    shape: tuple[int, int]
+    spacing_mm: tuple[float, float] | None
+    sample_count: int
+    latent_uncertainty: float
+    predictive_px1024: float
+    cardiothoracic_ratio: Estimate
+    model: ModelIdentity
+    reliability: Reliability
+    radius90: NDArray[np.float64] | None = None
+
+    def __post_init__(self) -> None:
+        """Check shapes and that every number can be written to a file.
+
+        Raises:
+            ValueError: if a shape does not fit or a coordinate is not finite.
+        """
+        for name, array, shape in (
+            ("landmarks", self.landmarks, (NODE_COUNT, 2)),
+            ("covariance", self.covariance, (NODE_COUNT, 2, 2)),
+        ):
+            if array.shape != shape or not np.isfinite(array).all():
+                raise ValueError(f"{name} must be finite and have shape {shape}, got {array.shape}")
+
+    @property
+    def score(self) -> float:
+        """The one number that ranks images by uncertainty."""
+        return self.predictive_px1024
+
+    @cached_property
+    def std(self) -> NDArray[np.float64]:
+        """Standard deviation of x and y per node, ``(120, 2)``, in pixels."""
+        deviation: NDArray[np.float64] = np.sqrt(np.diagonal(self.covariance, axis1=1, axis2=2))
+        return deviation
+
+    @cached_property
+    def node_uncertainty(self) -> NDArray[np.float64]:
+        """Published node uncertainty, the mean of the two standard deviations, ``(120,)``, in pixels."""
+        mean: NDArray[np.float64] = self.std.mean(axis=1)
+        return mean
+
+    @cached_property
+    def distance_mm(self) -> NDArray[np.float64] | None:
+        """Root mean square distance of the samples from each landmark, ``(120,)``, or None without spacing."""
+        if self.spacing_mm is None:
+            return None
+        row_mm, column_mm = self.spacing_mm
+        distance: NDArray[np.float64] = np.hypot(self.std[:, 0] * column_mm, self.std[:, 1] * row_mm)
+        return distance
+
+    def contour(self, organ: Organ) -> NDArray[np.float64]:
+        """Return the organ's landmarks ``(node, 2)``, a closed polygon without its repeated first point."""
+        return self.landmarks[organ.nodes]
+
+    def mask(self, organ: Organ) -> NDArray[np.bool_]:
+        """Return the organ's filled mask ``(row, column)``."""
+        return fill_polygon(self.contour(organ), self.shape)
+
+    def label_mask(self) -> NDArray[np.uint8]:
+        """Return all organs in one mask ``(row, column)``: 1 right lung, 2 left lung, 3 heart (drawn over the lungs)."""
+        labels = np.zeros(self.shape, dtype=np.uint8)
+        for organ in ORGANS:
+            labels[self.mask(organ)] = organ.label
+        return labels
+
+    def area_px(self, organ: Organ) -> float:
+        """Return the area inside the organ's contour in squared pixels."""
+        return float(polygon_area(self.contour(organ)))
+
+    def area_mm2(self, organ: Organ) -> float | None:
+        """Return the area inside the organ's contour, or None without spacing."""
+        if self.spacing_mm is None:
+            return None
+        row_mm, column_mm = self.spacing_mm
+        return self.area_px(organ) * row_mm * column_mm
+
+    def organ_uncertainty_px(self, organ: Organ) -> float:
+        """Return the mean node uncertainty of the organ in pixels."""
+        return float(self.node_uncertainty[organ.nodes].mean())

@@ -1,0 +1,107 @@
+"""From the image's frame to the network's, for pixels and landmarks."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import torch
+from monai.data import MetaTensor
+from monai.transforms import MapTransform, Transform
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812 (torch's own name for it)
+
+from monai_chexmask_u.geometry import Frame, content_box
+from monai_chexmask_u.radiograph import Radiograph
+
+__all__ = ["LandmarksToTargetd", "ToNetworkFramed", "fit_frame", "to_network_image"]
+
+
+def fit_frame(radiograph: Radiograph, network_size: int, *, crop_border: bool = False) -> Frame:
+    """Fit a radiograph into the network's square, upright and with the patient's right on the left.
+
+    Args:
+        radiograph: its flags and its spacing decide about reversal and pixel aspect.
+        network_size: side of the network image.
+        crop_border: leave out the black border around the exposed field.
+    """
+    return Frame.fit(
+        radiograph.shape,
+        network_size,
+        pixel_aspect=radiograph.spacing_mm[0] / radiograph.spacing_mm[1] if radiograph.spacing_mm else 1.0,
+        crop=content_box(radiograph.pixels) if crop_border else None,
+        mirrored=radiograph.mirrored,
+        upside_down=radiograph.upside_down,
+    )
+
+
+def to_network_image(pixels: Tensor, frame: Frame) -> Tensor:
+    """Resample an image ``(row, column)`` to the network image ``(1, size, size)``, black around it.
+
+    The bilinear filter is widened when it shrinks the image (anti-aliasing), and maps pixel edges to pixel edges as the
+    frame does.
+    """
+    image = pixels[frame.crop.slices]
+    reverse = [axis for axis, wanted in enumerate((frame.upside_down, frame.mirrored)) if wanted]
+    image = torch.flip(image, reverse) if reverse else image
+    size = (frame.content.height, frame.content.width)
+    resized = F.interpolate(image[None, None], size=size, mode="bilinear", antialias=True, align_corners=False)[0]
+    network_image = pixels.new_zeros(1, frame.network_size, frame.network_size)
+    network_image[(slice(None), *frame.content.slices)] = resized.clamp(0, 1)
+    return network_image
+
+
+class ToNetworkFramed(MapTransform):
+    """Resamples a radiograph to the network image, and moves its landmarks along.
+
+    Args:
+        keys: of a `Radiograph`; its place is taken by a MetaTensor ``(1, size, size)``.
+        network_size: side of the network image.
+        landmarks_key: of landmarks ``(120, 2)``, (x, y) in image pixels, if there are any; they become
+            ``(1, 120, 2)``, (row, column) in network pixels, which is the order of MONAI's point transforms.
+        crop_border: leave out the black border around the exposed field.
+    """
+
+    def __init__(
+        self, keys: Any, network_size: int, landmarks_key: str | None = None, crop_border: bool = False
+    ) -> None:
+        """Keep the settings."""
+        super().__init__(keys)
+        self.network_size = network_size
+        self.landmarks_key = landmarks_key
+        self.crop_border = crop_border
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Transform one item."""
+        item = dict(data)
+        for key in self.key_iterator(item):
+            radiograph: Radiograph = item[key]
+            frame = fit_frame(radiograph, self.network_size, crop_border=self.crop_border)
+            pixels = to_network_image(torch.from_numpy(radiograph.pixels), frame)
+            item[key] = MetaTensor(pixels, affine=torch.eye(4, dtype=torch.float64))
+            if self.landmarks_key is not None:
+                points = frame.to_network(item[self.landmarks_key]) * self.network_size
+                item[self.landmarks_key] = torch.from_numpy(points[None, :, ::-1].copy()).float()
+        return item
+
+
+class LandmarksToTargetd(MapTransform, Transform):
+    """Turns MONAI points ``(1, 120, 2)``, (row, column) in network pixels, into the training target.
+
+    Args:
+        keys: of the points; they become ``(120, 2)``, (x, y) in the network frame.
+        network_size: side of the network image.
+    """
+
+    def __init__(self, keys: Any, network_size: int) -> None:
+        """Keep the settings."""
+        super().__init__(keys)
+        self.network_size = network_size
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Transform one item."""
+        item = dict(data)
+        for key in self.key_iterator(item):
+            points = torch.as_tensor(item[key]).as_subclass(Tensor)
+            item[key] = points[0].flip(-1).float() / self.network_size
+        return item

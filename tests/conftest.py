@@ -1,0 +1,52 @@
+"""What all tests share: repeatable Hypothesis runs, and real radiographs where they are at hand."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+# torch's first call is slower than Hypothesis' deadline; a fixed set of examples makes runs repeatable.
+settings.register_profile("repeatable", deadline=None, derandomize=True, max_examples=50, database=None)
+settings.load_profile("repeatable")
+
+REPOSITORY = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Real radiographs that lie beside the repository and never in it."""
+    folder = REPOSITORY.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("no real radiographs beside the repository (../shared/data)")
+    return folder
+
+
+def _pydicom_data(name: str) -> Path:
+    try:
+        folder = Path(str(distribution("pydicom-data").locate_file("data_store"))) / "data"
+    except PackageNotFoundError:
+        pytest.skip("the package pydicom-data is not installed")
+    path = folder / name
+    if not path.is_file():
+        pytest.skip(f"pydicom-data has no {name}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def chest_cr() -> Path:
+    """A real CR chest PA, MONOCHROME1, 1955x1841, with a pixel spacing of zero."""
+    return _pydicom_data("RG1_UNCR.dcm")
+
+
+@pytest.fixture(scope="session")
+def leg_cr() -> Path:
+    """A real CR of a lower leg."""
+    return _pydicom_data("RG3_UNCR.dcm")
