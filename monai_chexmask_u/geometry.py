@@ -109,11 +109,16 @@ class Frame:
 
     def to_image(self, points: ArrayLike) -> Floats:
         """Map points ``(..., 2)`` from the network frame to image pixels."""
-        return _apply(np.linalg.inv(self.matrix), points)
+        return _apply(self._inverse, points)
+
+    @property
+    def _inverse(self) -> Floats:
+        inverse: Floats = np.linalg.inv(self.matrix).astype(np.float64)
+        return inverse
 
     def covariance_to_image(self, covariance: ArrayLike) -> Floats:
         """Map covariances ``(..., 2, 2)`` from the network frame to image pixels."""
-        jacobian = np.linalg.inv(self.matrix)[:2, :2]
+        jacobian = self._inverse[:2, :2]
         mapped: Floats = jacobian @ np.asarray(covariance, dtype=np.float64) @ jacobian.T
         return mapped
 
@@ -253,8 +258,9 @@ def cardiothoracic_ratio(landmarks: ArrayLike) -> Floats:
     # Between two nodes the width changes linearly, so the widest level is that of some node.
     levels = np.concatenate([right[..., 1], left[..., 1]], axis=-1)
     (right_low, right_high), (left_low, left_high) = _extent_at(right, levels), _extent_at(left, levels)
+    shared = np.isfinite(right_high) & np.isfinite(left_high)
     width = np.maximum(right_high, left_high) - np.minimum(right_low, left_low)
-    thorax = np.where(np.isfinite(width), width, -np.inf).max(axis=-1)
+    thorax = np.where(shared, width, -np.inf).max(axis=-1)
     ratio: Floats = (heart_x.max(axis=-1) - heart_x.min(axis=-1)) / np.where(thorax > 0, thorax, np.nan)
     return ratio
 

@@ -71,8 +71,3 @@ class Radiograph:
         """Rows and columns."""
         rows, columns = self.pixels.shape
         return rows, columns
-
-    @property
-    def name(self) -> str:
-        """File name without its suffix, from which output names are made."""
-        return self.path.stem

@@ -1,18 +1,205 @@
-"""Reading of radiographs from any supported file."""
+"""Read a radiograph from any supported file, and find such files in folders.
+
+A file is known by its content, not by its name: a DICOM file called ``.png`` is read as DICOM.
+"""
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any, Final
 
 import numpy as np
-from PIL import Image
+from numpy.typing import NDArray
+from PIL import ExifTags, Image, UnidentifiedImageError
 
-from monai_chexmask_u.radiograph import Radiograph
+from monai_chexmask_u.dicom.header import MAX_PIXELS, looks_like_dicom
+from monai_chexmask_u.radiograph import Radiograph, RadiographError
 
-__all__ = ["read_radiograph"]
+__all__ = ["is_candidate", "list_inputs", "read_picture", "read_radiograph"]
+
+PICTURE_SUFFIXES: Final = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff"})
+DICOM_SUFFIXES: Final = frozenset({".dcm", ".dicom"})
+PICTURE_STARTS: Final = (b"\x89PNG", b"\xff\xd8\xff", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
+# Mean difference between the largest and the smallest of red, green and blue that still counts as gray, of 255.
+# JPEG at quality 20 makes 11 of a film's faint tint of 6; a color photograph has several tens.
+MAX_TINT: Final = 12
+
+# What each EXIF orientation says of the stored picture: mirrored, upside down. The other four are turned by 90 degrees.
+EXIF_FLIPS: Final = {1: (False, False), 2: (True, False), 3: (True, True), 4: (False, True)}
+WHITE_IS_ZERO: Final = 0
+PHOTOMETRIC_TAG: Final = 262
 
 
 def read_radiograph(path: Path) -> Radiograph:
-    """Read an 8-bit picture."""
-    with Image.open(path) as image:
-        return Radiograph(np.asarray(image.convert("L"), dtype=np.float32) / 255, path)
+    """Read a frontal chest radiograph from DICOM, PNG, JPEG or TIFF.
+
+    Raises:
+        RadiographError: if the file is none of these, is broken, or must not be used; `code` tells why.
+    """
+    head = _head(path)
+    is_picture = head.startswith(PICTURE_STARTS) and head[128:132] != b"DICM"  # DICOM may start with a TIFF header
+    if is_picture or (path.suffix.lower() in PICTURE_SUFFIXES and not looks_like_dicom(head)):
+        return read_picture(path)
+    if looks_like_dicom(head) or path.suffix.lower() in DICOM_SUFFIXES:
+        from monai_chexmask_u.dicom.read import read_dicom  # keeps pydicom out of `--help`
+
+        return read_dicom(path)
+    raise RadiographError("not_an_image", "This is neither DICOM nor PNG, JPEG or TIFF; give one of these.")
+
+
+def read_picture(path: Path) -> Radiograph:
+    """Read a frontal chest radiograph from PNG, JPEG or TIFF; bone must be white in it.
+
+    8-bit values are taken as they are, others are stretched over what the picture holds, because their range is not
+    known. A resolution in dots per inch is that of a print and is not used.
+
+    Raises:
+        RadiographError: if it is none, is broken, in color or too large; `code` tells why.
+    """
+    head = _head(path)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of Pillow on size, which is checked here, and on broken metadata
+            with Image.open(path, formats=("PNG", "JPEG", "TIFF")) as image:
+                mirrored, upside_down = _check(image)
+                image.load()
+                pixels, notes = _gray(image)
+                if image.format == "TIFF":  # Pillow turned it already; nothing may be flipped here
+                    pixels = pixels[:: -1 if upside_down else 1, :: -1 if mirrored else 1]
+    except RadiographError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise _too_large() from error
+    except UnidentifiedImageError as error:
+        if head.startswith(PICTURE_STARTS):
+            raise RadiographError("truncated", "The picture ends early or is broken; fetch it again.") from error
+        raise RadiographError("not_an_image", "This is no PNG, JPEG or TIFF picture; give one of these.") from error
+    except Exception as error:  # Pillow's plugins raise nearly anything on broken data
+        raise RadiographError("truncated", "The picture ends early or is broken; fetch it again.") from error
+    turned = [note for note, flag in (("mirrored", mirrored), ("upside_down", upside_down)) if flag]
+    notes = [*notes, *(turned or ["orientation_assumed"]), "view_unknown", "spacing_unknown"]
+    pixels = np.ascontiguousarray(pixels, dtype=np.float32)
+    return Radiograph(pixels, path, mirrored=mirrored, upside_down=upside_down, notes=tuple(notes))
+
+
+def is_candidate(path: Path) -> bool:
+    """Return whether a file in a folder may be a radiograph, by its suffix or, without one, by its first bytes."""
+    if path.name.startswith(".") or path.name.upper() == "DICOMDIR" or not path.is_file():
+        return False
+    suffix = path.suffix.lower()
+    if suffix in PICTURE_SUFFIXES | DICOM_SUFFIXES:
+        return True
+    # DICOM files are often named by their UID, whose last component is no suffix.
+    if suffix and not suffix[1:].isdigit():
+        return False
+    try:
+        return looks_like_dicom(_head(path))
+    except RadiographError:
+        return False
+
+
+def list_inputs(paths: Iterable[Path]) -> list[Path]:
+    """Return the files to read: files as given, folders searched through all their subfolders in sorted order.
+
+    Hidden files and folders are left out, and so is what `is_candidate` refuses. No file is listed twice.
+
+    Raises:
+        RadiographError: ``not_found`` if a path does not exist (its name is in the message, as there may be several),
+            ``not_readable`` if a folder may not be listed.
+    """
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            found.extend(_walk(path))
+        elif path.exists():
+            found.append(path)
+        else:
+            raise RadiographError("not_found", f"There is no file or folder {path}; check its name.")
+    unique = {path.resolve(): path for path in reversed(found)}
+    return [path for path in dict.fromkeys(found) if unique[path.resolve()] == path]
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    """Yield the candidates below a folder; links to folders are not followed, as they may run in circles."""
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError as error:
+        raise RadiographError(
+            "not_readable", f"The folder {folder} cannot be listed; check its permissions."
+        ) from error
+    for entry in entries:
+        if entry.is_dir():
+            if not entry.name.startswith(".") and not entry.is_symlink():
+                yield from _walk(entry)
+        elif is_candidate(entry):
+            yield entry
+
+
+def _head(path: Path) -> bytes:
+    """Return the first bytes of a file, enough to know what it is."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(132)
+    except FileNotFoundError as error:
+        raise RadiographError("not_found", "There is no such file; check its name.") from error
+    except OSError as error:
+        raise RadiographError("not_readable", "The file cannot be opened; check that you may read it.") from error
+    if not head:
+        raise RadiographError("truncated", "The file is empty; fetch it again.")
+    return head
+
+
+def _check(image: Image.Image) -> tuple[bool, bool]:
+    """Refuse by what a picture's header says; return whether it is stored mirrored and upside down."""
+    if image.width * image.height > MAX_PIXELS:
+        raise _too_large()
+    if getattr(image, "n_frames", 1) > 1:
+        raise RadiographError("multi_frame", "The file holds several pictures; give a single radiograph.")
+    orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+    if orientation in range(5, 9):
+        message = "The picture is stored turned by 90 degrees (EXIF orientation); save it upright."
+        raise RadiographError("unsupported_orientation", message)
+    return EXIF_FLIPS.get(orientation, (False, False))
+
+
+def _too_large() -> RadiographError:
+    limit = f"{MAX_PIXELS // 1_000_000} megapixels"
+    return RadiographError("too_large", f"The picture has more than {limit}; reduce it.")
+
+
+def _gray(image: Image.Image) -> tuple[NDArray[Any], list[str]]:
+    """Return gray levels in 0..1 and notes."""
+    if image.mode.startswith(("I", "F")):
+        return _stretched(image)
+    values, notes = _eight_bit(image)
+    if values.min() == values.max():
+        return np.zeros(values.shape, np.float32), [*notes, "constant_image"]
+    return values.astype(np.float32) / np.float32(255), notes
+
+
+def _eight_bit(image: Image.Image) -> tuple[NDArray[np.uint8], list[str]]:
+    """Return 8-bit gray values of a picture whose channels are equal; what is transparent stays as it is."""
+    if image.mode in ("1", "L", "LA", "La"):
+        return np.asarray(image.convert("L")), []
+    channels = np.asarray(image.convert("RGB"))
+    tint = channels.max(axis=2) - channels.min(axis=2)
+    if tint.mean() > MAX_TINT:
+        raise RadiographError("color", "The picture is in color; give the original gray radiograph.")
+    return np.asarray(image.convert("RGB").convert("L")), ["color_ignored"] if tint.any() else []
+
+
+def _stretched(image: Image.Image) -> tuple[NDArray[Any], list[str]]:
+    """Return the values of a 16-bit, 32-bit or floating-point picture stretched from the least to the greatest."""
+    values = np.asarray(image).astype(np.float64)
+    finite = np.isfinite(values)
+    if not finite.any() or np.ptp(values[finite]) == 0:
+        return np.zeros(values.shape, np.float32), ["constant_image"]
+    low, high = values[finite].min(), values[finite].max()
+    gray = (np.where(finite, values, low) - low) / (high - low)
+    tags = getattr(image, "tag_v2", {})  # Pillow inverts 8 bits of such a TIFF, but not 16
+    if tags.get(PHOTOMETRIC_TAG) == WHITE_IS_ZERO:
+        return 1 - gray, ["intensity_stretched", "photometric_inverted"]
+    return gray, ["intensity_stretched"]

@@ -119,7 +119,7 @@ class LandmarkSegmentation:
         return fill_polygon(self.contour(organ), self.shape)
 
     def label_mask(self) -> NDArray[np.uint8]:
-        """Return all organs in one mask ``(row, column)``: 1 right lung, 2 left lung, 3 heart (drawn over the lungs)."""
+        """Return one mask ``(row, column)``: 1 right lung, 2 left lung, 3 heart, which covers the lungs."""
         labels = np.zeros(self.shape, dtype=np.uint8)
         for organ in ORGANS:
             labels[self.mask(organ)] = organ.label

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import (
     PYDICOM_IMPLEMENTATION_UID,
+    UID,
     ComputedRadiographyImageStorage,
     DigitalXRayImageStorageForPresentation,
     DigitalXRayImageStorageForProcessing,
@@ -50,7 +51,8 @@ def chest_phantom(rows: int, columns: int, *, seed: int = 0) -> NDArray[np.float
     air = np.maximum(right, left) * (1 - heart)
     ribs = 0.08 * np.sin(60 * y) * air
     noise = np.random.default_rng(seed).normal(0, 0.01, (rows, columns))
-    return np.clip(0.75 * body - 0.5 * air + ribs + noise, 0, 1).astype(np.float32)
+    brightness: NDArray[np.float32] = np.clip(0.75 * body - 0.5 * air + ribs + noise, 0, 1).astype(np.float32)
+    return brightness
 
 
 def phantom_landmarks(rows: int, columns: int) -> NDArray[np.float64]:
@@ -76,7 +78,7 @@ def make_dx(
 ) -> FileDataset:
     """Make a DX chest PA; `spacing` is its ImagerPixelSpacing in mm, which DX requires (None: not conformant)."""
     sop_class = DigitalXRayImageStorageForProcessing if processing else DigitalXRayImageStorageForPresentation
-    dataset = _new_image(str(sop_class), "DX")
+    dataset = _new_image(sop_class, "DX")
     dataset.PresentationIntentType = "FOR PROCESSING" if processing else "FOR PRESENTATION"
     dataset.ImageType = ["ORIGINAL", "PRIMARY", ""]
     dataset.ImageLaterality = "U"
@@ -108,7 +110,7 @@ def make_cr(
     seed: int = 0,
 ) -> FileDataset:
     """Make a CR chest PA; `spacing` is its ImagerPixelSpacing in mm, or None for none."""
-    dataset = _new_image(str(ComputedRadiographyImageStorage), "CR")
+    dataset = _new_image(ComputedRadiographyImageStorage, "CR")
     _finish(dataset, chest_phantom(rows, columns, seed=seed), photometric, bits, signed, spacing)
     return dataset
 
@@ -130,7 +132,8 @@ def stored_values(brightness: NDArray[Any], *, bits: int, signed: bool = False) 
     """Return 0..1 as integers of so many bits; signed ones are centered on zero."""
     allocated = 8 if bits <= 8 else 16 if bits <= 16 else 32
     values = np.round(brightness.astype(np.float64) * (2**bits - 1)) - (2 ** (bits - 1) if signed else 0)
-    return values.astype(f"<{'i' if signed else 'u'}{allocated // 8}")
+    integers: NDArray[Any] = values.astype(f"<{'i' if signed else 'u'}{allocated // 8}")
+    return integers
 
 
 def set_pixels(dataset: FileDataset, values: NDArray[Any], *, bits: int | None = None) -> None:
@@ -144,7 +147,7 @@ def set_pixels(dataset: FileDataset, values: NDArray[Any], *, bits: int | None =
     dataset["PixelData"].VR = "OB" if allocated == 8 else "OW"
 
 
-def _new_image(sop_class: str, modality: str) -> FileDataset:
+def _new_image(sop_class: UID, modality: str) -> FileDataset:
     """Return all that CR and DX have in common, without pixels."""
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = sop_class, generate_uid()
@@ -191,10 +194,11 @@ def _finish(
 def _radius(x: NDArray[np.float32], y: NDArray[np.float32], organ: Organ) -> NDArray[np.float32]:
     """Return the distance from an ellipse's center, 1 on its outline."""
     center_x, center_y, half_x, half_y = ELLIPSES[organ]
-    return np.hypot((x - center_x) / half_x, (y - center_y) / half_y)
+    radius: NDArray[np.float32] = np.hypot((x - center_x) / half_x, (y - center_y) / half_y)
+    return radius
 
 
 def _soft(radius: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return 1 inside, 0 outside and 0.5 on the outline."""
-    inside: NDArray[np.float32] = 1 / (1 + np.exp(np.minimum(40 * (radius - 1), 80)))
+    inside: NDArray[np.float32] = np.reciprocal(1 + np.exp(np.minimum(40 * (radius - 1), 80)))
     return inside

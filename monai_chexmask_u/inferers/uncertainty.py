@@ -60,5 +60,5 @@ class LandmarkUncertaintyInferer(Inferer):
             generator = torch.Generator().manual_seed(self.seed)
             noise = torch.randn(self.num_samples, latent_mean.shape[1], generator=generator).to(latent_mean)
             z = latent_mean.unsqueeze(1) + noise * latent_std.unsqueeze(1)
-            chunks = [network.decode(chunk, features) for chunk in z.split(self.chunk_size, dim=1)]
+            chunks = [network.decode(chunk, features) for chunk in torch.split(z, self.chunk_size, dim=1)]
             return LandmarkPosterior.from_samples(torch.cat(chunks, dim=1), latent_mean, latent_std)

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812 (torch's own name for it)
+from torch.nn import functional as F
 
 from monai_chexmask_u.anatomy import NODE_COUNT, pooling_matrix
 
@@ -49,4 +49,5 @@ class HybridGNetLoss(nn.Module):
         ]
         mean, log_var = prediction["latent_mean"], prediction["latent_log_var"]
         divergence = -0.5 * (1 + log_var - mean.square() - log_var.exp()).mean()
-        return torch.stack(errors).sum() + self.kl_weight * divergence
+        loss: Tensor = torch.stack(errors).sum() + self.kl_weight * divergence
+        return loss

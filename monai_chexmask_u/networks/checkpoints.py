@@ -158,7 +158,7 @@ def _our_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     for name, weights in polynomials.items():
         shapes = {tuple(weight.shape) for weight in weights.values()}
         if sorted(weights) != list(range(len(weights))) or len(shapes) > 1:
-            raise CheckpointError(f"these weights do not fit HybridGNet: the polynomials of {name} do not belong together")
+            raise CheckpointError(f"these weights do not fit HybridGNet: incomplete {name}")
         renamed[name] = torch.stack([weights[order] for order in range(len(weights))])
     return renamed
 

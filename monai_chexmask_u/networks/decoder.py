@@ -2,7 +2,7 @@
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812 (torch's own name for it)
+from torch.nn import functional as F
 
 from monai_chexmask_u.anatomy import COARSE_NODE_COUNT, pooling_matrix, ring_adjacency, unpooling_matrix
 from monai_chexmask_u.networks.encoder import CHANNELS

@@ -2,7 +2,7 @@
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812 (torch's own name for it)
+from torch.nn import functional as F
 
 __all__ = ["CHANNELS", "Encoder"]
 
@@ -60,7 +60,7 @@ class Encoder(nn.Module):
             image: ``(batch, 1, size, size)`` in 0..1.
 
         Returns:
-            The last two feature maps: ``(batch, 128, size / 16, size / 16)`` and ``(batch, 128, size / 32, size / 32)``.
+            The last two feature maps, ``(batch, 128, side, side)`` with side = size / 16 and size / 32.
         """
         x = image
         finer = torch.empty(0)

@@ -72,7 +72,7 @@ class HybridGNet(nn.Module):
         finer, coarser = self.encoder(image)
         features = (finer.float(), coarser.float())
         flat = features[1].flatten(1)
-        if torch.jit.is_scripting():
+        if torch.jit.is_scripting():  # type: ignore[attr-defined]
             return self.latent_mean(flat), self.latent_log_var(flat), features
         with torch.autocast(flat.device.type, enabled=False):
             return self.latent_mean(flat), self.latent_log_var(flat), features
@@ -102,8 +102,10 @@ class HybridGNet(nn.Module):
             Landmarks ``(batch, sample, 120, 2)``, then the positions of the coarse graph ``(batch, sample, 60, 2)`` and
             of the full graph ``(batch, sample, 120, 2)`` where there are skip connections.
         """
-        if torch.jit.is_scripting():
-            return self.decoder(z, features)
+        levels: list[Tensor] = []
+        if torch.jit.is_scripting():  # type: ignore[attr-defined]
+            levels = self.decoder(z, features)
+            return levels
         with torch.autocast(z.device.type, enabled=False):
-            levels: list[Tensor] = self.decoder(z, features)
+            levels = self.decoder(z, features)
             return levels

@@ -9,7 +9,7 @@ import torch
 from monai.data import MetaTensor
 from monai.transforms import MapTransform, Transform
 from torch import Tensor
-from torch.nn import functional as F  # noqa: N812 (torch's own name for it)
+from torch.nn import functional as F
 
 from monai_chexmask_u.geometry import Frame, content_box
 from monai_chexmask_u.radiograph import Radiograph
@@ -78,7 +78,8 @@ class ToNetworkFramed(MapTransform):
             radiograph: Radiograph = item[key]
             frame = fit_frame(radiograph, self.network_size, crop_border=self.crop_border)
             pixels = to_network_image(torch.from_numpy(radiograph.pixels), frame)
-            item[key] = MetaTensor(pixels, affine=torch.eye(4, dtype=torch.float64))
+            meta = {"filename_or_obj": str(radiograph.path)}
+            item[key] = MetaTensor(pixels, affine=torch.eye(4, dtype=torch.float64), meta=meta)
             if self.landmarks_key is not None:
                 points = frame.to_network(item[self.landmarks_key]) * self.network_size
                 item[self.landmarks_key] = torch.from_numpy(points[None, :, ::-1].copy()).float()

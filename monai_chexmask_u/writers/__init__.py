@@ -1,0 +1,1 @@
+"""Output files other than DICOM, and the list of all formats."""

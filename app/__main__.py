@@ -1,0 +1,89 @@
+"""Run the application: ``python app -i STUDY -o OUT [-m MODEL] [-l LEVEL]``.
+
+Ends with 0 if every frontal chest radiograph of the study was segmented, with 1 if one failed or there is none, and
+with 2 if nothing could be started.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import os
+import sys
+import warnings
+from pathlib import Path
+
+APP_FOLDER = Path(__file__).resolve().parent
+EXIT_FAILED, EXIT_USAGE = 1, 2
+
+
+def main(arguments: list[str]) -> int:
+    """Run the application and return the exit code."""
+    _find_packages()
+    # After the search path is set and before MONAI, which needs the CUDA runtime, is imported.
+    from app.cuda_runtime import preload_cuda_runtime
+
+    preload_cuda_runtime()
+    os.environ.setdefault("HOLOSCAN_LOG_LEVEL", "OFF")  # at the end of every good run it warns of a deadlock
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")  # pydicom's quote values, and a value may be the patient's
+    try:
+        argv = _quiet([sys.executable, "app", *arguments])
+        return _run(argv)
+    except ImportError as error:
+        return _stop(f"{error}; install what app/requirements.txt lists, and this project")
+    except (OSError, ValueError) as error:
+        logging.getLogger("app").debug("stopped", exc_info=True)
+        return _stop(str(error))
+
+
+def _find_packages() -> None:
+    """Put the folder that holds ``app`` (and the library, in a checkout) on the search path, instead of ``app`` itself.
+
+    Else ``import app`` would find app.py.
+    """
+    sys.path[:] = [str(APP_FOLDER.parent), *(entry for entry in sys.path if Path(entry).resolve() != APP_FOLDER)]
+
+
+def _quiet(argv: list[str]) -> list[str]:
+    """Check the arguments as the SDK does, and silence it unless the user chose a log level.
+
+    Raises:
+        ValueError: if they are wrong.
+    """
+    from monai.deploy.core import parse_args
+
+    usage = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(usage):
+            chosen = parse_args(argv[1:]).log_level
+    except SystemExit as stop:
+        if stop.code:
+            raise ValueError(usage.getvalue().strip().rpartition("error: ")[2]) from stop
+        raise
+    logging.getLogger("app").setLevel(logging.NOTSET if chosen else logging.INFO)
+    logging.getLogger("monai.deploy").setLevel(logging.NOTSET if chosen else logging.ERROR)
+    return argv if chosen else [*argv, "--log-level", "WARN"]
+
+
+def _run(argv: list[str]) -> int:
+    from app.app import ChestLandmarkApp
+
+    app = ChestLandmarkApp(argv)
+    app.run()
+    record = app.record
+    if not record.written and not record.failed:
+        reasons = f" ({record.summary()})" if record.skipped else ""
+        return _stop(f"no frontal chest radiograph (CR or DX) in the input{reasons}", EXIT_FAILED)
+    logging.getLogger("app").info("%s", record.summary())
+    return record.exit_code
+
+
+def _stop(message: str, code: int = EXIT_USAGE) -> int:
+    print(f"chexmask-u app: {message}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

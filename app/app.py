@@ -1,0 +1,110 @@
+"""The application: which operators there are, and what flows between them."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from monai.deploy.conditions import CountCondition
+from monai.deploy.core import AppContext, Application
+
+from app.frontal_chest_selector_operator import FrontalChestSelectorOperator
+from app.landmark_inference_operator import LandmarkInferenceOperator
+from app.overlay_writer_operator import OverlayWriterOperator
+from app.radiograph_operator import RadiographOperator
+from app.report_writer_operator import ReportWriterOperator
+from app.run_record import RunRecord
+from app.segmentation_writer_operator import SegmentationWriterOperator
+from app.study_loader_operator import StudyLoaderOperator
+
+__all__ = ["ChestLandmarkApp"]
+
+
+class ChestLandmarkApp(Application):  # type: ignore[misc]
+    """Segments every frontal chest radiograph of a study, with the uncertainty of each landmark.
+
+    Args:
+        argv: as the SDK wants it: the Python executable, the application, then the arguments (``-i``, ``-o``, ``-m``).
+
+    Attributes:
+        record: what the run wrote, skipped and failed at.
+    """
+
+    def __init__(self, argv: list[str] | None = None, *args: Any, **kwargs: Any) -> None:
+        """Start with an empty record."""
+        self.record = RunRecord()
+        super().__init__(argv, *args, **kwargs)
+
+    def compose(self) -> None:
+        """Connect the operators.
+
+        Raises:
+            OSError: if the input cannot be read or the output cannot be written.
+        """
+        context = Application.init_app_context(self.argv)
+        output = prepared_output(Path(context.output_path))
+        writing = {"output_folder": output, "record": self.record}
+
+        loader = StudyLoaderOperator(
+            self, CountCondition(self, 1), input_folder=existing_input(Path(context.input_path)), name="loader"
+        )
+        selector = FrontalChestSelectorOperator(self, record=self.record, name="selector")
+        reader = RadiographOperator(self, record=self.record, name="reader")
+        inference = LandmarkInferenceOperator(
+            self, model_path=chosen_model(context), record=self.record, name="inference"
+        )
+        self.add_flow(loader, selector, {(port, port) for port in ("dicom_study_list", StudyLoaderOperator.UNREAD)})
+        self.add_flow(selector, reader, {("image_files", "image_files")})
+        self.add_flow(reader, inference, {("radiographs", "radiographs")})
+        for writer in (
+            SegmentationWriterOperator(self, **writing, name="segmentation_writer"),
+            ReportWriterOperator(self, **writing, name="report_writer"),
+            OverlayWriterOperator(self, **writing, name="overlay_writer"),
+        ):
+            self.add_flow(inference, writer, {("results", "results")})
+
+
+def existing_input(folder: Path) -> Path:
+    """Return the input folder.
+
+    Raises:
+        NotADirectoryError: if there is none.
+    """
+    if not folder.is_dir():
+        raise NotADirectoryError(f"{folder}: there is no such folder; give the folder of a DICOM study with -i")
+    return folder
+
+
+def prepared_output(folder: Path) -> Path:
+    """Make the output folder and see that files can be made in it, before any work is done.
+
+    Raises:
+        OSError: if not.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        cause = f"results cannot be written here ({error.strerror}); choose another folder with -o"
+        raise OSError(f"{folder}: {cause}") from error
+    return folder
+
+
+def chosen_model(context: AppContext) -> Path | None:
+    """Return the model's path as the user gave it, or None for the project's own.
+
+    The SDK's `context.models` is not used, it wraps a bundle's folder as something else; nor is its default, any folder
+    called ``models`` where the user happens to be.
+    """
+    if context.args.get("model"):
+        return Path(context.args["model"])
+    variable = os.environ.get("HOLOSCAN_MODEL_PATH")
+    if not variable:
+        return None
+    path = Path(variable)
+    # A MAP always sets the variable, to a folder beside the application that is missing if no model was packaged.
+    packaged = Path(__file__).resolve().parents[1] / "models"
+    return None if path == packaged and not path.exists() else path

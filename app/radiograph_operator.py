@@ -1,0 +1,61 @@
+"""Read the selected radiographs."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from monai.deploy.core import Fragment, Operator, OperatorSpec
+
+from app.frontal_chest_selector_operator import ImageFile
+from app.run_record import RunRecord
+from monai_chexmask_u.dicom.read import read_dicom
+from monai_chexmask_u.radiograph import Radiograph, RadiographError
+
+__all__ = ["RadiographOperator", "instance_uid"]
+
+
+class RadiographOperator(Operator):  # type: ignore[misc]
+    """Decodes the images to gray levels, upright or with a note how they lie, as the network needs them.
+
+    Named input:
+        image_files: list of ImageFile.
+
+    Named output:
+        radiographs: list of Radiograph, each image once.
+    """
+
+    def __init__(self, fragment: Fragment, *args: Any, record: RunRecord, **kwargs: Any) -> None:
+        """Report what cannot be read to `record`."""
+        self._record = record
+        super().__init__(fragment, *args, **kwargs)
+
+    def setup(self, spec: OperatorSpec) -> None:
+        """Declare the ports."""
+        spec.input("image_files")
+        spec.output("radiographs")
+
+    def compute(self, op_input: Any, op_output: Any, context: Any) -> None:
+        """Read the images."""
+        files: list[ImageFile] = op_input.receive("image_files")
+        radiographs: dict[str, Radiograph] = {}
+        for file in files:
+            with self._record.attempt(file.name):
+                radiograph = read_dicom(file.path)
+                uid = instance_uid(radiograph)
+                if uid in radiographs:
+                    raise RadiographError("duplicate", "the study holds the image twice")
+                radiographs[uid] = radiograph
+        op_output.emit(list(radiographs.values()), "radiographs")
+
+
+def instance_uid(radiograph: Radiograph) -> str:
+    """Return the SOP Instance UID, which outputs are named after: it is unique and says nothing about the patient.
+
+    Raises:
+        RadiographError: ``invalid_uid`` if it is none; a file may hold anything there, a path to elsewhere as well.
+    """
+    uid = str(radiograph.header.SOPInstanceUID)
+    if not re.fullmatch(r"[0-9.]{1,64}", uid):
+        raise RadiographError("invalid_uid", "the SOP Instance UID is not valid: correct the header")
+    return uid

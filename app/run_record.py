@@ -1,0 +1,100 @@
+"""What became of every file of a run, for the log and for the exit code."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from monai_chexmask_u.radiograph import RadiographError
+
+__all__ = ["NOT_MEANT", "RunRecord"]
+
+# A study holds images that were never meant for this application: they are left out, which is no failure.
+NOT_MEANT: Final = frozenset(
+    {
+        "color",
+        "duplicate",
+        "for_processing",
+        "multi_frame",
+        "not_dicom",
+        "not_frontal",
+        "not_human",
+        "wrong_body_part",
+        "wrong_modality",
+    }
+)
+
+logger = logging.getLogger(__name__)
+
+
+class RunRecord:
+    """Keeps what was written, skipped and failed; all operators of one run share it.
+
+    Attributes:
+        written: output files.
+        skipped: how many files were left out for which reason.
+        failed: name of an image that could not be processed, and its reason.
+    """
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self.written: list[Path] = []
+        self.skipped: Counter[str] = Counter()
+        self.failed: dict[str, str] = {}
+
+    @contextmanager
+    def attempt(self, name: str) -> Iterator[None]:
+        """Keep what goes wrong with one image from stopping the others.
+
+        Args:
+            name: what the image is called in the log: its SOP Instance UID or its file name, never patient data.
+        """
+        try:
+            yield
+        except RadiographError as error:
+            if error.code in NOT_MEANT:
+                self._skip(name, error.code)
+            else:
+                self._fail(name, error.code, str(error))
+        except OSError as error:
+            self._fail(name, "not_written", f"its outputs cannot be written: {error.strerror}")
+        except (ValueError, RuntimeError, MemoryError) as error:
+            # The first line only: what follows in messages of PyTorch is of no use here.
+            cause = str(error).splitlines()[0] if str(error) else type(error).__name__
+            self._fail(name, "failed", cause)
+
+    def wrote(self, paths: list[Path]) -> None:
+        """Note output files."""
+        self.written += paths
+        for path in paths:
+            logger.info("wrote %s", path)
+
+    @property
+    def exit_code(self) -> int:
+        """0 if something was written and nothing failed, else 1."""
+        return 0 if self.written and not self.failed else 1
+
+    def summary(self) -> str:
+        """Return the run in one line."""
+        parts = [f"{len(self.written)} files written"]
+        if self.skipped:
+            reasons = ", ".join(f"{count} {code}" for code, count in self.skipped.most_common())
+            parts.append(f"{self.skipped.total()} skipped ({reasons})")
+        if self.failed:
+            reasons = ", ".join(f"{count} {code}" for code, count in Counter(self.failed.values()).most_common())
+            parts.append(f"{len(self.failed)} failed ({reasons})")
+        return ", ".join(parts)
+
+    def _skip(self, name: str, code: str) -> None:
+        self.skipped[code] += 1
+        # One line per slice of a CT would bury the others.
+        level = logging.DEBUG if code == "wrong_modality" else logging.INFO
+        logger.log(level, "skipped %s: %s", name, code)
+
+    def _fail(self, name: str, code: str, message: str) -> None:
+        self.failed[name] = code
+        logger.error("failed %s: %s [%s]", name, message, code)

@@ -1,0 +1,149 @@
+"""The command line: ``chexmask-u``."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+import monai_chexmask_u
+
+if TYPE_CHECKING:
+    from monai_chexmask_u.batch import Outcome
+    from monai_chexmask_u.segmenter import Segmenter
+
+__all__ = ["main"]
+
+EXIT_SOME_FAILED, EXIT_USAGE = 1, 2
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
+out = Console(soft_wrap=True, highlight=False, markup=False)
+err = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        out.print(f"chexmask-u {monai_chexmask_u.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Landmark segmentation of lungs and heart on chest radiographs, with uncertainty. For research use only."""
+
+
+@app.command()
+def segment(
+    inputs: Annotated[list[Path], typer.Argument(help="Images (DICOM, PNG, JPEG, TIFF) and folders of them.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results; made if it is not there.")],
+    write: Annotated[str, typer.Option(help="Results to write: json, png, mask, csv, seg, sr.")] = "json,png",
+    samples: Annotated[int, typer.Option(min=2, help="Latent samples per image.")] = 50,
+    seed: Annotated[int, typer.Option(help="Seed of the samples.")] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
+    model: Annotated[
+        Path | None, typer.Option(help="Bundle folder or weights file; the shipped one by default.")
+    ] = None,
+) -> None:
+    """Segment radiographs; a folder goes on after a bad file.
+
+    Ends with 0 if every image was done, with 1 if some failed (they are listed), with 2 if nothing could be started.
+    """
+    from monai_chexmask_u.radiograph import RadiographError
+    from monai_chexmask_u.reading import list_inputs
+    from monai_chexmask_u.writers.formats import parse_formats
+
+    try:
+        formats = parse_formats(write)
+        paths = list_inputs(inputs)
+        _prepare_folder(output)
+    except (ValueError, RadiographError) as error:
+        raise _usage_error(str(error)) from error
+    if not paths:
+        raise _usage_error(f"{', '.join(map(str, inputs))}: no image found (DICOM, PNG, JPEG or TIFF)")
+    segmenter = _segmenter(model, samples, seed, device)
+    outcomes = _segment_with_progress(segmenter, paths, output, formats)
+    _report(outcomes, output)
+    if any(outcome.code for outcome in outcomes):
+        raise typer.Exit(EXIT_SOME_FAILED)
+
+
+def _usage_error(message: str) -> typer.Exit:
+    err.print(f"chexmask-u: {message}")
+    return typer.Exit(EXIT_USAGE)
+
+
+def _prepare_folder(folder: Path) -> None:
+    """Make the output folder and see that files can be made in it, before any work is done.
+
+    Raises:
+        ValueError: if not.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ValueError(f"{folder}: results cannot be written here ({error.strerror}); choose another -o") from error
+
+
+def _segmenter(model: Path | None, samples: int, seed: int, device: str) -> Segmenter:
+    from monai_chexmask_u.model import load_model
+    from monai_chexmask_u.segmenter import Segmenter
+
+    try:
+        return Segmenter(load_model(model), num_samples=samples, seed=seed, device=device)
+    except ValueError as error:
+        raise _usage_error(str(error)) from error
+
+
+def _segment_with_progress(segmenter: Segmenter, paths: list[Path], folder: Path, formats: list[str]) -> list[Outcome]:
+    from monai_chexmask_u.batch import segment_files
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    outcomes = []
+    with Progress(*columns, console=err, disable=not sys.stderr.isatty()) as progress:
+        task = progress.add_task("segmenting", total=len(paths))
+        for outcome in segment_files(segmenter, paths, folder, formats):
+            outcomes.append(outcome)
+            progress.advance(task)
+            if outcome.code:
+                err.print(f"chexmask-u: {outcome.path}: {outcome.message} [{outcome.code}]")
+            elif outcome.left_out:
+                err.print(f"chexmask-u: {outcome.path}: not a DICOM image, so without {', '.join(outcome.left_out)}")
+    return outcomes
+
+
+def _report(outcomes: list[Outcome], folder: Path) -> None:
+    """Say what was written, and count the failures by cause."""
+    done = [outcome for outcome in outcomes if not outcome.code]
+    files = sum(len(outcome.written) for outcome in done)
+    out.print(f"{len(done)} of {len(outcomes)} images segmented, {files} files written to {folder}")
+    failures = Counter(outcome.code for outcome in outcomes if outcome.code)
+    if failures:
+        causes = ", ".join(f"{count} {code}" for code, count in failures.most_common())
+        out.print(f"{failures.total()} failed: {causes}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,288 @@
+"""Decide by rule, from the header alone, whether a DICOM image is a frontal chest radiograph, and how it lies.
+
+Only coded attributes count. Free text such as a series description is never used: it may hold patient data, and it
+names what was ordered rather than what was taken. Importing this does not import pydicom, so that the choice of a
+reader stays quick.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from monai_chexmask_u.radiograph import RadiographError
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+__all__ = ["MAX_PIXELS", "HeaderFacts", "examine", "looks_like_dicom"]
+
+# Detectors stay below 20 megapixels and digitized film below 50; what is larger is a mistake or an attack on memory.
+MAX_PIXELS: Final = 100_000_000
+
+CR: Final = "1.2.840.10008.5.1.4.1.1.1"
+DX: Final = "1.2.840.10008.5.1.4.1.1.1.1"
+DX_FOR_PROCESSING: Final = "1.2.840.10008.5.1.4.1.1.1.1.1"
+LOSSY_SYNTAXES: Final = frozenset(f"1.2.840.10008.1.2.4.{number}" for number in (50, 51, 81))
+
+# The first element of a file without preamble is a group length, a version or a short text; never longer than this.
+LONGEST_FIRST_ELEMENT: Final = 4096
+
+IDENTIFIERS: Final = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
+PIXEL_DESCRIPTION: Final = (
+    *("Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation"),
+    *("BitsAllocated", "BitsStored", "PixelRepresentation"),
+)
+
+# Defined terms of CR and DX, and what manufacturers write instead. LLD and RLD are films of a patient lying on a side.
+NOT_FRONTAL: Final = re.compile(r"\b(LL|RL|L?LAT|RLAT|LATERAL|LLD|RLD|DECUBITUS|LLO|RLO|OBL|OBLIQUE|[LR][AP]O)\b")
+VIEWS: Final = (("PA", re.compile(r"\bPA\b|POSTERO.?ANTERIOR")), ("AP", re.compile(r"\bAP\b|ANTERO.?POSTERIOR")))
+
+# SNOMED codes in today's notation (SCT) and in the older one (SRT) that devices still write.
+SNOMED: Final = frozenset({"SCT", "SRT", "SNM3"})
+VIEW_OF_CODE: Final = {
+    **dict.fromkeys(("272479007", "R-10214", "R-40888"), "PA"),
+    **dict.fromkeys(("399348003", "R-10206"), "AP"),
+    **dict.fromkeys(("399033003", "R-10202"), None),  # frontal, either way
+}
+CHEST_CODES: Final = frozenset(
+    [
+        *("816094009", "51185008", "T-D3000"),  # chest
+        *("43799004", "T-D3200", "39607008", "T-28000", "80891009", "T-32000"),  # chest cavity, lung, heart
+        *("416550000", "R-FAB55", "417437006", "R-FAB52"),  # chest and abdomen, neck and chest
+    ]
+)
+HUMAN_CODES: Final = frozenset({"337915000", "L-85003", "L-85B00"})
+
+CHEST_TERM: Final = re.compile(r"CHEST|THORAX|TORAX|LUNG|HEART|\bRIBS?\b")
+NO_TERM: Final = frozenset({"", "UNKNOWN", "OTHER", "NONE", "N A", "UNSPECIFIED", "NOT SPECIFIED"})
+HUMAN_TERMS: Final = frozenset({"", "HUMAN", "HOMO SAPIENS"})
+
+
+@dataclass(frozen=True)
+class HeaderFacts:
+    """What the header says about a frontal chest radiograph; the fields are those of `Radiograph`."""
+
+    view: str | None
+    mirrored: bool
+    upside_down: bool
+    spacing_mm: tuple[float, float] | None
+    notes: tuple[str, ...]
+
+
+def looks_like_dicom(head: bytes) -> bool:
+    """Say whether a file is DICOM, by its first 132 bytes.
+
+    The magic bytes decide. Old files may lack them; then group 2 or 8 must come first, with a type or a short length.
+
+    Example:
+        >>> looks_like_dicom(bytes(128) + b"DICM"), looks_like_dicom(b"plain text")
+        (True, False)
+    """
+    if head[128:132] == b"DICM":
+        return True
+    if len(head) < 8:
+        return False
+    if head[:2] not in (b"\x02\0", b"\x08\0", b"\0\x08"):
+        return False
+    if head[4:6].isalpha() and head[4:6].isupper():
+        return True
+    length: int = struct.unpack("<L", head[4:8])[0]
+    return head[:2] == b"\x08\0" and length <= LONGEST_FIRST_ELEMENT and length % 2 == 0
+
+
+def examine(header: Dataset) -> HeaderFacts:
+    """Check that a data set is a human frontal chest radiograph, and return what its header says.
+
+    Args:
+        header: a data set; of its pixels only the presence matters.
+
+    Raises:
+        RadiographError: ``truncated``, ``for_processing``, ``wrong_modality``, ``no_pixels``, ``not_human``,
+            ``wrong_body_part``, ``not_frontal``, ``unsupported_orientation``, ``missing_uid``, ``undecodable``,
+            ``multi_frame``, ``color`` or ``too_large``.
+    """
+    notes: list[str] = []
+    _check_class(header)
+    _check_species(header)
+    _check_body_part(header, notes)
+    mirrored, upside_down = _orientation(header, notes)
+    view = _view(header, notes)
+    _check_identifiers(header)
+    _check_pixel_description(header)
+    spacing_mm = _spacing(header, notes)
+    if _text(header, "LossyImageCompression") == "01" or _meta(header, "TransferSyntaxUID") in LOSSY_SYNTAXES:
+        notes.append("lossy_compression")
+    if _text(header, "BurnedInAnnotation") == "YES":
+        notes.append("burned_in_annotation")
+    return HeaderFacts(view, mirrored, upside_down, spacing_mm, tuple(notes))
+
+
+def _check_class(header: Dataset) -> None:
+    sop_class = _text(header, "SOPClassUID") or _meta(header, "MediaStorageSOPClassUID")
+    if not sop_class and "PixelData" not in header:
+        raise RadiographError("truncated", "the file ends in the middle of its header: copy or send it again")
+    is_raw = sop_class in (CR, DX) and _text(header, "PresentationIntentType") == "FOR PROCESSING"
+    if sop_class == DX_FOR_PROCESSING or is_raw:
+        message = "the image is raw detector data (FOR PROCESSING): send its FOR PRESENTATION version"
+        raise RadiographError("for_processing", message)
+    if sop_class not in (CR, DX):
+        message = "the file is no CR or DX image: choose the radiograph itself, not another object of the study"
+        raise RadiographError("wrong_modality", message)
+    if "PixelData" not in header:
+        raise RadiographError("no_pixels", "the file holds a header without pixels: export or send it again")
+
+
+def _check_species(header: Dataset) -> None:
+    is_human = " ".join(_text(header, "PatientSpeciesDescription").split()) in HUMAN_TERMS
+    if not is_human or set(_codes(header, "PatientSpeciesCodeSequence")) - HUMAN_CODES:
+        message = "the header names a species other than human: only human radiographs can be segmented"
+        raise RadiographError("not_human", message)
+
+
+def _check_body_part(header: Dataset, notes: list[str]) -> None:
+    term = re.sub("[^A-Z]+", " ", _text(header, "BodyPartExamined")).strip()
+    regions = set(_codes(header, "AnatomicRegionSequence"))
+    if (term not in NO_TERM and not CHEST_TERM.search(term)) or regions - CHEST_CODES:
+        message = "the header names a body part other than the chest: choose a chest radiograph or correct the header"
+        raise RadiographError("wrong_body_part", message)
+    if term in NO_TERM and not regions:
+        notes.append("body_part_unknown")
+
+
+def _view(header: Dataset, notes: list[str]) -> str | None:
+    """Return PA or AP, or None where the header is silent or contradicts itself."""
+    position, coded = _text(header, "ViewPosition"), _codes(header, "ViewCodeSequence")
+    if NOT_FRONTAL.search(position) or any(code not in VIEW_OF_CODE for code in coded):
+        raise _not_frontal()
+    named = {view for view, pattern in VIEWS if pattern.search(position)}
+    named |= {view for view in map(VIEW_OF_CODE.__getitem__, coded) if view}
+    view = named.pop() if len(named) == 1 else None
+    if view is None:
+        notes.append("view_unknown")
+    return view
+
+
+def _not_frontal() -> RadiographError:
+    message = "the header says lateral, oblique or lying on the side: choose the frontal (PA or AP) view"
+    return RadiographError("not_frontal", message)
+
+
+def _orientation(header: Dataset, notes: list[str]) -> tuple[bool, bool]:
+    """Return whether the stored image is mirrored and upside down.
+
+    PatientOrientation names the patient's direction along the rows and down the columns: L and F in the usual image.
+    """
+    along_row, down_column = (value[:1] for value in [*_texts(header, "PatientOrientation"), "", ""][:2])
+    if along_row in ("A", "P") or down_column in ("A", "P"):
+        raise _not_frontal()
+    if along_row in ("F", "H"):
+        message = "the image is stored lying on its side (PatientOrientation): rotate it upright first"
+        raise RadiographError("unsupported_orientation", message)
+    if along_row not in ("L", "R") or down_column not in ("F", "H"):
+        notes.append("orientation_assumed")
+        return False, False
+    mirrored, upside_down = along_row == "R", down_column == "H"
+    notes += [name for name, flag in (("mirrored", mirrored), ("upside_down", upside_down)) if flag]
+    return mirrored, upside_down
+
+
+def _check_identifiers(header: Dataset) -> None:
+    for keyword in IDENTIFIERS:
+        if not _text(header, keyword):
+            message = f"the header has no {keyword}, which results must refer to: export the image again"
+            raise RadiographError("missing_uid", message)
+
+
+def _check_pixel_description(header: Dataset) -> None:
+    for keyword in PIXEL_DESCRIPTION:
+        if not _text(header, keyword):
+            message = f"the header has no {keyword}, without which pixels have no meaning: export the image again"
+            raise RadiographError("undecodable", message)
+    if (_number(header, "NumberOfFrames") or 1) > 1:
+        raise RadiographError("multi_frame", "the file holds several frames: export the one radiograph alone")
+    is_gray = _text(header, "PhotometricInterpretation") in ("MONOCHROME1", "MONOCHROME2")
+    if not is_gray or _number(header, "SamplesPerPixel") != 1:
+        raise RadiographError("color", "the image is in color: choose the original gray radiograph")
+    rows, columns = _number(header, "Rows") or 0, _number(header, "Columns") or 0
+    if min(rows, columns) < 1:
+        raise RadiographError("undecodable", "the header gives no size in pixels: export the image again")
+    if rows * columns > MAX_PIXELS:
+        message = f"the image has more than {MAX_PIXELS // 1_000_000} megapixels: reduce it first"
+        raise RadiographError("too_large", message)
+
+
+def _spacing(header: Dataset, notes: list[str]) -> tuple[float, float] | None:
+    """Return height and width of a pixel at the patient, from the best source that holds two positive numbers.
+
+    PixelSpacing counts as measured at the patient only with a calibration type; ImagerPixelSpacing is measured at the
+    detector and shrinks by the magnification where that is known (PS3.3, 10.7.1.3).
+    """
+    pixel, imager = _pair(header, "PixelSpacing"), _pair(header, "ImagerPixelSpacing")
+    if pixel and _text(header, "PixelSpacingCalibrationType"):
+        notes.append("spacing_from_calibrated_pixel_spacing")
+        return pixel
+    if imager:
+        notes.append("spacing_from_imager")
+        magnification = _number(header, "EstimatedRadiographicMagnificationFactor") or 1.0
+        if magnification <= 1:  # nothing lies behind the detector: 1 changes nothing, less is an error
+            return imager
+        notes.append("magnification_corrected")
+        return imager[0] / magnification, imager[1] / magnification
+    if pixel:
+        notes.append("spacing_uncalibrated")
+        return pixel
+    is_there = _texts(header, "PixelSpacing") or _texts(header, "ImagerPixelSpacing")
+    notes.append("spacing_invalid" if is_there else "spacing_unknown")
+    if len(set(_texts(header, "PixelAspectRatio"))) > 1:
+        notes.append("pixel_aspect_ignored")
+    return None
+
+
+def _pair(header: Dataset, keyword: str) -> tuple[float, float] | None:
+    """Return two positive numbers, or None for anything else."""
+    try:
+        row_mm, column_mm = (float(value) for value in _texts(header, keyword))
+    except ValueError:
+        return None
+    return (row_mm, column_mm) if 0 < row_mm < math.inf and 0 < column_mm < math.inf else None
+
+
+def _texts(header: Dataset, keyword: str) -> list[str]:
+    """Return all values of an attribute as capital text, none for one that is absent, empty or beyond conversion."""
+    try:
+        value: Any = header.get(keyword)
+    except Exception:  # pydicom converts on access, and what a damaged element raises depends on its type
+        return []
+    if value is None or value == "":
+        return []
+    values = [value] if isinstance(value, str) or not hasattr(value, "__iter__") else list(value)
+    return [str(item).strip().upper() for item in values]
+
+
+def _text(header: Dataset, keyword: str) -> str:
+    return next(iter(_texts(header, keyword)), "")
+
+
+def _meta(header: Dataset, keyword: str) -> str:
+    return _text(getattr(header, "file_meta", header), keyword)
+
+
+def _number(header: Dataset, keyword: str) -> float | None:
+    try:
+        number = float(_text(header, keyword))
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _codes(header: Dataset, keyword: str) -> list[str]:
+    """Return the SNOMED codes of a sequence; those of other schemes are private to a manufacturer."""
+    try:
+        items: list[Dataset] = list(header.get(keyword) or [])
+    except Exception:  # as above
+        return []
+    return [_text(item, "CodeValue") for item in items if _text(item, "CodingSchemeDesignator") in SNOMED]

@@ -1,0 +1,83 @@
+"""Finding the model: the bundle that ships with the project, another bundle, or a weights file."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from monai_chexmask_u.networks import HybridGNet
+from monai_chexmask_u.networks.checkpoints import CheckpointError, read_checkpoint, sha256_of
+from monai_chexmask_u.segmentation import ModelIdentity
+
+__all__ = ["Model", "default_bundle", "load_model", "model_identity"]
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network ready for use, and what it is called in every output."""
+
+    network: HybridGNet
+    identity: ModelIdentity
+
+
+def default_bundle() -> Path:
+    """Return the folder of the MONAI Bundle that ships with the project, installed or in a checkout."""
+    package = Path(__file__).parent
+    installed = package / "bundle"
+    return installed if installed.is_dir() else package.parent / "bundle"
+
+
+def load_model(path: Path | None = None) -> Model:
+    """Load a network and its identity.
+
+    Args:
+        path: a bundle folder (``configs/metadata.json`` and ``models/model.pt``), a folder that holds just one such
+            bundle or weights file, or a weights file; the project's own bundle by default.
+
+    Raises:
+        CheckpointError: if there is no model there, or it is broken; the message names the file.
+    """
+    path = path or default_bundle()
+    return Model(read_checkpoint(_weights_file(path)), model_identity(path))
+
+
+def model_identity(path: Path) -> ModelIdentity:
+    """Return what the model at a path is called, without building its network.
+
+    Args:
+        path: as for `load_model`.
+
+    Raises:
+        CheckpointError: if there is no model there.
+    """
+    weights = _weights_file(path)
+    if not weights.is_file():
+        raise CheckpointError(f"{weights}: there is no weights file here; give the path of a model.pt or a bundle")
+    name, version = _name_and_version(weights)
+    return ModelIdentity(name, version, sha256_of(weights))
+
+
+def _weights_file(path: Path) -> Path:
+    if not path.is_dir():
+        return path
+    if (path / "models" / "model.pt").is_file():
+        return path / "models" / "model.pt"
+    found = sorted(path.rglob("*.pt"))
+    if len(found) != 1:
+        raise CheckpointError(
+            f"{path}: expected a bundle with models/model.pt, or just one .pt file, and found {len(found)}"
+        )
+    return found[0]
+
+
+def _name_and_version(weights: Path) -> tuple[str, str]:
+    """Read the identity from the bundle that the weights lie in; a lone file has its own name and no version."""
+    metadata = weights.parent.parent / "configs" / "metadata.json"
+    if not metadata.is_file():
+        return weights.stem, "unknown"
+    try:
+        content = json.loads(metadata.read_text(encoding="utf-8"))
+        return str(content["name"]), str(content["version"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{metadata}: not a bundle's metadata with name and version ({error})") from error

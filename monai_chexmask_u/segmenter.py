@@ -1,0 +1,104 @@
+"""The one path from a radiograph to its segmentation, which every door of the project uses."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from monai_chexmask_u.geometry import Frame, cardiothoracic_ratio
+from monai_chexmask_u.inferers import LandmarkUncertaintyInferer
+from monai_chexmask_u.model import Model
+from monai_chexmask_u.posterior import LandmarkPosterior
+from monai_chexmask_u.radiograph import Radiograph
+from monai_chexmask_u.segmentation import Estimate, LandmarkSegmentation, ModelIdentity
+from monai_chexmask_u.transforms.network_frame import fit_frame, to_network_image
+from monai_chexmask_u.uncertainty import assess, latent_uncertainty, predictive_uncertainty
+
+__all__ = ["Segmenter", "segmentation_from_posterior"]
+
+
+class Segmenter:
+    """Segments radiographs: fits them to the network, samples the posterior, and takes it back to image pixels.
+
+    Args:
+        model: from `monai_chexmask_u.model.load_model`.
+        num_samples: latent samples per image.
+        seed: of the samples; the same image and seed give the same result.
+        device: ``cpu``, ``cuda``, ``cuda:1`` ..., or ``auto`` for a GPU when there is one.
+        crop_border: leave out the black border around the exposed field.
+
+    Raises:
+        ValueError: if the device does not exist or a number is too small.
+
+    Example:
+        ``Segmenter(load_model()).segment(read_radiograph(Path("chest.dcm"))).cardiothoracic_ratio``
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        *,
+        num_samples: int = 50,
+        seed: int = 0,
+        device: str = "auto",
+        crop_border: bool = False,
+    ) -> None:
+        """Move the network to its device."""
+        self.identity = model.identity
+        self.inferer = LandmarkUncertaintyInferer(num_samples, seed)
+        self.device = _device(device)
+        self.network = model.network.eval().to(self.device)
+        self.crop_border = crop_border
+
+    def segment(self, radiograph: Radiograph) -> LandmarkSegmentation:
+        """Segment one radiograph.
+
+        Raises:
+            ValueError: if the network's output is not finite.
+        """
+        frame = fit_frame(radiograph, self.network.image_size, crop_border=self.crop_border)
+        image = to_network_image(torch.from_numpy(radiograph.pixels), frame)
+        posterior = self.inferer(image.unsqueeze(0).to(self.device), self.network)
+        return segmentation_from_posterior(posterior, radiograph, frame, self.identity)
+
+
+def segmentation_from_posterior(
+    posterior: LandmarkPosterior, radiograph: Radiograph, frame: Frame, identity: ModelIdentity
+) -> LandmarkSegmentation:
+    """Take the posterior of one image back to that image's pixels.
+
+    Args:
+        posterior: a batch of one.
+        radiograph: the image.
+        frame: how it was shown to the network.
+        identity: of the network.
+
+    Raises:
+        ValueError: if the posterior is of several images or not finite.
+    """
+    if len(posterior.mean) != 1:
+        raise ValueError(f"expected the posterior of one image, got {len(posterior.mean)}")
+    ratios = cardiothoracic_ratio(frame.to_image(posterior.samples[0].cpu().numpy()))
+    return LandmarkSegmentation(
+        landmarks=frame.to_image(posterior.mean[0].cpu().numpy()),
+        covariance=frame.covariance_to_image(posterior.covariance[0].cpu().numpy()),
+        shape=radiograph.shape,
+        spacing_mm=radiograph.spacing_mm,
+        sample_count=posterior.samples.shape[1],
+        latent_uncertainty=float(latent_uncertainty(posterior.latent_std)[0]),
+        predictive_px1024=float(predictive_uncertainty(posterior.samples)[0]),
+        cardiothoracic_ratio=Estimate(float(np.mean(ratios)), float(np.std(ratios))),
+        model=identity,
+        reliability=assess(),
+    )
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"device {name!r} cannot be used here; use 'auto' or 'cpu'") from error
+    return device

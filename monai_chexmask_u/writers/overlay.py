@@ -1,0 +1,119 @@
+"""The overlay picture: contours, and nodes colored by their uncertainty, on the radiograph."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from monai_chexmask_u.anatomy import ORGANS
+from monai_chexmask_u.radiograph import Radiograph
+from monai_chexmask_u.segmentation import LandmarkSegmentation
+from monai_chexmask_u.writers.atomic import atomic_path
+
+__all__ = ["draw_overlay", "uncertainty_color", "write_overlay"]
+
+PICTURE_SIDE = 1200
+OVERSAMPLING = 2
+# ColorBrewer's RdYlBu, which color-blind people can read: blue is sure, red is unsure.
+_COLORS = np.array([(69, 117, 180), (145, 191, 219), (224, 243, 248), (254, 224, 144), (252, 141, 89), (215, 48, 39)])
+
+
+def uncertainty_color(fraction: float) -> tuple[int, int, int]:
+    """Return the color of an uncertainty, as a fraction 0..1 of the color bar."""
+    position = float(np.clip(fraction, 0, 1)) * (len(_COLORS) - 1)
+    red, green, blue = (round(float(np.interp(position, range(len(_COLORS)), _COLORS[:, band]))) for band in range(3))
+    return red, green, blue
+
+
+def write_overlay(segmentation: LandmarkSegmentation, radiograph: Radiograph, path: Path) -> None:
+    """Write the overlay picture as PNG."""
+    picture = draw_overlay(segmentation, radiograph)
+    with atomic_path(path) as temporary:
+        picture.save(temporary, format="PNG")
+
+
+def draw_overlay(segmentation: LandmarkSegmentation, radiograph: Radiograph) -> Image.Image:
+    """Draw contours, nodes, color bar and verdict; the radiograph is shown as it was stored.
+
+    Returns:
+        An RGB picture whose longer side is about 1200 pixels, plus a caption below.
+    """
+    scale = PICTURE_SIDE / max(radiograph.shape)
+    height, width = (max(1, round(side * scale)) for side in radiograph.shape)
+    grey = Image.fromarray((radiograph.pixels * 255).round().astype(np.uint8))
+    picture = grey.resize((width * OVERSAMPLING, height * OVERSAMPLING), Image.Resampling.BILINEAR).convert("RGB")
+    top = _round_up(float(segmentation.node_uncertainty.max()))
+    _draw_landmarks(ImageDraw.Draw(picture), segmentation, scale * OVERSAMPLING, top)
+    picture = picture.resize((width, height), Image.Resampling.LANCZOS)
+    caption = _caption(segmentation, radiograph, width, top)
+    page = Image.new("RGB", (width, height + caption.height))
+    page.paste(picture, (0, 0))
+    page.paste(caption, (0, height))
+    return page
+
+
+def _draw_landmarks(draw: ImageDraw.ImageDraw, segmentation: LandmarkSegmentation, scale: float, top: float) -> None:
+    """Draw every organ's closed contour, and a dot per node in the color of its uncertainty."""
+    points: NDArray[np.float64] = (segmentation.landmarks + 0.5) * scale
+    for organ in ORGANS:
+        contour = points[organ.nodes]
+        draw.line([*map(tuple, contour), tuple(contour[0])], fill=organ.color, width=2 * OVERSAMPLING)
+    radius = 4 * OVERSAMPLING
+    for (x, y), uncertainty in zip(points, segmentation.node_uncertainty, strict=True):
+        box = (x - radius, y - radius, x + radius, y + radius)
+        draw.ellipse(box, fill=uncertainty_color(uncertainty / top), outline=(0, 0, 0), width=OVERSAMPLING)
+
+
+def _caption(segmentation: LandmarkSegmentation, radiograph: Radiograph, width: int, top: float) -> Image.Image:
+    """Draw the color bar and what the result says, in lines that fit the width."""
+    font = ImageFont.load_default(size=18)
+    lines = _wrap(_sentences(segmentation, radiograph), font, width - 24)
+    caption = Image.new("RGB", (width, 58 + 24 * len(lines)), (16, 16, 16))
+    draw = ImageDraw.Draw(caption)
+    bar_width = min(300, width // 3)
+    for x in range(bar_width):
+        draw.line([(12 + x, 14), (12 + x, 32)], fill=uncertainty_color(x / bar_width))
+    draw.text((bar_width + 24, 13), f"node uncertainty 0 to {top:g} px of this image", font=font, fill="white")
+    x = 12
+    for organ in ORGANS:
+        draw.line([(x, 47), (x + 24, 47)], fill=organ.color, width=4)
+        draw.text((x + 30, 37), organ.title, font=font, fill="white")
+        x += 50 + round(font.getlength(organ.title))
+    for row, line in enumerate(lines):
+        draw.text((12, 60 + 24 * row), line, font=font, fill="white")
+    return caption
+
+
+def _sentences(segmentation: LandmarkSegmentation, radiograph: Radiograph) -> list[str]:
+    ratio, reliability = segmentation.cardiothoracic_ratio, segmentation.reliability
+    model = segmentation.model
+    sentences = [
+        f"Verdict: {reliability.verdict} ({', '.join(reliability.reasons)}).",
+        f"Cardiothoracic ratio {ratio.value:.3f} (std {ratio.std:.3f}).",
+        f"Predictive uncertainty {segmentation.predictive_px1024:.1f} px at 1024, "
+        f"latent {segmentation.latent_uncertainty:.2f}, {segmentation.sample_count} samples.",
+        f"Model {model.name} {model.version}, {model.sha256[:12]}.",
+    ]
+    if radiograph.notes:
+        sentences.append(f"Notes: {', '.join(radiograph.notes)}.")
+    return [*sentences, "Research use only."]
+
+
+def _wrap(sentences: list[str], font: ImageFont.ImageFont | ImageFont.FreeTypeFont, width: int) -> list[str]:
+    lines = [""]
+    for word in " ".join(sentences).split():
+        if font.getlength(f"{lines[-1]} {word}") > width and lines[-1]:
+            lines.append("")
+        lines[-1] = f"{lines[-1]} {word}".strip()
+    return lines
+
+
+def _round_up(value: float) -> float:
+    """Round up to 1, 2 or 5 times a power of ten, so that the color bar ends at a plain number."""
+    if value <= 0:
+        return 1.0
+    power = 10.0 ** np.floor(np.log10(value))
+    return float(next(step * power for step in (1, 2, 5, 10) if value <= step * power))

@@ -1,0 +1,256 @@
+"""The MONAI Deploy application, run as its users run it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+
+import pydicom
+import pytest
+import torch
+from dicom_samples import make_cr, make_dx, save
+from pydicom.dataset import FileDataset
+from pydicom.uid import CTImageStorage
+
+from monai_chexmask_u.networks import HybridGNet
+from monai_chexmask_u.networks.checkpoints import write_checkpoint
+
+
+def _has_sdk() -> bool:
+    # Not by importing it: that takes seconds, and importlib.util.find_spec would import MONAI.
+    try:
+        distribution("monai-deploy-app-sdk")
+    except PackageNotFoundError:
+        return False
+    return True
+
+
+pytestmark = [
+    pytest.mark.deploy,
+    pytest.mark.skipif(not _has_sdk(), reason="the MONAI Deploy App SDK is not installed"),
+]
+
+RunApp = Callable[..., int]
+SUFFIXES = (".json", ".overlay.png", ".seg.dcm", ".sr.dcm")
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle whose network is tiny and knows nothing."""
+    folder = tmp_path_factory.mktemp("bundle")
+    (folder / "configs").mkdir()
+    (folder / "models").mkdir()
+    (folder / "configs" / "metadata.json").write_text('{"name": "tiny", "version": "9.9"}')
+    torch.manual_seed(0)
+    network = HybridGNet(64)
+    with torch.no_grad():
+        network.decoder.to_landmarks.weight.mul_(0.1)
+    write_checkpoint(network, folder / "models" / "model.pt")
+    return folder
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    folder = tmp_path / "study"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Path:
+    return tmp_path / "out"
+
+
+@pytest.fixture
+def run_app(monkeypatch: pytest.MonkeyPatch, repository: Path) -> Iterator[RunApp]:
+    """Run the application in this process, which saves its start of several seconds; undo what it does to logging."""
+    monkeypatch.syspath_prepend(str(repository))
+    monkeypatch.delenv("HOLOSCAN_MODEL_PATH", raising=False)
+    root, handlers, level = logging.root, logging.root.handlers[:], logging.root.level
+
+    def run(*arguments: str | Path) -> int:
+        from app.__main__ import main
+
+        return main([str(argument) for argument in arguments])
+
+    yield run
+    root.handlers[:], root.level = handlers, level
+
+
+def in_study(dataset: FileDataset, first: FileDataset) -> FileDataset:
+    """Put an image into the series of another one."""
+    dataset.StudyInstanceUID, dataset.SeriesInstanceUID = first.StudyInstanceUID, first.SeriesInstanceUID
+    return dataset
+
+
+def make_lateral() -> FileDataset:
+    dataset = make_dx()
+    dataset.ViewPosition, dataset.PatientOrientation = "LL", ["A", "F"]
+    del dataset.ViewCodeSequence
+    return dataset
+
+
+def make_ct() -> FileDataset:
+    dataset = make_cr(rows=64, columns=64, photometric="MONOCHROME2")
+    dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = CTImageStorage
+    dataset.Modality = "CT"
+    return dataset
+
+
+def outputs_of(*images: FileDataset) -> set[str]:
+    return {f"{image.SOPInstanceUID}{suffix}" for image in images for suffix in SUFFIXES}
+
+
+def names_in(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def test_a_real_radiograph_gives_every_output_from_any_folder(
+    chest_cr: Path, study: Path, output: Path, bundle: Path, repository: Path, tmp_path: Path
+) -> None:
+    source = pydicom.dcmread(chest_cr)
+    (study / "IM0001").write_bytes(chest_cr.read_bytes())
+    (tmp_path / "models").mkdir()  # what the SDK would take for the model
+    command = [sys.executable, str(repository / "app"), "-i", str(study), "-o", str(output), "-m", str(bundle)]
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("HOLOSCAN")}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
+
+    assert done.returncode == 0, done.stderr
+    assert names_in(output) == outputs_of(source)
+    name = str(output / source.SOPInstanceUID)
+    assert json.loads(Path(f"{name}.json").read_text())["model"]["name"] == "tiny"
+    segmentation, report = pydicom.dcmread(f"{name}.seg.dcm"), pydicom.dcmread(f"{name}.sr.dcm")
+    assert (segmentation.Modality, report.Modality) == ("SEG", "SR")
+    assert segmentation.StudyInstanceUID == report.StudyInstanceUID == source.StudyInstanceUID
+    assert done.stdout == ""
+    assert all("[INFO] (app" in line for line in done.stderr.splitlines())
+    assert len(done.stderr.splitlines()) == 6  # the model, four files, the summary
+    assert str(source.PatientName) not in done.stderr
+
+
+def test_a_lateral_view_in_the_same_series_is_skipped_and_every_frontal_one_done(
+    study: Path, output: Path, bundle: Path, run_app: RunApp, capfd: pytest.CaptureFixture[str]
+) -> None:
+    first = make_dx()
+    second = in_study(make_dx(seed=1), first)
+    for image in (first, second):
+        image.ImagePositionPatient = [0, 0, 0]  # the SDK's loader would keep only one of them
+    save(first, study / "1.dcm")
+    save(second, study / "2.dcm")
+    save(first, study / "copy of 1.dcm")
+    lateral = in_study(make_lateral(), first)
+    save(lateral, study / "3.dcm")
+    save(in_study(make_ct(), first), study / "4.dcm")
+    (study / "README.txt").write_text("of the archive")
+
+    assert run_app("-i", study, "-o", output, "-m", bundle) == 0
+    assert names_in(output) == outputs_of(first, second)
+    log = capfd.readouterr().err
+    assert f"skipped {lateral.SOPInstanceUID}: not_frontal" in log
+    assert "8 files written, 4 skipped" in log
+    assert "Synthetic" not in log
+    assert "SYN-0001" not in log
+
+
+def test_damaged_files_do_not_stop_the_others_and_are_told_by_the_exit_code(
+    study: Path, output: Path, bundle: Path, run_app: RunApp, capfd: pytest.CaptureFixture[str]
+) -> None:
+    good, cut = make_dx(), make_dx()
+    save(good, study / "good.dcm")
+    content = save(cut, study / "cut.dcm").read_bytes()
+    (study / "cut.dcm").write_bytes(content[: len(content) // 2])
+    (study / "start.dcm").write_bytes(content[:132])
+    path_as_uid = make_dx()
+    path_as_uid.SOPInstanceUID = "../../elsewhere"
+    save(path_as_uid, study / "uid.dcm")
+
+    assert run_app("-i", study, "-o", output, "-m", bundle) == 1
+    assert names_in(output) == outputs_of(good)
+    log = capfd.readouterr().err
+    assert f"failed {cut.SOPInstanceUID}" in log
+    assert "[truncated]" in log
+    assert "4 files written, 3 failed" in log
+    assert "Traceback" not in log
+
+
+def test_the_environment_names_the_model_as_in_a_container(
+    study: Path, output: Path, bundle: Path, run_app: RunApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = make_dx()
+    save(image, study / "1.dcm")
+    monkeypatch.setenv("HOLOSCAN_MODEL_PATH", str(bundle))
+    assert run_app("-i", study, "-o", output) == 0
+    record = json.loads((output / f"{image.SOPInstanceUID}.json").read_text())
+    assert (record["model"]["name"], record["model"]["version"]) == ("tiny", "9.9")
+
+
+@pytest.mark.parametrize("images", [[], [make_ct, make_ct], [make_lateral]], ids=["empty", "CT", "lateral"])
+def test_a_study_without_a_usable_image_is_told_in_one_line(
+    images: list[Callable[[], FileDataset]],
+    study: Path,
+    output: Path,
+    bundle: Path,
+    run_app: RunApp,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    for number, make in enumerate(images):
+        save(make(), study / f"{number}.dcm")
+    assert run_app("-i", study, "-o", output, "-m", bundle, "-l", "ERROR") == 1
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line.startswith("chexmask-u app: no frontal chest radiograph")
+    assert names_in(output) == set()
+
+
+@pytest.mark.parametrize("wrong", ["-i", "-o", "-m", "empty model", "option"])
+def test_a_mistake_of_the_user_is_told_in_one_line(
+    wrong: str,
+    study: Path,
+    output: Path,
+    bundle: Path,
+    tmp_path: Path,
+    run_app: RunApp,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    arguments = {"-i": study, "-o": output, "-m": bundle}
+    (tmp_path / "a file").touch()
+    (tmp_path / "empty").mkdir()
+    changes = {
+        "-i": {"-i": tmp_path / "nowhere"},
+        "-o": {"-o": tmp_path / "a file"},
+        "-m": {"-m": tmp_path / "nowhere"},
+        "empty model": {"-m": tmp_path / "empty"},
+        "option": {"--frobnicate": study},
+    }
+    arguments |= changes[wrong]
+    assert run_app(*(item for pair in arguments.items() for item in pair)) == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line.startswith("chexmask-u app: ")
+    assert str(next(iter(changes[wrong].values()))) in line
+
+
+def test_the_cuda_runtime_of_the_wheel_is_loaded_where_the_system_has_none(
+    tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(repository))
+    from app import cuda_runtime
+
+    library = tmp_path / "nvidia" / "cu13" / "lib" / cuda_runtime.LIBRARY
+    library.parent.mkdir(parents=True)
+    library.touch()
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    tried: list[str] = []
+
+    def load(name: str, mode: int) -> None:
+        tried.append(name)
+        if name != str(library):
+            raise OSError
+
+    monkeypatch.setattr(cuda_runtime.ctypes, "CDLL", load)
+    cuda_runtime.preload_cuda_runtime()
+    assert tried == [cuda_runtime.LIBRARY, str(library)]

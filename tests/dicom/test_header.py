@@ -1,0 +1,277 @@
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+import pytest
+from dicom_samples import code_item, make_cr, make_dx
+from hypothesis import given
+from hypothesis import strategies as st
+from pydicom import uid
+from pydicom.datadict import dictionary_VR
+from pydicom.dataelem import RawDataElement
+from pydicom.dataset import FileDataset
+from pydicom.tag import Tag
+
+from monai_chexmask_u.dicom import header
+from monai_chexmask_u.dicom.header import HeaderFacts, examine, looks_like_dicom
+from monai_chexmask_u.radiograph import RadiographError
+
+
+def changed(**values: Any) -> FileDataset:
+    """A CR image with other values; None deletes the element."""
+    dataset = make_cr(rows=8, columns=8)
+    for keyword, value in values.items():
+        if value is None:
+            delattr(dataset, keyword)
+        else:
+            setattr(dataset, keyword, value)
+    return dataset
+
+
+def examine_changed(**values: Any) -> HeaderFacts:
+    return examine(changed(**values))
+
+
+def refusal(dataset: FileDataset) -> str:
+    with pytest.raises(RadiographError) as refused:
+        examine(dataset)
+    for private in ("Synthetic", "SYN-0001", "A1", str(dataset.get("StudyInstanceUID", "1.2"))):
+        assert private not in str(refused.value)
+    return refused.value.code
+
+
+def test_plain_dx_is_taken_without_reserve() -> None:
+    facts = examine(make_dx(rows=8, columns=8, spacing=(0.2, 0.1)))
+    assert facts == HeaderFacts("PA", False, False, (0.2, 0.1), ("spacing_from_imager",))
+
+
+def test_storage_classes_are_those_of_the_standard() -> None:
+    assert uid.ComputedRadiographyImageStorage == header.CR
+    assert uid.DigitalXRayImageStorageForPresentation == header.DX
+    assert uid.DigitalXRayImageStorageForProcessing == header.DX_FOR_PROCESSING
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"SOPClassUID": uid.CTImageStorage}, "wrong_modality"),
+        ({"SOPClassUID": uid.SegmentationStorage}, "wrong_modality"),
+        ({"SOPClassUID": uid.SecondaryCaptureImageStorage, "Modality": "DX"}, "wrong_modality"),
+        ({"SOPClassUID": uid.DigitalXRayImageStorageForProcessing}, "for_processing"),
+        ({"PixelData": None}, "no_pixels"),
+        ({"StudyInstanceUID": None}, "missing_uid"),
+        ({"SeriesInstanceUID": ""}, "missing_uid"),
+        ({"SOPInstanceUID": None}, "missing_uid"),
+        ({"SamplesPerPixel": 3, "PhotometricInterpretation": "RGB"}, "color"),
+        ({"PhotometricInterpretation": "PALETTE COLOR"}, "color"),
+        ({"NumberOfFrames": 2}, "multi_frame"),
+        ({"Rows": None}, "undecodable"),
+        ({"Rows": 60000, "Columns": 60000}, "too_large"),
+        ({"Rows": 10001, "Columns": 10000}, "too_large"),
+        ({"PatientSpeciesDescription": "Feline"}, "not_human"),
+        ({"PatientSpeciesCodeSequence": [code_item("L-80A00", "SRT", "Felis catus")]}, "not_human"),
+        ({"BodyPartExamined": "EXTREMITY"}, "wrong_body_part"),
+        ({"BodyPartExamined": "TSPINE"}, "wrong_body_part"),
+        ({"BodyPartExamined": "CRIBRIFORM"}, "wrong_body_part"),
+        ({"AnatomicRegionSequence": [code_item("122495006", "SCT", "Thoracic spine")]}, "wrong_body_part"),
+        ({"PatientOrientation": ["F", "L"]}, "unsupported_orientation"),
+        ({"PatientOrientation": ["H", "R"]}, "unsupported_orientation"),
+    ],
+)
+def test_refuses_what_is_no_frontal_chest_radiograph(change: dict[str, Any], code: str) -> None:
+    assert refusal(changed(**change)) == code
+
+
+@pytest.mark.parametrize("term", ["LL", "RL", "LATERAL", "LLAT", "Lat", "LEFT LATERAL", "RAO", "LPO", "OBLIQUE", "LLD"])
+def test_refuses_lateral_oblique_and_decubitus_positions(term: str) -> None:
+    assert refusal(changed(ViewPosition=term)) == "not_frontal"
+
+
+@pytest.mark.parametrize("orientation", [["A", "F"], ["P", "F"], ["A", "H"], ["AR", "F"], ["L", "P"]])
+def test_refuses_orientations_that_no_frontal_image_has(orientation: list[str]) -> None:
+    assert refusal(changed(PatientOrientation=orientation)) == "not_frontal"
+
+
+@pytest.mark.parametrize("code", ["399173006", "399198007", "399067008", "399182000", "R-10236"])
+def test_refuses_view_codes_other_than_frontal_ones(code: str) -> None:
+    scheme = "SRT" if code.startswith("R") else "SCT"
+    assert refusal(changed(ViewCodeSequence=[code_item(code, scheme, "some view")])) == "not_frontal"
+
+
+def test_a_cut_that_leaves_no_storage_class_is_told_as_such() -> None:
+    dataset = changed(PixelData=None, SOPClassUID=None)
+    del dataset.file_meta.MediaStorageSOPClassUID
+    assert refusal(dataset) == "truncated"
+
+
+def test_exactly_the_largest_size_is_taken() -> None:
+    assert examine_changed(Rows=10000, Columns=10000).view == "PA"
+
+
+@pytest.mark.parametrize("species", ["Homo sapiens", "human", " HOMO  SAPIENS"])
+def test_takes_humans_that_are_called_so(species: str) -> None:
+    coded = [code_item("337915000", "SCT", "Homo sapiens")]
+    assert examine_changed(PatientSpeciesDescription=species, PatientSpeciesCodeSequence=coded).view == "PA"
+
+
+@pytest.mark.parametrize("term", ["CHEST", "Thorax", "PORT CHEST", "CHEST_PA", "PORTCHEST", "LUNG", "HEART", "RIBS"])
+def test_takes_the_names_that_a_chest_goes_by(term: str) -> None:
+    assert "body_part_unknown" not in examine_changed(BodyPartExamined=term).notes
+
+
+@pytest.mark.parametrize("term", [None, "", "UNKNOWN", "N/A"])
+def test_unknown_body_part_leaves_a_note(term: str | None) -> None:
+    assert "body_part_unknown" in examine_changed(BodyPartExamined=term).notes
+
+
+def test_region_code_stands_in_for_the_body_part() -> None:
+    coded = [code_item("T-D3000", "SRT", "Chest")]
+    assert "body_part_unknown" not in examine_changed(BodyPartExamined=None, AnatomicRegionSequence=coded).notes
+
+
+def test_codes_of_unknown_schemes_decide_nothing() -> None:
+    coded = [code_item("12", "99LOCAL", "Bett")]
+    facts = examine_changed(AnatomicRegionSequence=coded, ViewCodeSequence=coded, PatientSpeciesCodeSequence=coded)
+    assert facts.view == "PA"
+
+
+@pytest.mark.parametrize(
+    ("position", "code", "view"),
+    [
+        ("PA", None, "PA"),
+        ("AP", None, "AP"),
+        ("AP SUPINE", None, "AP"),
+        ("POSTERO-ANTERIOR", None, "PA"),
+        ("ANTEROPOSTERIOR", None, "AP"),
+        ("", "399348003", "AP"),
+        ("", "R-10214", "PA"),
+        ("", "399033003", None),
+        ("PA", "399348003", None),
+        ("FRONTAL", None, None),
+        (None, None, None),
+    ],
+)
+def test_view_comes_from_position_and_code(position: str | None, code: str | None, view: str | None) -> None:
+    coded = [code_item(code, "SRT" if code.startswith("R") else "SCT", "view")] if code else []
+    facts = examine_changed(ViewPosition=position, ViewCodeSequence=coded)
+    assert facts.view == view
+    assert ("view_unknown" in facts.notes) == (view is None)
+
+
+@pytest.mark.parametrize(
+    ("orientation", "mirrored", "upside_down", "notes"),
+    [
+        (["L", "F"], False, False, set()),
+        (["LA", "FP"], False, False, set()),
+        (["R", "F"], True, False, {"mirrored"}),
+        (["L", "H"], False, True, {"upside_down"}),
+        (["R", "H"], True, True, {"mirrored", "upside_down"}),
+        ("", False, False, {"orientation_assumed"}),
+        (None, False, False, {"orientation_assumed"}),
+        (["L"], False, False, {"orientation_assumed"}),
+        (["L", "R"], False, False, {"orientation_assumed"}),
+    ],
+)
+def test_orientation_tells_what_is_turned_over(
+    orientation: Any, mirrored: bool, upside_down: bool, notes: set[str]
+) -> None:
+    facts = examine_changed(PatientOrientation=orientation)
+    assert (facts.mirrored, facts.upside_down) == (mirrored, upside_down)
+    assert set(facts.notes) & {"mirrored", "upside_down", "orientation_assumed"} == notes
+
+
+@pytest.mark.parametrize(
+    ("values", "spacing", "notes"),
+    [
+        ({"ImagerPixelSpacing": [0.2, 0.1]}, (0.2, 0.1), {"spacing_from_imager"}),
+        (
+            {"ImagerPixelSpacing": [0.22, 0.11], "EstimatedRadiographicMagnificationFactor": 1.1},
+            (0.2, 0.1),
+            {"spacing_from_imager", "magnification_corrected"},
+        ),
+        (
+            {"ImagerPixelSpacing": [0.2, 0.2], "EstimatedRadiographicMagnificationFactor": 0},
+            (0.2, 0.2),
+            {"spacing_from_imager"},
+        ),
+        ({"ImagerPixelSpacing": [0.2, 0.2], "PixelSpacing": [0.3, 0.3]}, (0.2, 0.2), {"spacing_from_imager"}),
+        (
+            {"ImagerPixelSpacing": [0.2, 0.2], "PixelSpacing": [0.1, 0.1], "PixelSpacingCalibrationType": "FIDUCIAL"},
+            (0.1, 0.1),
+            {"spacing_from_calibrated_pixel_spacing"},
+        ),
+        (
+            {"ImagerPixelSpacing": [0.2, 0.2], "PixelSpacing": [0, 0], "PixelSpacingCalibrationType": "GEOMETRY"},
+            (0.2, 0.2),
+            {"spacing_from_imager"},
+        ),
+        ({"PixelSpacing": [0.3, 0.3]}, (0.3, 0.3), {"spacing_uncalibrated"}),
+        ({"PixelSpacing": [0, 0]}, None, {"spacing_invalid"}),
+        ({"PixelSpacing": [-1, 0.2]}, None, {"spacing_invalid"}),
+        ({"ImagerPixelSpacing": [0.2]}, None, {"spacing_invalid"}),
+        ({"ImagerPixelSpacing": [0.2, 0.2, 0.2]}, None, {"spacing_invalid"}),
+        ({}, None, {"spacing_unknown"}),
+        ({"PixelAspectRatio": [2, 1]}, None, {"spacing_unknown", "pixel_aspect_ignored"}),
+        ({"PixelAspectRatio": [1, 1]}, None, {"spacing_unknown"}),
+    ],
+)
+def test_spacing_is_that_at_the_patient(
+    values: dict[str, Any], spacing: tuple[float, float] | None, notes: set[str]
+) -> None:
+    facts = examine_changed(**{"ImagerPixelSpacing": None, **values})
+    assert facts.spacing_mm == (pytest.approx(spacing) if spacing else None)
+    about_spacing = ("spacing", "magnification", "pixel_aspect")
+    assert {note for note in facts.notes if note.startswith(about_spacing)} == notes
+
+
+@given(factor=st.floats(1, 2), row_mm=st.floats(0.05, 1), column_mm=st.floats(0.05, 1))
+def test_magnification_divides_the_detector_spacing(factor: float, row_mm: float, column_mm: float) -> None:
+    dataset = changed()
+    dataset.ImagerPixelSpacing = [f"{row_mm:.8f}", f"{column_mm:.8f}"]
+    dataset.EstimatedRadiographicMagnificationFactor = f"{factor:.8f}"
+    spacing = examine(dataset).spacing_mm
+    assert spacing == pytest.approx((row_mm / factor, column_mm / factor), rel=1e-5)  # 8 decimals in the file
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value", "note"),
+    [("LossyImageCompression", "01", "lossy_compression"), ("BurnedInAnnotation", "YES", "burned_in_annotation")],
+)
+def test_doubts_about_the_picture_leave_notes(keyword: str, value: str, note: str) -> None:
+    assert note in examine_changed(**{keyword: value}).notes
+    assert note not in examine_changed().notes
+
+
+@pytest.mark.parametrize(
+    ("head", "expected"),
+    [
+        (b"\0" * 128 + b"DICM", True),
+        (b"II*\0" + b"\0" * 124 + b"DICM", True),
+        (b"\x08\x00\x00\x00\x04\x00\x00\x00\x1e\x01", True),
+        (b"\x08\x00\x05\x00CS\x0a\x00ISO", True),
+        (b"\x02\x00\x00\x00UL\x04\x00", True),
+        (b"\x08\x00\x05\x00\xff\xff\xff\xff", False),
+        (b"hello world", False),
+        (b"\x89PNG\r\n\x1a\n", False),
+        (b"\x08\x00", False),
+        (b"", False),
+    ],
+)
+def test_dicom_is_known_by_its_first_bytes(head: bytes, expected: bool) -> None:
+    assert looks_like_dicom(head) is expected
+
+
+@pytest.mark.filterwarnings("ignore:Invalid value for VR")
+@given(damage=st.sampled_from(["PixelSpacing", "NumberOfFrames", "ViewPosition", "Rows"]), junk=st.binary(max_size=12))
+def test_junk_in_an_element_is_refused_in_words_or_ignored(damage: str, junk: bytes) -> None:
+    dataset = changed()
+    replace_raw(dataset, damage, junk)
+    with contextlib.suppress(RadiographError):
+        examine(dataset)
+
+
+def replace_raw(dataset: FileDataset, keyword: str, value: bytes) -> None:
+    """Put bytes into an element as if they had been read from a file."""
+    tag = Tag(keyword)
+    dataset._dict[tag] = RawDataElement(tag, dictionary_VR(tag), len(value), value, 0, False, True)

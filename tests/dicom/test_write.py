@@ -1,0 +1,102 @@
+"""Files are there whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pydicom
+import pytest
+from pydicom.dataset import Dataset
+from pydicom.uid import ComprehensiveSRStorage, ExplicitVRLittleEndian, SegmentationStorage
+
+from monai_chexmask_u.dicom.write import write_report, write_segmentation
+from monai_chexmask_u.radiograph import Radiograph
+from monai_chexmask_u.segmentation import LandmarkSegmentation
+
+Results = Callable[..., LandmarkSegmentation]
+Radiographs = Callable[[str], Radiograph]
+
+
+@pytest.fixture
+def radiograph(radiograph_of: Radiographs) -> Radiograph:
+    return radiograph_of("dx")
+
+
+@pytest.fixture
+def result(radiograph: Radiograph, result_for: Results) -> LandmarkSegmentation:
+    return result_for(radiograph)
+
+
+@pytest.fixture
+def short_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make reports of one landmark: all of them take seconds."""
+    monkeypatch.setattr("monai_chexmask_u.dicom.report.NODE_COUNT", 1)
+
+
+@pytest.mark.usefixtures("short_report")
+@pytest.mark.parametrize(
+    ("write", "sop_class"), [(write_segmentation, SegmentationStorage), (write_report, ComprehensiveSRStorage)]
+)
+def test_file_is_readable_and_replaces_an_older_one(
+    write: Any, sop_class: str, radiograph: Radiograph, result: LandmarkSegmentation, tmp_path: Path
+) -> None:
+    path = tmp_path / "x.dcm"
+    path.write_text("older")
+    write(result, radiograph, path)
+    dataset = pydicom.dcmread(path)
+    assert dataset.file_meta.TransferSyntaxUID == ExplicitVRLittleEndian
+    assert dataset.file_meta.MediaStorageSOPClassUID == dataset.SOPClassUID == sop_class
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.usefixtures("short_report")
+@pytest.mark.parametrize("write", [write_segmentation, write_report])
+def test_failure_half_way_leaves_the_older_file(
+    write: Any,
+    radiograph: Radiograph,
+    result: LandmarkSegmentation,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full_disk(dataset: Dataset, filename: Path, **options: Any) -> None:
+        Path(filename).write_bytes(b"half")
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(Dataset, "save_as", full_disk)
+    path = tmp_path / "x.dcm"
+    path.write_text("older")
+    with pytest.raises(OSError, match="no space left"):
+        write(result, radiograph, path)
+    assert path.read_text() == "older"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.usefixtures("short_report")
+@pytest.mark.parametrize("write", [write_segmentation, write_report])
+def test_no_warning_quotes_the_patient(
+    write: Any, radiograph_of: Radiographs, result_for: Results, tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    radiograph = radiograph_of("bad_header")
+    result = result_for(radiograph)
+    recwarn.clear()
+    write(result, radiograph, tmp_path / "x.dcm")
+    assert [str(warning.message) for warning in recwarn] == []
+
+
+@pytest.mark.parametrize("write", [write_segmentation, write_report])
+def test_picture_file_leaves_nothing_behind(
+    write: Any, radiograph: Radiograph, result: LandmarkSegmentation, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match="DICOM outputs need a DICOM input"):
+        write(result, replace(radiograph, header=None), tmp_path / "x.dcm")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_folder_that_is_not_there_is_an_error(
+    radiograph: Radiograph, result: LandmarkSegmentation, tmp_path: Path
+) -> None:
+    with pytest.raises(FileNotFoundError):
+        write_segmentation(result, radiograph, tmp_path / "absent" / "x.dcm")
