@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +17,12 @@ from app.report_writer_operator import ReportWriterOperator
 from app.run_record import RunRecord
 from app.segmentation_writer_operator import SegmentationWriterOperator
 from app.study_loader_operator import StudyLoaderOperator
+from monai_chexmask_u.writers.atomic import prepare_folder
 
 __all__ = ["ChestLandmarkApp"]
 
 
-class ChestLandmarkApp(Application):  # type: ignore[misc]
+class ChestLandmarkApp(Application):
     """Segments every frontal chest radiograph of a study, with the uncertainty of each landmark.
 
     Args:
@@ -44,8 +44,8 @@ class ChestLandmarkApp(Application):  # type: ignore[misc]
             OSError: if the input cannot be read or the output cannot be written.
         """
         context = Application.init_app_context(self.argv)
-        output = prepared_output(Path(context.output_path))
-        writing = {"output_folder": output, "record": self.record}
+        output = Path(context.output_path)
+        prepare_folder(output)
 
         loader = StudyLoaderOperator(
             self, CountCondition(self, 1), input_folder=existing_input(Path(context.input_path)), name="loader"
@@ -58,11 +58,8 @@ class ChestLandmarkApp(Application):  # type: ignore[misc]
         self.add_flow(loader, selector, {(port, port) for port in ("dicom_study_list", StudyLoaderOperator.UNREAD)})
         self.add_flow(selector, reader, {("image_files", "image_files")})
         self.add_flow(reader, inference, {("radiographs", "radiographs")})
-        for writer in (
-            SegmentationWriterOperator(self, **writing, name="segmentation_writer"),
-            ReportWriterOperator(self, **writing, name="report_writer"),
-            OverlayWriterOperator(self, **writing, name="overlay_writer"),
-        ):
+        for operator in (SegmentationWriterOperator, ReportWriterOperator, OverlayWriterOperator):
+            writer = operator(self, output_folder=output, record=self.record, name=operator.__name__)
             self.add_flow(inference, writer, {("results", "results")})
 
 
@@ -74,22 +71,6 @@ def existing_input(folder: Path) -> Path:
     """
     if not folder.is_dir():
         raise NotADirectoryError(f"{folder}: there is no such folder; give the folder of a DICOM study with -i")
-    return folder
-
-
-def prepared_output(folder: Path) -> Path:
-    """Make the output folder and see that files can be made in it, before any work is done.
-
-    Raises:
-        OSError: if not.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        cause = f"results cannot be written here ({error.strerror}); choose another folder with -o"
-        raise OSError(f"{folder}: {cause}") from error
     return folder
 
 

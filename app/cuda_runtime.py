@@ -1,7 +1,7 @@
 """Make the CUDA runtime of the wheel ``nvidia-cuda-runtime`` known to the dynamic loader.
 
-Holoscan needs ``libcudart.so.13`` to be imported, even where it then runs on the CPU, and MONAI imports Holoscan as soon
-as the MONAI Deploy App SDK is installed. The wheel puts the library where the loader does not look.
+Holoscan needs ``libcudart.so.13`` to be imported, even where it then runs on the CPU, and MONAI imports Holoscan as
+soon as the MONAI Deploy App SDK is installed. The wheel puts the library where the loader does not look.
 This module uses the standard library only, so that it can be called before anything else is imported.
 """
 

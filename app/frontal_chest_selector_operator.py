@@ -25,7 +25,7 @@ class ImageFile:
     name: str
 
 
-class FrontalChestSelectorOperator(Operator):  # type: ignore[misc]
+class FrontalChestSelectorOperator(Operator):
     """Keeps every image, of all series, whose header the library takes for a frontal chest radiograph.
 
     The SDK's series selector and volume operator are not used: they look at the first image of a series only, and a

@@ -22,7 +22,7 @@ Result = tuple[Radiograph, LandmarkSegmentation]
 logger = logging.getLogger(__name__)
 
 
-class LandmarkInferenceOperator(Operator):  # type: ignore[misc]
+class LandmarkInferenceOperator(Operator):
     """Finds the landmarks with their uncertainty, on a GPU if there is one.
 
     It loads the bundle itself: the SDK's bundle operator needs a volume's affine matrix, which a radiograph has not,

@@ -15,7 +15,7 @@ from monai_chexmask_u.radiograph import Radiograph, RadiographError
 __all__ = ["RadiographOperator", "instance_uid"]
 
 
-class RadiographOperator(Operator):  # type: ignore[misc]
+class RadiographOperator(Operator):
     """Decodes the images to gray levels, upright or with a note how they lie, as the network needs them.
 
     Named input:

@@ -15,7 +15,7 @@ from monai_chexmask_u.writers.formats import write_outputs
 __all__ = ["ResultWriterOperator"]
 
 
-class ResultWriterOperator(Operator):  # type: ignore[misc]
+class ResultWriterOperator(Operator):
     """Writes the results of all images in the formats that a subclass names.
 
     Named input:

@@ -12,7 +12,7 @@ from monai.deploy.operators import DICOMDataLoaderOperator
 __all__ = ["StudyLoaderOperator"]
 
 
-class StudyLoaderOperator(DICOMDataLoaderOperator):  # type: ignore[misc]
+class StudyLoaderOperator(DICOMDataLoaderOperator):
     """Loads every DICOM file below a folder, one by one.
 
     The SDK's loader stops at the first file whose header is broken, drops files without a word, and of the images of a

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import tempfile
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -63,15 +62,15 @@ def segment(
 
     Ends with 0 if every image was done, with 1 if some failed (they are listed), with 2 if nothing could be started.
     """
-    from monai_chexmask_u.radiograph import RadiographError
     from monai_chexmask_u.reading import list_inputs
+    from monai_chexmask_u.writers.atomic import prepare_folder
     from monai_chexmask_u.writers.formats import parse_formats
 
     try:
         formats = parse_formats(write)
         paths = list_inputs(inputs)
-        _prepare_folder(output)
-    except (ValueError, RadiographError) as error:
+        prepare_folder(output)
+    except (ValueError, OSError) as error:
         raise _usage_error(str(error)) from error
     if not paths:
         raise _usage_error(f"{', '.join(map(str, inputs))}: no image found (DICOM, PNG, JPEG or TIFF)")
@@ -85,20 +84,6 @@ def segment(
 def _usage_error(message: str) -> typer.Exit:
     err.print(f"chexmask-u: {message}")
     return typer.Exit(EXIT_USAGE)
-
-
-def _prepare_folder(folder: Path) -> None:
-    """Make the output folder and see that files can be made in it, before any work is done.
-
-    Raises:
-        ValueError: if not.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise ValueError(f"{folder}: results cannot be written here ({error.strerror}); choose another -o") from error
 
 
 def _segmenter(model: Path | None, samples: int, seed: int, device: str) -> Segmenter:

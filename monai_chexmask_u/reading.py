@@ -23,6 +23,9 @@ PICTURE_SUFFIXES: Final = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff"})
 DICOM_SUFFIXES: Final = frozenset({".dcm", ".dicom"})
 PICTURE_STARTS: Final = (b"\x89PNG", b"\xff\xd8\xff", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
+# What this project writes beside its inputs: a second run over a folder must not segment the first one's results.
+OUTPUT_SUFFIXES: Final = (".overlay.png", ".mask.png", ".seg.dcm", ".sr.dcm", ".pr.dcm", ".sc.dcm")
+
 # Mean difference between the largest and the smallest of red, green and blue that still counts as gray, of 255.
 # JPEG at quality 20 makes 11 of a film's faint tint of 6; a color photograph has several tens.
 MAX_TINT: Final = 12
@@ -47,7 +50,7 @@ def read_radiograph(path: Path) -> Radiograph:
         from monai_chexmask_u.dicom.read import read_dicom  # keeps pydicom out of `--help`
 
         return read_dicom(path)
-    raise RadiographError("not_an_image", "This is neither DICOM nor PNG, JPEG or TIFF; give one of these.")
+    raise RadiographError("not_an_image", "this is neither DICOM nor PNG, JPEG or TIFF; give one of these")
 
 
 def read_picture(path: Path) -> Radiograph:
@@ -73,21 +76,20 @@ def read_picture(path: Path) -> Radiograph:
         raise
     except Image.DecompressionBombError as error:
         raise _too_large() from error
-    except UnidentifiedImageError as error:
-        if head.startswith(PICTURE_STARTS):
-            raise RadiographError("truncated", "The picture ends early or is broken; fetch it again.") from error
-        raise RadiographError("not_an_image", "This is no PNG, JPEG or TIFF picture; give one of these.") from error
     except Exception as error:  # Pillow's plugins raise nearly anything on broken data
-        raise RadiographError("truncated", "The picture ends early or is broken; fetch it again.") from error
-    turned = [note for note, flag in (("mirrored", mirrored), ("upside_down", upside_down)) if flag]
-    notes = [*notes, *(turned or ["orientation_assumed"]), "view_unknown", "spacing_unknown"]
+        if isinstance(error, UnidentifiedImageError) and not head.startswith(PICTURE_STARTS):
+            raise RadiographError("not_an_image", "this is no PNG, JPEG or TIFF picture; give one of these") from error
+        raise RadiographError("truncated", "the picture ends early or is broken; fetch it again") from error
     pixels = np.ascontiguousarray(pixels, dtype=np.float32)
+    notes = [*notes, *_turned(mirrored, upside_down), "view_unknown", "spacing_unknown"]
     return Radiograph(pixels, path, mirrored=mirrored, upside_down=upside_down, notes=tuple(notes))
 
 
 def is_candidate(path: Path) -> bool:
     """Return whether a file in a folder may be a radiograph, by its suffix or, without one, by its first bytes."""
     if path.name.startswith(".") or path.name.upper() == "DICOMDIR" or not path.is_file():
+        return False
+    if path.name.endswith(OUTPUT_SUFFIXES):
         return False
     suffix = path.suffix.lower()
     if suffix in PICTURE_SUFFIXES | DICOM_SUFFIXES:
@@ -117,7 +119,7 @@ def list_inputs(paths: Iterable[Path]) -> list[Path]:
         elif path.exists():
             found.append(path)
         else:
-            raise RadiographError("not_found", f"There is no file or folder {path}; check its name.")
+            raise RadiographError("not_found", f"there is no file or folder {path}; check its name")
     unique = {path.resolve(): path for path in reversed(found)}
     return [path for path in dict.fromkeys(found) if unique[path.resolve()] == path]
 
@@ -127,9 +129,7 @@ def _walk(folder: Path) -> Iterator[Path]:
     try:
         entries = sorted(folder.iterdir())
     except OSError as error:
-        raise RadiographError(
-            "not_readable", f"The folder {folder} cannot be listed; check its permissions."
-        ) from error
+        raise RadiographError("not_readable", f"the folder {folder} cannot be listed; check its permissions") from error
     for entry in entries:
         if entry.is_dir():
             if not entry.name.startswith(".") and not entry.is_symlink():
@@ -144,11 +144,11 @@ def _head(path: Path) -> bytes:
         with path.open("rb") as file:
             head = file.read(132)
     except FileNotFoundError as error:
-        raise RadiographError("not_found", "There is no such file; check its name.") from error
+        raise RadiographError("not_found", "there is no such file; check its name") from error
     except OSError as error:
-        raise RadiographError("not_readable", "The file cannot be opened; check that you may read it.") from error
+        raise RadiographError("not_readable", "the file cannot be opened; check that you may read it") from error
     if not head:
-        raise RadiographError("truncated", "The file is empty; fetch it again.")
+        raise RadiographError("truncated", "the file is empty; fetch it again")
     return head
 
 
@@ -157,17 +157,23 @@ def _check(image: Image.Image) -> tuple[bool, bool]:
     if image.width * image.height > MAX_PIXELS:
         raise _too_large()
     if getattr(image, "n_frames", 1) > 1:
-        raise RadiographError("multi_frame", "The file holds several pictures; give a single radiograph.")
+        raise RadiographError("multi_frame", "the file holds several pictures; give a single radiograph")
     orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
     if orientation in range(5, 9):
-        message = "The picture is stored turned by 90 degrees (EXIF orientation); save it upright."
+        message = "the picture is stored turned by 90 degrees (EXIF orientation); save it upright"
         raise RadiographError("unsupported_orientation", message)
     return EXIF_FLIPS.get(orientation, (False, False))
 
 
+def _turned(mirrored: bool, upside_down: bool) -> list[str]:
+    """Return notes on how a picture is stored; without a hint from EXIF the usual orientation is assumed."""
+    flags = (("mirrored", mirrored), ("upside_down", upside_down))
+    return [note for note, flag in flags if flag] or ["orientation_assumed"]
+
+
 def _too_large() -> RadiographError:
     limit = f"{MAX_PIXELS // 1_000_000} megapixels"
-    return RadiographError("too_large", f"The picture has more than {limit}; reduce it.")
+    return RadiographError("too_large", f"the picture has more than {limit}; reduce it")
 
 
 def _gray(image: Image.Image) -> tuple[NDArray[Any], list[str]]:
@@ -187,7 +193,7 @@ def _eight_bit(image: Image.Image) -> tuple[NDArray[np.uint8], list[str]]:
     channels = np.asarray(image.convert("RGB"))
     tint = channels.max(axis=2) - channels.min(axis=2)
     if tint.mean() > MAX_TINT:
-        raise RadiographError("color", "The picture is in color; give the original gray radiograph.")
+        raise RadiographError("color", "the picture is in color; give the original gray radiograph")
     return np.asarray(image.convert("RGB").convert("L")), ["color_ignored"] if tint.any() else []
 
 

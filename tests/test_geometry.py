@@ -125,7 +125,7 @@ def test_filling_agrees_with_pillow_but_for_the_outline(seed: int) -> None:
 def test_filling_moves_with_whole_pixels_and_may_leave_the_image(seed: int, dx: int, dy: int) -> None:
     polygon = _star(seed, center=40, radius=38)
     large = fill_polygon(polygon + 60, (220, 220))
-    moved = fill_polygon(polygon + (dx, dy), (80, 80))
+    moved = fill_polygon(polygon + np.array([dx, dy]), (80, 80))
     np.testing.assert_array_equal(moved, large[60 - dy : 140 - dy, 60 - dx : 140 - dx])
 
 

@@ -172,6 +172,12 @@ def test_content_and_not_the_name_makes_a_dicom_file(tmp_path: Path, name: str) 
     assert read_radiograph(save(make_dx(rows=8, columns=8), tmp_path / name)).view == "PA"
 
 
+def test_a_file_that_is_both_dicom_and_tiff_is_dicom(tmp_path: Path) -> None:
+    dataset = make_dx(rows=8, columns=8)
+    dataset.preamble = b"II*\0" + b"\0" * 124  # the standard allows a TIFF header in front (PS3.10, 7.1)
+    assert read_radiograph(save(dataset, tmp_path / "image.tif")).view == "PA"
+
+
 @pytest.mark.parametrize("name", ["image.dcm", "image"])
 def test_content_and_not_the_name_makes_a_picture(tmp_path: Path, name: str) -> None:
     assert read_radiograph(picture(tmp_path / name, format="PNG")).shape == GRAY.shape
@@ -182,9 +188,19 @@ def test_folders_are_searched_for_radiographs(tmp_path: Path) -> None:
     (tmp_path / ".hidden").mkdir()
     dataset = make_dx(rows=8, columns=8)
     wanted = ["1.2.840.17", "a.PNG", "b/chest", "b/deep/c.dcm", "b/deep/d.tiff", "z.jpeg"]
-    for name in ["1.2.840.17", "b/chest", "b/deep/c.dcm", "DICOMDIR", ".hidden/a.dcm", ".b.dcm", "b/report.pdf"]:
+    for name in [
+        "1.2.840.17",
+        "b/chest",
+        "b/deep/c.dcm",
+        "DICOMDIR",
+        ".hidden/a.dcm",
+        ".b.dcm",
+        "b/report.pdf",
+        "z.seg.dcm",
+        "b/z.sr.dcm",
+    ]:
         save(dataset, tmp_path / name)
-    for name in ["a.PNG", "b/deep/d.tiff", "z.jpeg", "notes.txt", "README", "1.2.3"]:
+    for name in ["a.PNG", "b/deep/d.tiff", "z.jpeg", "notes.txt", "README", "1.2.3", "z.overlay.png", "z.mask.png"]:
         (tmp_path / name).write_bytes(b"whatever")
     assert [path.relative_to(tmp_path).as_posix() for path in list_inputs([tmp_path])] == wanted
 

@@ -26,6 +26,7 @@ MAX_PIXELS: Final = 100_000_000
 CR: Final = "1.2.840.10008.5.1.4.1.1.1"
 DX: Final = "1.2.840.10008.5.1.4.1.1.1.1"
 DX_FOR_PROCESSING: Final = "1.2.840.10008.5.1.4.1.1.1.1.1"
+SECONDARY_CAPTURE: Final = "1.2.840.10008.5.1.4.1.1.7"
 LOSSY_SYNTAXES: Final = frozenset(f"1.2.840.10008.1.2.4.{number}" for number in (50, 51, 81))
 
 # The first element of a file without preamble is a group length, a version or a short text; never longer than this.
@@ -106,7 +107,7 @@ def examine(header: Dataset) -> HeaderFacts:
             ``multi_frame``, ``color`` or ``too_large``.
     """
     notes: list[str] = []
-    _check_class(header)
+    _check_class(header, notes)
     _check_species(header)
     _check_body_part(header, notes)
     mirrored, upside_down = _orientation(header, notes)
@@ -121,7 +122,7 @@ def examine(header: Dataset) -> HeaderFacts:
     return HeaderFacts(view, mirrored, upside_down, spacing_mm, tuple(notes))
 
 
-def _check_class(header: Dataset) -> None:
+def _check_class(header: Dataset, notes: list[str]) -> None:
     sop_class = _text(header, "SOPClassUID") or _meta(header, "MediaStorageSOPClassUID")
     if not sop_class and "PixelData" not in header:
         raise RadiographError("truncated", "the file ends in the middle of its header: copy or send it again")
@@ -129,7 +130,11 @@ def _check_class(header: Dataset) -> None:
     if sop_class == DX_FOR_PROCESSING or is_raw:
         message = "the image is raw detector data (FOR PROCESSING): send its FOR PRESENTATION version"
         raise RadiographError("for_processing", message)
-    if sop_class not in (CR, DX):
+    # Research archives and film digitizers keep radiographs as secondary captures that name the original modality.
+    is_captured = sop_class == SECONDARY_CAPTURE and _text(header, "Modality") in ("CR", "DX")
+    if is_captured:
+        notes.append("secondary_capture")
+    elif sop_class not in (CR, DX):
         message = "the file is no CR or DX image: choose the radiograph itself, not another object of the study"
         raise RadiographError("wrong_modality", message)
     if "PixelData" not in header:

@@ -48,28 +48,32 @@ def displayed_pixels(dataset: FileDataset) -> tuple[NDArray[np.float32], list[st
     notes: list[str] = []
     values = _modality_values(dataset, stored, is_padding, notes)
     pixels = _windowed(dataset, values, is_padding, notes)
-    # MONOCHROME1 of DX has shape INVERSE as well: two names of one inversion, not two inversions.
-    shape = str(dataset.get("PresentationLUTShape") or "").upper()
-    if str(dataset.PhotometricInterpretation).upper() == "MONOCHROME1" or shape == "INVERSE":
+    if _is_inverse(dataset):
         pixels = 1 - pixels
         notes.append("photometric_inverted")
     pixels[is_padding] = 0
     return pixels, notes
 
 
+def _is_inverse(dataset: Dataset) -> bool:
+    """Say whether low values are bright; DX says so twice, by MONOCHROME1 and INVERSE, and means one inversion."""
+    is_monochrome1 = str(dataset.PhotometricInterpretation).upper() == "MONOCHROME1"
+    return is_monochrome1 or str(dataset.get("PresentationLUTShape") or "").upper() == "INVERSE"
+
+
 def _decode(dataset: FileDataset) -> NDArray[Any]:
-    """Return the stored values ``(row, column)`` in native byte order, bits above BitsStored removed."""
+    """Return the stored values ``(row, column)``, bits above BitsStored removed, in the file's byte order."""
     _check_length(dataset)
     try:
         # The function, unlike the data set's property, keeps no copy of the pixels in the header.
-        stored = pixel_array(dataset)
+        stored: NDArray[Any] = pixel_array(dataset)
     except Exception:  # each decoder has its own errors
         message = "the pixels cannot be decoded, they are damaged or in an unknown format: export them uncompressed"
         raise RadiographError("undecodable", message) from None
     if stored.shape != (dataset.Rows, dataset.Columns):
         message = "the pixels do not have the size that the header gives: export the image again"
         raise RadiographError("undecodable", message)
-    return stored.astype(stored.dtype.newbyteorder("="))
+    return stored
 
 
 def _check_length(dataset: FileDataset) -> None:

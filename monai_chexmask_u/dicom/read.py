@@ -48,8 +48,7 @@ def read_dicom(path: Path) -> Radiograph:
         warnings.simplefilter("ignore")
         dataset = _load(path)
         notes = _complete_transfer_syntax(dataset)
-        if "PixelData" not in dataset and _ends_inside_element(dataset, path):
-            raise RadiographError("truncated", "the file ends in the middle of its header: copy or send it again")
+        _check_end(dataset, path)
         facts = examine(dataset)
         pixels, pixel_notes = displayed_pixels(dataset)
         del dataset.PixelData
@@ -94,8 +93,14 @@ def _complete_transfer_syntax(dataset: FileDataset) -> list[str]:
     return ["transfer_syntax_assumed"]
 
 
+def _check_end(dataset: FileDataset, path: Path) -> None:
+    """Refuse a header that breaks off inside an element, which pydicom does not report."""
+    if "PixelData" not in dataset and _ends_inside_element(dataset, path):
+        raise RadiographError("truncated", "the file ends in the middle of its header: copy or send it again")
+
+
 def _ends_inside_element(dataset: FileDataset, path: Path) -> bool:
-    """Say whether the last element that was parsed ends elsewhere than the file, which pydicom does not report."""
+    """Say whether the last element that was parsed ends elsewhere than the file."""
     if not len(dataset):
         return True
     last = dataset.get_item(max(dataset.keys()))

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Output folders, and files that are there whole or not at all."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["atomic_path"]
+__all__ = ["atomic_path", "prepare_folder"]
 
 
 @contextmanager
@@ -36,3 +36,18 @@ def atomic_path(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def prepare_folder(folder: Path) -> None:
+    """Make an output folder and see that files can be made in it, before any work is done.
+
+    Raises:
+        OSError: if not; the message names the folder, the cause and the way out.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        cause = f"results cannot be written here ({error.strerror}); choose another folder with -o"
+        raise OSError(f"{folder}: {cause}") from error

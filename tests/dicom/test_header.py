@@ -57,7 +57,7 @@ def test_storage_classes_are_those_of_the_standard() -> None:
     [
         ({"SOPClassUID": uid.CTImageStorage}, "wrong_modality"),
         ({"SOPClassUID": uid.SegmentationStorage}, "wrong_modality"),
-        ({"SOPClassUID": uid.SecondaryCaptureImageStorage, "Modality": "DX"}, "wrong_modality"),
+        ({"SOPClassUID": uid.SecondaryCaptureImageStorage, "Modality": "OT"}, "wrong_modality"),
         ({"SOPClassUID": uid.DigitalXRayImageStorageForProcessing}, "for_processing"),
         ({"PixelData": None}, "no_pixels"),
         ({"StudyInstanceUID": None}, "missing_uid"),
@@ -97,6 +97,12 @@ def test_refuses_orientations_that_no_frontal_image_has(orientation: list[str]) 
 def test_refuses_view_codes_other_than_frontal_ones(code: str) -> None:
     scheme = "SRT" if code.startswith("R") else "SCT"
     assert refusal(changed(ViewCodeSequence=[code_item(code, scheme, "some view")])) == "not_frontal"
+
+
+@pytest.mark.parametrize("modality", ["CR", "DX"])
+def test_a_secondary_capture_of_a_radiograph_is_taken_with_a_note(modality: str) -> None:
+    facts = examine_changed(SOPClassUID=uid.SecondaryCaptureImageStorage, Modality=modality)
+    assert "secondary_capture" in facts.notes
 
 
 def test_a_cut_that_leaves_no_storage_class_is_told_as_such() -> None:
@@ -209,6 +215,8 @@ def test_orientation_tells_what_is_turned_over(
         ({"PixelSpacing": [0.3, 0.3]}, (0.3, 0.3), {"spacing_uncalibrated"}),
         ({"PixelSpacing": [0, 0]}, None, {"spacing_invalid"}),
         ({"PixelSpacing": [-1, 0.2]}, None, {"spacing_invalid"}),
+        ({"PixelSpacing": [0, 0.2]}, None, {"spacing_invalid"}),
+        ({"PixelSpacing": [0.2, 0]}, None, {"spacing_invalid"}),
         ({"ImagerPixelSpacing": [0.2]}, None, {"spacing_invalid"}),
         ({"ImagerPixelSpacing": [0.2, 0.2, 0.2]}, None, {"spacing_invalid"}),
         ({}, None, {"spacing_unknown"}),

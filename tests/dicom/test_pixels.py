@@ -101,7 +101,7 @@ def test_modality_lookup_table_is_applied() -> None:
 
 @pytest.mark.parametrize(("first", "depth"), [(0, 8), (0, 12), (1000, 16), (-1000, 12)])
 def test_lookup_table_is_preferred_to_the_window(first: int, depth: int) -> None:
-    dataset = image(RAMP.astype("<i2"), bits=13, window=(0, 10))
+    dataset = image(RAMP.astype("<i2"), bits=13, window=(2048, 4096))
     table = np.linspace(0, 2**depth - 1, 4096).round()
     dataset.VOILUTSequence = [lookup_table(table, first=first, depth=depth)]
     pixels, notes = displayed_pixels(dataset)

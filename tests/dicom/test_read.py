@@ -127,6 +127,7 @@ def test_a_bare_data_set_is_read_with_an_assumed_syntax(tmp_path: Path, implicit
     path.write_bytes(raw[start:])
     radiograph = read_dicom(path)
     assert radiograph.notes[0] == "transfer_syntax_assumed"
+    assert radiograph.header.file_meta.TransferSyntaxUID == dataset.file_meta.TransferSyntaxUID
     np.testing.assert_array_equal(radiograph.pixels, read_dicom(whole).pixels)
 
 

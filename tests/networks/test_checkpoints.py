@@ -29,7 +29,10 @@ def published_shapes(*, skip: bool, side: int) -> dict[str, tuple[int, ...]]:
         for index, channels in ((0, before), (3, after)):
             shapes |= {f"{block}.block.{index}.{part}": (channels,) for part in ("weight", "bias")}
         for index, channels in ((2, before), (5, after)):
-            shapes |= {f"{block}.block.{index}.weight": (after, channels, 3, 3), f"{block}.block.{index}.bias": (after,)}
+            shapes |= {
+                f"{block}.block.{index}.weight": (after, channels, 3, 3),
+                f"{block}.block.{index}.bias": (after,),
+            }
     flat = 128 * (side // 32) ** 2
     for head in ("fc_mu", "fc_logvar"):
         shapes |= {f"encoder.{head}.weight": (64, flat), f"encoder.{head}.bias": (64,)}

@@ -1,0 +1,59 @@
+# make demo   the MONAI Deploy app on a real chest radiograph
+# make test   every check and every test, in fresh environments
+# make check  format, lint and types (in the same environment)
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PLAIN := .venv-plain
+PIP := -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+INPUTS := pyproject.toml setup.py constraints.txt
+
+.PHONY: demo test check tools test-deploy test-plain clean
+
+demo: $(VENV)/.demo-ready
+	@$(BIN)/python -W ignore scripts/demo.py
+
+test: tools check test-deploy test-plain
+
+check: $(VENV)/.test-ready
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy monai_chexmask_u app tests scripts benchmarks
+
+# With the MONAI Deploy App SDK: everything.
+test-deploy: $(VENV)/.test-ready
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadscope
+
+# Without it, from the built wheel, outside the checkout: what somebody has who ran `pip install`.
+test-plain: $(PLAIN)/.ready
+	cd $(PLAIN) && OMP_NUM_THREADS=1 bin/pytest -c ../pyproject.toml --rootdir .. -n 2 --dist loadscope -m "not deploy" ../tests
+
+# torch first: with 2.13.0 installed, nothing asks for another build of it.
+$(VENV)/.demo-ready: $(INPUTS)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python $(PIP) torch
+	$(BIN)/python $(PIP) --editable '.[deploy]' pydicom-data
+	$(BIN)/python scripts/preload_cuda_runtime.py
+	touch $@
+
+$(VENV)/.test-ready: $(VENV)/.demo-ready
+	$(BIN)/python $(PIP) --editable '.[deploy,train,export,dev]'
+	touch $@
+
+$(PLAIN)/.ready: $(INPUTS) $(shell git ls-files monai_chexmask_u bundle 2>/dev/null)
+	$(PYTHON) -m venv $(PLAIN)
+	$(PLAIN)/bin/python $(PIP) torch
+	$(PLAIN)/bin/python $(PIP) '.[train,dev]'
+	$(PLAIN)/bin/python $(PIP) --force-reinstall --no-deps .
+	touch $@
+
+# Independent DICOM checkers; tests that need one say so and are skipped where it is not there.
+tools:
+	@if command -v dciodvfy >/dev/null && command -v dsrdump >/dev/null; then :; \
+	elif command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends dcmtk dicom3tools >/dev/null; \
+	else echo "dcmtk and dicom3tools are not installed: the tests that need them will be skipped"; fi
+
+clean:
+	rm -rf $(VENV) $(PLAIN) build dist *.egg-info demo_output

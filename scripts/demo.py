@@ -1,0 +1,80 @@
+"""The demonstration behind `make demo`: the MONAI Deploy app on a real chest radiograph, and what comes out of it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from importlib.metadata import distribution
+from pathlib import Path
+from typing import Any
+
+import highdicom as hd
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+OUTPUT = REPOSITORY / "demo_output"
+
+
+def main() -> int:
+    """Run the app and report; return the exit code."""
+    study, results = OUTPUT / "study", OUTPUT / "results"
+    for folder in (study, results):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+    # A CR chest, PA, MONOCHROME1, that the package pydicom-data brings.
+    chest = Path(str(distribution("pydicom-data").locate_file("data_store"))) / "data" / "RG1_UNCR.dcm"
+    shutil.copy(chest, study)
+    run = subprocess.run([sys.executable, REPOSITORY / "app", "-i", study, "-o", results], check=False)
+    if run.returncode:
+        return run.returncode
+    for record_file in sorted(results.glob("*.json")):
+        report(record_file)
+    return 0
+
+
+def report(record_file: Path) -> None:
+    """Print where the outputs of one image lie, and what is read back from them."""
+    base = str(record_file).removesuffix(".json")
+    record: dict[str, Any] = json.loads(record_file.read_text())
+    uncertainty, reliability = record["uncertainty"], record["reliability"]
+    print("\nWhere the results lie, and what is read back from them:")
+    for title, path, content in (
+        ("DICOM SEG", f"{base}.seg.dcm", segments(Path(f"{base}.seg.dcm"))),
+        ("DICOM structured report", f"{base}.sr.dcm", measurements(Path(f"{base}.sr.dcm"))),
+        ("Overlay picture", f"{base}.overlay.png", "contours, and landmarks colored by their uncertainty"),
+        (
+            "JSON record",
+            f"{base}.json",
+            f"predictive uncertainty {uncertainty['predictive_px1024']:.2f} px of a 1024-pixel image; "
+            f"verdict {reliability['verdict']} ({', '.join(reliability['reasons'])}); "
+            f"decisions: {', '.join(record['image']['notes'])}",
+        ),
+    ):
+        print(f"  {title}: {path}\n    {content}")
+    print("For research use only.")
+
+
+def segments(path: Path) -> str:
+    """Read the segments back, with their share of the image."""
+    segmentation = hd.seg.segread(path)
+    parts = []
+    for number in segmentation.segment_numbers:
+        frame = segmentation.get_stored_frame(number)
+        label = segmentation.get_segment_description(number).segment_label
+        parts.append(f"{label} {100 * frame.mean():.1f} % of the image")
+    return ", ".join(parts)
+
+
+def measurements(path: Path) -> str:
+    """Read the number of landmarks and the cardiothoracic ratio back."""
+    content = hd.sr.srread(path).content
+    groups = content.get_planar_roi_measurement_groups()
+    points = [group for group in groups if group.roi.graphic_type.value == "POINT"]
+    (image,) = content.get_image_measurement_groups()
+    ratio = next(m for m in image.get_measurements() if m.name.meaning == "Cardiothoracic ratio")
+    return f"{len(points)} landmarks with standard deviations, cardiothoracic ratio {ratio.value:.3f}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
