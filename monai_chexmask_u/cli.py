@@ -22,6 +22,8 @@ __all__ = ["main"]
 EXIT_SOME_FAILED, EXIT_USAGE = 1, 2
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
+weights = typer.Typer(no_args_is_help=True, help="Weights files.")
+app.add_typer(weights, name="weights")
 out = Console(soft_wrap=True, highlight=False, markup=False)
 err = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
 
@@ -79,6 +81,26 @@ def segment(
     _report(outcomes, output)
     if any(outcome.code for outcome in outcomes):
         raise typer.Exit(EXIT_SOME_FAILED)
+
+
+@weights.command()
+def convert(
+    source: Annotated[Path, typer.Argument(help="A checkpoint of this project or of the published HybridGNet.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The weights file to write.")],
+    half: Annotated[bool, typer.Option(help="Store half precision, half the size.")] = False,
+) -> None:
+    """Write a checkpoint as a plain weights file, as a bundle's models/model.pt has to be."""
+    from monai_chexmask_u.networks.checkpoints import read_checkpoint, sha256_of, write_checkpoint
+
+    try:
+        network = read_checkpoint(source)
+        write_checkpoint(network, output, half_precision=half)
+    except ValueError as error:
+        raise _usage_error(str(error)) from error
+    except OSError as error:
+        raise _usage_error(f"{output}: cannot be written ({error.strerror})") from error
+    variant = "with" if network.skip_connections else "without"
+    out.print(f"{output}: {network.image_size} pixels, {variant} skip connections, SHA-256 {sha256_of(output)}")
 
 
 def _usage_error(message: str) -> typer.Exit:

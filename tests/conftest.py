@@ -1,12 +1,17 @@
-"""What all tests share: repeatable Hypothesis runs, and real radiographs where they are at hand."""
+"""What all tests share: repeatable Hypothesis runs, a tiny model, and real radiographs where they are at hand."""
 
 from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from monai_chexmask_u.model import Model
+    from monai_chexmask_u.networks import HybridGNet
 
 # torch's first call is slower than Hypothesis' deadline; a fixed set of examples makes runs repeatable.
 settings.register_profile("repeatable", deadline=None, derandomize=True, max_examples=50, database=None)
@@ -50,3 +55,35 @@ def chest_cr() -> Path:
 def leg_cr() -> Path:
     """A real CR of a lower leg."""
     return _pydicom_data("RG3_UNCR.dcm")
+
+
+@pytest.fixture(scope="session")
+def tiny_network() -> HybridGNet:
+    """A network of random weights, which tests must not change; this seed puts landmarks inside the phantom's image."""
+    import torch
+
+    from monai_chexmask_u.networks import HybridGNet
+
+    torch.manual_seed(2)
+    return HybridGNet(64).eval()
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tiny_network: HybridGNet) -> Model:
+    from monai_chexmask_u.model import Model
+    from monai_chexmask_u.segmentation import ModelIdentity
+
+    return Model(tiny_network, ModelIdentity("tiny", "1.2.3", "ab" * 32))
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(tiny_network: HybridGNet, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle folder that holds the tiny network's weights."""
+    from monai_chexmask_u.networks.checkpoints import write_checkpoint
+
+    folder = tmp_path_factory.mktemp("bundle")
+    (folder / "configs").mkdir()
+    (folder / "models").mkdir()
+    (folder / "configs" / "metadata.json").write_text('{"name": "tiny", "version": "1.2.3"}')
+    write_checkpoint(tiny_network, folder / "models" / "model.pt")
+    return folder

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor
 
 from monai_chexmask_u.networks import HybridGNet
@@ -144,6 +146,14 @@ def test_files_that_are_no_weights_are_refused(tmp_path: Path, content: bytes) -
     path = tmp_path / "model.pt"
     path.write_bytes(content)
     with pytest.raises(CheckpointError, match="not a complete PyTorch weights file"):
+        read_checkpoint(path)
+
+
+@given(content=st.binary(min_size=1, max_size=40))
+def test_any_foreign_bytes_are_refused_in_one_way(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+    path = tmp_path_factory.mktemp("foreign") / "model.pt"
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError):
         read_checkpoint(path)
 
 
