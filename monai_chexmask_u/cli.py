@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import sys
+import warnings
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -30,6 +32,9 @@ err = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
 
 def main() -> None:
     """Run the command line."""
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")  # of libraries on their own affairs; pydicom's may quote the patient's name
+    logging.getLogger("pydicom").setLevel(logging.CRITICAL)
     app()
 
 

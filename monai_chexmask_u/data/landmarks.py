@@ -31,7 +31,7 @@ def landmark_datalist(folder: str | Path) -> list[dict[str, Any]]:
     try:
         with np.load(table) as arrays:
             names, landmarks = [str(name) for name in arrays["names"]], arrays["landmarks"].astype(np.float32)
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
         raise ValueError(f"{table}: cannot be read as arrays 'names' and 'landmarks' ({error})") from error
     if landmarks.shape != (len(names), NODE_COUNT, 2) or not np.isfinite(landmarks).all():
         raise ValueError(f"{table}: landmarks must be finite, ({len(names)}, {NODE_COUNT}, 2), got {landmarks.shape}")

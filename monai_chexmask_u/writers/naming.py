@@ -25,11 +25,13 @@ def output_names(paths: Sequence[Path]) -> list[str]:
     while len(set(names)) < len(names) and depth <= max(len(path.parts) for path in paths):
         names = _replace_repeated(names, ["_".join(path.parts[-depth:]).replace("/", "") for path in paths])
         depth += 1
-    counts: Counter[str] = Counter()
+    taken: set[str] = set()
     for index, name in enumerate(names):
-        counts[name] += 1
-        if counts[name] > 1:
-            names[index] = f"{name}-{counts[name]}"
+        number = 2
+        while names[index] in taken:
+            names[index] = f"{name}-{number}"
+            number += 1
+        taken.add(names[index])
     return names
 
 

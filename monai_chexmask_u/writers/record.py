@@ -75,7 +75,7 @@ def landmark_rows(segmentation: LandmarkSegmentation) -> list[dict[str, Any]]:
             "std_x": float(segmentation.std[node, 0]),
             "std_y": float(segmentation.std[node, 1]),
             "cov_xy": float(segmentation.covariance[node, 0, 1]),
-            "radius90": None if radius is None else float(radius[node]),
+            "radius90": None if radius is None else _finite(float(radius[node])),
         }
         for node, identifier in enumerate(NODE_IDS)
     ]

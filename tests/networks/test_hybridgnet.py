@@ -54,7 +54,7 @@ def test_prediction_does_not_depend_on_the_batch(network: HybridGNet, training: 
 
 def test_normalization_equals_batch_statistics_of_one_image(network: HybridGNet) -> None:
     features = torch.randn(1, 8, 16, 16)
-    norm = network.encoder.blocks[0].norm2
+    norm = network.get_submodule("encoder.blocks.0.norm2")
     published = torch.nn.BatchNorm2d(8, track_running_stats=False)
     published.load_state_dict(norm.state_dict())
     torch.testing.assert_close(norm(features), published(features))

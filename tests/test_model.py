@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from monai_chexmask_u.model import default_bundle, load_model, model_identity
+from monai_chexmask_u.networks import HybridGNet
+from monai_chexmask_u.networks.checkpoints import CheckpointError
+
+
+@pytest.fixture
+def bundle(tiny_bundle: Path, tmp_path: Path) -> Path:
+    """A copy that a test may break."""
+    return Path(shutil.copytree(tiny_bundle, tmp_path / "bundle"))
+
+
+def weights(folder: Path) -> Path:
+    return folder / "models" / "model.pt"
+
+
+def refused(path: Path, names: Path) -> None:
+    for load in (load_model, model_identity):
+        with pytest.raises(CheckpointError, match=re.escape(str(names))) as error:
+            load(path)
+        assert "\n" not in str(error.value)
+
+
+def test_a_bundle_folder_has_name_version_and_checksum(tiny_bundle: Path, tiny_network: HybridGNet) -> None:
+    model = load_model(tiny_bundle)
+    assert (model.identity.name, model.identity.version) == ("tiny", "1.2.3")
+    assert model.identity.sha256 == hashlib.sha256(weights(tiny_bundle).read_bytes()).hexdigest()
+    assert model.identity == model_identity(tiny_bundle)
+    assert not model.network.training
+    image = torch.rand(1, 1, 64, 64)
+    torch.testing.assert_close(model.network(image), tiny_network(image))
+
+
+def test_weights_inside_a_bundle_have_its_identity(tiny_bundle: Path) -> None:
+    assert model_identity(weights(tiny_bundle)) == model_identity(tiny_bundle)
+
+
+def test_a_folder_around_one_bundle_will_do(bundle: Path) -> None:
+    assert model_identity(bundle.parent) == model_identity(bundle)
+
+
+@pytest.mark.parametrize("whole_folder", [True, False])
+def test_a_lone_file_is_called_by_its_name_and_has_no_version(
+    tiny_bundle: Path, tmp_path: Path, whole_folder: bool
+) -> None:
+    lone = tmp_path / "lone" / "best.pt"
+    lone.parent.mkdir()
+    shutil.copy(weights(tiny_bundle), lone)
+    model = load_model(lone.parent if whole_folder else lone)
+    assert (model.identity.name, model.identity.version) == ("best", "unknown")
+    assert model.identity.sha256 == model_identity(tiny_bundle).sha256
+
+
+def test_the_shipped_bundle_is_the_default() -> None:
+    assert (default_bundle() / "configs" / "metadata.json").is_file()
+    if not weights(default_bundle()).is_file():
+        pytest.skip("the shipped weights are not there")
+    assert model_identity(default_bundle()).name != "model"
+
+
+def test_models_bundle_wins_over_other_weights_beside_it(bundle: Path) -> None:
+    shutil.copy(weights(bundle), bundle / "models" / "other.pt")
+    assert model_identity(bundle).name == "tiny"
+
+
+def test_a_missing_path_is_named(tmp_path: Path) -> None:
+    refused(tmp_path / "absent.pt", tmp_path / "absent.pt")
+
+
+@pytest.mark.parametrize("count", [0, 2])
+def test_a_folder_without_weights_or_with_several_is_refused(tiny_bundle: Path, tmp_path: Path, count: int) -> None:
+    for number in range(count):
+        shutil.copy(weights(tiny_bundle), tmp_path / f"{number}.pt")
+    refused(tmp_path, tmp_path)
+    with pytest.raises(CheckpointError, match=f"found {count}"):
+        model_identity(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"name": "x"}', b"null", b"\xff\xfe"])
+def test_broken_metadata_are_named(bundle: Path, content: bytes) -> None:
+    metadata = bundle / "configs" / "metadata.json"
+    metadata.write_bytes(content)
+    refused(bundle, metadata)
+
+
+def test_broken_weights_are_named(bundle: Path) -> None:
+    weights(bundle).write_bytes(weights(bundle).read_bytes()[:1000])
+    with pytest.raises(CheckpointError, match=re.escape(str(weights(bundle)))):
+        load_model(bundle)

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from segmentation_samples import make_radiograph, make_segmentation
+
+from monai_chexmask_u.anatomy import HEART, LEFT_LUNG, ORGANS, RIGHT_LUNG
+from monai_chexmask_u.segmentation import LandmarkSegmentation
+
+
+@pytest.fixture(scope="module")
+def result() -> LandmarkSegmentation:
+    return make_segmentation(make_radiograph(spacing_mm=(0.4, 0.3)))
+
+
+def test_heart_covers_the_lungs_in_the_label_mask(result: LandmarkSegmentation) -> None:
+    labels = result.label_mask()
+    right, left, heart = (result.mask(organ) for organ in (RIGHT_LUNG, LEFT_LUNG, HEART))
+    assert (left & heart).any()
+    assert labels.shape == (250, 200)
+    assert labels.dtype == np.uint8
+    np.testing.assert_array_equal(labels == 3, heart)
+    np.testing.assert_array_equal(labels == 2, left & ~heart)
+    np.testing.assert_array_equal(labels == 1, right & ~heart & ~left)
+    np.testing.assert_array_equal(labels == 0, ~(right | left | heart))
+
+
+def test_labels_lie_where_the_organs_do(result: LandmarkSegmentation) -> None:
+    labels = result.label_mask()
+    # The patient's right lung is on the left of a normal frontal image.
+    assert [labels[112, 60], labels[60, 140], labels[155, 110], labels[5, 5]] == [1, 2, 3, 0]
+
+
+@pytest.mark.parametrize("name", ["landmarks", "covariance"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_numbers_that_are_not_finite_are_refused(result: LandmarkSegmentation, name: str, value: float) -> None:
+    broken = getattr(result, name).copy()
+    broken[7, 0] = value
+    with pytest.raises(ValueError, match=f"{name} must be finite"):
+        make_segmentation(make_radiograph(), **{name: broken})
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"landmarks": np.zeros((94, 2))},
+        {"landmarks": np.zeros((1, 120, 2))},
+        {"covariance": np.zeros((120, 2))},
+        {"covariance": np.zeros((60, 2, 2))},
+    ],
+)
+def test_wrong_shapes_are_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="must be finite and have shape"):
+        make_segmentation(make_radiograph(), **changes)
+
+
+def test_node_uncertainty_is_the_mean_of_both_standard_deviations() -> None:
+    covariance = np.tile([[9.0, 2.0], [2.0, 25.0]], (120, 1, 1))
+    result = make_segmentation(make_radiograph(), covariance=covariance)
+    np.testing.assert_allclose(result.std, np.tile([3.0, 5.0], (120, 1)))
+    np.testing.assert_allclose(result.node_uncertainty, np.full(120, 4.0))
+    assert result.organ_uncertainty_px(HEART) == pytest.approx(4)
+
+
+def test_uncertainty_of_an_organ_is_that_of_its_nodes_alone(result: LandmarkSegmentation) -> None:
+    nodes = {"right_lung": range(44), "left_lung": range(44, 94), "heart": range(94, 120)}
+    for organ in ORGANS:
+        expected = np.mean([result.std[node].mean() for node in nodes[organ.name]])
+        assert result.organ_uncertainty_px(organ) == pytest.approx(expected)
+
+
+def test_distance_is_the_root_mean_square_in_millimeters(result: LandmarkSegmentation) -> None:
+    variance_x, variance_y = result.covariance[:, 0, 0], result.covariance[:, 1, 1]
+    assert result.distance_mm is not None
+    np.testing.assert_allclose(result.distance_mm**2, variance_x * 0.3**2 + variance_y * 0.4**2)
+    assert make_segmentation(make_radiograph()).distance_mm is None
+
+
+def test_area_of_an_ellipse_and_its_size_in_millimeters(result: LandmarkSegmentation) -> None:
+    ellipse = np.pi * 0.15 * 200 * 0.33 * 250
+    area_px = result.area_px(RIGHT_LUNG)
+    assert area_px == pytest.approx(ellipse, rel=0.005)  # 44 corners lie on the ellipse
+    assert result.area_mm2(RIGHT_LUNG) == pytest.approx(area_px * 0.4 * 0.3)
+    assert make_segmentation(make_radiograph()).area_mm2(RIGHT_LUNG) is None
+
+
+def test_contours_are_the_organs_landmarks(result: LandmarkSegmentation) -> None:
+    assert [len(result.contour(organ)) for organ in ORGANS] == [44, 50, 26]
+    np.testing.assert_array_equal(np.concatenate([result.contour(organ) for organ in ORGANS]), result.landmarks)
+
+
+def test_score_is_the_predictive_uncertainty(result: LandmarkSegmentation) -> None:
+    assert result.score == result.predictive_px1024 == 8.5

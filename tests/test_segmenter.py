@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from dicom_samples import chest_phantom
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from monai_chexmask_u.anatomy import ORGANS
+from monai_chexmask_u.geometry import cardiothoracic_ratio
+from monai_chexmask_u.inferers import LandmarkUncertaintyInferer
+from monai_chexmask_u.model import Model
+from monai_chexmask_u.radiograph import Radiograph
+from monai_chexmask_u.segmentation import LandmarkSegmentation, ModelIdentity, Reliability
+from monai_chexmask_u.segmenter import Segmenter, segmentation_from_posterior
+from monai_chexmask_u.transforms import fit_frame, to_network_image
+from monai_chexmask_u.uncertainty import predictive_uncertainty
+
+PIXELS = chest_phantom(100, 80)
+
+
+def radiograph(pixels: Any = PIXELS, **options: Any) -> Radiograph:
+    return Radiograph(np.ascontiguousarray(pixels, np.float32), Path("chest.png"), **options)
+
+
+def segment(model: Model, image: Radiograph, **options: Any) -> LandmarkSegmentation:
+    return Segmenter(model, device="cpu", **{"num_samples": 5, **options}).segment(image)
+
+
+class Pointer(nn.Module):
+    """A network that puts every landmark on the image's center of mass, with a spread of 0.01 and 0.02."""
+
+    def __init__(self, image_size: int = 256) -> None:
+        super().__init__()
+        self.image_size = image_size
+
+    def encode(self, image: Tensor) -> tuple[Tensor, Tensor, None]:
+        axis = torch.arange(self.image_size) / self.image_size
+        weights = image[:, 0] / image.sum(dim=(1, 2, 3))[:, None, None]
+        center = torch.stack([(weights.sum(dim=1) * axis).sum(dim=1), (weights.sum(dim=2) * axis).sum(dim=1)], dim=1)
+        return center, 2 * torch.log(torch.tensor([[0.01, 0.02]])).expand_as(center), None
+
+    def decode(self, z: Tensor, features: None) -> Tensor:
+        return z.unsqueeze(2).expand(-1, -1, 120, -1)
+
+
+@pytest.fixture(scope="module")
+def pointer() -> Model:
+    network: Any = Pointer()
+    return Model(network, ModelIdentity("pointer", "1", "0" * 64))
+
+
+@given(
+    rows=st.integers(100, 400),
+    columns=st.integers(100, 400),
+    aspect=st.sampled_from([0.5, 1.0, 2.0]),
+    mirrored=st.booleans(),
+    upside_down=st.booleans(),
+)
+def test_landmarks_land_on_the_image_content_at_any_size_aspect_and_orientation(
+    pointer: Model, rows: int, columns: int, aspect: float, mirrored: bool, upside_down: bool
+) -> None:
+    x, y = 0.4 * columns, 0.6 * rows
+    row, column = np.mgrid[:rows, :columns]
+    spot = np.exp(-((column - x) ** 2 + (row - y) ** 2) / (2 * (0.03 * min(rows, columns)) ** 2))
+    result = segment(
+        pointer, radiograph(spot, spacing_mm=(aspect, 1.0), mirrored=mirrored, upside_down=upside_down), num_samples=9
+    )
+    side = np.array([1, 1 / aspect]) * max(rows * aspect, columns)  # of the network's square, in image pixels
+    step = np.array([0.01, 0.02]) * side * np.where([mirrored, upside_down], -1, 1)
+    noise = torch.randn(9, 2, generator=torch.Generator().manual_seed(0)).numpy()
+    error = np.abs(result.landmarks - (x, y) - noise.mean(axis=0) * step)
+    assert (error < 0.05 * side / 256).all()  # a twentieth of a network pixel, for interpolation
+    # the image's side in the square is a whole number of pixels, of 32 or more
+    np.testing.assert_allclose(result.std, np.tile(noise.std(axis=0) * np.abs(step), (120, 1)), rtol=0.02)
+
+
+@pytest.mark.parametrize("flags", [{"mirrored": True}, {"upside_down": True}, {"mirrored": True, "upside_down": True}])
+def test_a_turned_image_gives_the_landmarks_turned(tiny_model: Model, flags: dict[str, bool]) -> None:
+    plain = segment(tiny_model, radiograph())
+    sign = np.array([-1 if flags.get(name) else 1 for name in ("mirrored", "upside_down")])
+    turned = segment(tiny_model, radiograph(PIXELS[:: sign[1], :: sign[0]], **flags))
+    size = np.array([80, 100])
+    expected = np.where(sign < 0, size - 1 - plain.landmarks, plain.landmarks)
+    np.testing.assert_allclose(turned.landmarks, expected, rtol=0, atol=1e-3)
+    np.testing.assert_allclose(turned.std, plain.std, rtol=1e-3)
+    np.testing.assert_allclose(turned.covariance[:, 0, 1], sign.prod() * plain.covariance[:, 0, 1], atol=1e-3)
+    assert turned.cardiothoracic_ratio.value == pytest.approx(plain.cardiothoracic_ratio.value, rel=1e-3)
+
+
+def test_result_summarizes_the_samples_in_image_pixels(tiny_model: Model) -> None:
+    image = radiograph(spacing_mm=(0.3, 0.2))
+    result = segment(tiny_model, image, num_samples=6, seed=4)
+    frame = fit_frame(image, 64)
+    network_image = to_network_image(torch.from_numpy(image.pixels), frame).unsqueeze(0)
+    posterior = LandmarkUncertaintyInferer(6, seed=4)(network_image, tiny_model.network)
+    samples = frame.to_image(posterior.samples[0].numpy())
+    np.testing.assert_allclose(result.landmarks, samples.mean(axis=0), rtol=0, atol=1e-3)
+    np.testing.assert_allclose(result.std, samples.std(axis=0), rtol=1e-4)
+    for node in (0, 119):
+        np.testing.assert_allclose(result.covariance[node], np.cov(samples[:, node].T, ddof=0), rtol=1e-3, atol=1e-3)
+    ratios = cardiothoracic_ratio(samples)
+    ratio = result.cardiothoracic_ratio
+    assert (ratio.value, ratio.std) == pytest.approx((ratios.mean(), ratios.std()), rel=1e-6)
+    assert result.predictive_px1024 == pytest.approx(float(predictive_uncertainty(posterior.samples)[0]), rel=1e-6)
+    assert result.latent_uncertainty == pytest.approx(float(posterior.latent_std.mean()), rel=1e-6)
+
+
+def test_result_says_what_it_is_of(tiny_model: Model) -> None:
+    result = segment(tiny_model, radiograph(spacing_mm=(0.3, 0.2)), num_samples=6)
+    assert (result.shape, result.spacing_mm, result.sample_count) == ((100, 80), (0.3, 0.2), 6)
+    assert result.model == tiny_model.identity
+    assert result.reliability == Reliability("review", ("not_calibrated",))
+    assert result.radius90 is None
+    for organ in ORGANS:
+        assert result.area_mm2(organ) == pytest.approx(result.area_px(organ) * 0.3 * 0.2)
+        assert segment(tiny_model, radiograph()).area_mm2(organ) is None
+
+
+def test_same_radiograph_gives_the_same_result_whatever_ran_before(tiny_model: Model) -> None:
+    segmenter = Segmenter(tiny_model, num_samples=5, device="cpu")
+    first = segmenter.segment(radiograph())
+    segmenter.segment(radiograph(PIXELS[::-1]))
+    again = segmenter.segment(radiograph())
+    np.testing.assert_array_equal(again.landmarks, first.landmarks)
+    np.testing.assert_array_equal(again.covariance, first.covariance)
+    assert again.cardiothoracic_ratio == first.cardiothoracic_ratio
+    assert not np.array_equal(segment(tiny_model, radiograph(), seed=1).landmarks, first.landmarks)
+
+
+def test_black_border_can_be_left_out(tiny_model: Model) -> None:
+    bordered = np.pad(np.clip(PIXELS, 0.1, 1), ((30, 10), (50, 20)))
+    inner = segment(tiny_model, radiograph(np.clip(PIXELS, 0.1, 1)))
+    cropped = segment(tiny_model, radiograph(bordered), crop_border=True)
+    np.testing.assert_allclose(cropped.landmarks, inner.landmarks + np.array([50, 30]), rtol=0, atol=1e-3)
+    assert np.abs(segment(tiny_model, radiograph(bordered)).landmarks - cropped.landmarks).max() > 1
+
+
+@pytest.mark.parametrize("device", ["nonsense", "cuda:99"])
+def test_unusable_device_is_refused_in_one_line(tiny_model: Model, device: str) -> None:
+    with pytest.raises(ValueError, match=f"device '{device}' cannot be used here") as refused:
+        Segmenter(tiny_model, device=device)
+    assert "\n" not in str(refused.value)
+
+
+def test_automatic_device_is_a_gpu_where_there_is_one(tiny_model: Model) -> None:
+    expected = "cuda" if torch.cuda.is_available() else "cpu"
+    segmenter = Segmenter(tiny_model)
+    assert segmenter.device.type == expected
+    segmenter.network.cpu()  # the network is shared with other tests
+
+
+def test_posterior_of_several_images_is_refused(tiny_model: Model) -> None:
+    image = radiograph()
+    posterior = LandmarkUncertaintyInferer(2)(torch.rand(2, 1, 64, 64), tiny_model.network)
+    with pytest.raises(ValueError, match="posterior of one image, got 2"):
+        segmentation_from_posterior(posterior, image, fit_frame(image, 64), tiny_model.identity)

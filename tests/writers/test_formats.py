@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from segmentation_samples import make_radiograph, make_segmentation
+
+from monai_chexmask_u.reading import is_candidate
+from monai_chexmask_u.writers.formats import FORMATS, parse_formats, write_outputs
+
+SUFFIXES = {
+    "json": ".json",
+    "png": ".overlay.png",
+    "mask": ".mask.png",
+    "csv": ".landmarks.csv",
+    "seg": ".seg.dcm",
+    "sr": ".sr.dcm",
+}
+
+
+def test_formats_and_their_suffixes_are_the_agreed_ones() -> None:
+    assert {name: output.suffix for name, output in FORMATS.items()} == SUFFIXES
+    assert [name for name, output in FORMATS.items() if output.needs_dicom] == ["seg", "sr"]
+
+
+@given(names=st.lists(st.sampled_from(list(SUFFIXES)), min_size=1))
+def test_a_list_is_split_in_order_without_repeats(names: list[str]) -> None:
+    expected = list(dict.fromkeys(names))
+    assert parse_formats(",".join(names)) == expected
+    assert parse_formats(" , ".join(names) + ",") == expected
+
+
+@pytest.mark.parametrize(("names", "said"), [("json,pdf", "pdf"), ("JSON", "JSON"), ("", "none"), (" , ", "none")])
+def test_unknown_formats_are_refused_with_those_there_are(names: str, said: str) -> None:
+    with pytest.raises(
+        ValueError, match=f"unknown output format .*{said}.*; choose from json, png, mask, csv, seg, sr"
+    ):
+        parse_formats(names)
+
+
+def test_outputs_of_a_picture_are_written_without_dicom(tmp_path: Path) -> None:
+    radiograph = make_radiograph()
+    written = write_outputs(make_segmentation(radiograph), radiograph, tmp_path, "chest", list(SUFFIXES))
+    assert [path.name for path in written] == [
+        "chest.json",
+        "chest.overlay.png",
+        "chest.mask.png",
+        "chest.landmarks.csv",
+    ]
+    assert sorted(tmp_path.iterdir()) == sorted(written)
+
+
+def test_no_output_is_taken_for_an_input(tmp_path: Path) -> None:
+    for output in FORMATS.values():
+        path = tmp_path / f"chest{output.suffix}"
+        path.write_bytes(b"\0" * 128 + b"DICM")
+        assert not is_candidate(path)

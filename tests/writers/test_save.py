@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from dicom_samples import make_dx, save, set_pixels
+from monai.data import DataLoader, Dataset, decollate_batch
+from monai.transforms import Compose
+
+from monai_chexmask_u.inferers import LandmarkUncertaintyInferer
+from monai_chexmask_u.model import load_model
+from monai_chexmask_u.reading import read_radiograph
+from monai_chexmask_u.segmenter import Segmenter
+from monai_chexmask_u.transforms import LoadRadiographd, ToNetworkFramed
+from monai_chexmask_u.writers.formats import write_outputs
+from monai_chexmask_u.writers.save import SaveLandmarkSegmentationd
+
+FORMATS = ["json", "csv", "mask"]
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """A normal image, and one with a black border, no square pixels, and the patient mirrored and upside down."""
+    folder = tmp_path_factory.mktemp("images")
+    turned = make_dx(rows=60, columns=90, spacing=(0.3, 0.2), seed=1)
+    turned.PatientOrientation = ["R", "H"]
+    set_pixels(turned, np.pad(turned.pixel_array // 2 + 4096, ((10, 20), (5, 40))), bits=14)
+    return [save(make_dx(rows=80, columns=64), folder / "a.dcm"), save(turned, folder / "b.dcm")]
+
+
+def run(images: list[Path], bundle: Path, folder: Path, *, names: bool, crop_border: bool = False) -> list[Any]:
+    """Run the pipeline as the bundle's inference does, both images in one batch."""
+    load = Compose([LoadRadiographd("image"), ToNetworkFramed("image", 64, crop_border=crop_border)])
+    data = [{"image": str(path)} | ({"name": f"{path.stem}-1"} if names else {}) for path in images]
+    batch = next(iter(DataLoader(Dataset(data, load), batch_size=2)))
+    batch["pred"] = LandmarkUncertaintyInferer(5, seed=3)(batch["image"], load_model(bundle).network)
+    writer = SaveLandmarkSegmentationd("pred", str(folder), FORMATS, str(bundle), crop_border=crop_border)
+    return [writer(item) for item in decollate_batch(batch)]
+
+
+@pytest.mark.parametrize("crop_border", [False, True])
+def test_writes_the_files_that_the_segmenter_writes(
+    images: list[Path], tiny_bundle: Path, tmp_path: Path, crop_border: bool
+) -> None:
+    run(images, tiny_bundle, tmp_path / "pipeline", names=False, crop_border=crop_border)
+    (tmp_path / "direct").mkdir()
+    segmenter = Segmenter(load_model(tiny_bundle), num_samples=5, seed=3, device="cpu", crop_border=crop_border)
+    for path in images:
+        radiograph = read_radiograph(path)
+        write_outputs(segmenter.segment(radiograph), radiograph, tmp_path / "direct", path.stem, FORMATS)
+    names = sorted(path.name for path in (tmp_path / "direct").iterdir())
+    assert len(names) == 6
+    assert sorted(path.name for path in (tmp_path / "pipeline").iterdir()) == names
+    for name in names:
+        _assert_alike(tmp_path / "pipeline" / name, tmp_path / "direct" / name)
+
+
+def _assert_alike(actual: Path, expected: Path) -> None:
+    """Compare texts number by number: a batch of two adds in another order than a batch of one."""
+    if actual.suffix == ".png":
+        assert actual.read_bytes() == expected.read_bytes()
+        return
+    ours, theirs = (path.read_text().replace(",", " ").split() for path in (actual, expected))
+    assert len(ours) == len(theirs) > 500
+    for one, other in zip(ours, theirs, strict=True):
+        try:
+            number = float(other)
+        except ValueError:
+            assert one == other
+        else:
+            assert float(one) == pytest.approx(number, rel=1e-3, abs=1e-4)
+
+
+def test_item_goes_on_as_it_is_and_its_name_names_the_files(
+    images: list[Path], tiny_bundle: Path, tmp_path: Path
+) -> None:
+    items = run(images, tiny_bundle, tmp_path / "new" / "folder", names=True)
+    assert [sorted(item) for item in items] == [["image", "name", "pred"]] * 2
+    assert list(items[0]["pred"]) == ["mean", "covariance", "latent_mean", "latent_std", "samples"]
+    assert (tmp_path / "new" / "folder" / "a-1.json").is_file()
