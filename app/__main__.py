@@ -27,7 +27,9 @@ def main(arguments: list[str]) -> int:
     preload_cuda_runtime()
     os.environ.setdefault("HOLOSCAN_LOG_LEVEL", "OFF")  # at the end of every good run it warns of a deadlock
     if not sys.warnoptions:
-        warnings.simplefilter("ignore")  # pydicom's quote values, and a value may be the patient's
+        warnings.simplefilter("ignore")
+    for library in ("pydicom", "highdicom"):  # they quote values, in warnings and in the log; one may be the patient's
+        logging.getLogger(library).setLevel(logging.CRITICAL + 1)
     try:
         argv = _quiet([sys.executable, "app", *arguments])
         return _run(argv)

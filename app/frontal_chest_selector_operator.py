@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -54,7 +55,7 @@ class FrontalChestSelectorOperator(Operator):
         """Select the images."""
         selected = []
         for dataset in _datasets(op_input.receive("dicom_study_list")):
-            image = ImageFile(Path(dataset.filename), str(dataset.SOPInstanceUID))
+            image = _named(Path(dataset.filename), str(dataset.SOPInstanceUID))
             with self._record.attempt(image.name), warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # pydicom's quote values, and a value may be the patient's
                 examine(dataset)
@@ -69,3 +70,8 @@ def _datasets(studies: list[DICOMStudy]) -> Iterator[Any]:
         for series in study.get_all_series():
             for instance in series.get_sop_instances():
                 yield instance.get_native_sop_instance()
+
+
+def _named(path: Path, uid: str) -> ImageFile:
+    """Name an image by its UID; a value that is no UID may be anything, a patient's name too."""
+    return ImageFile(path, uid if re.fullmatch(r"[0-9.]{1,64}", uid) else path.name)

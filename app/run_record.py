@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from monai_chexmask_u.batch import fault_of
 from monai_chexmask_u.radiograph import RadiographError
 
 __all__ = ["NOT_MEANT", "RunRecord"]
@@ -62,12 +63,8 @@ class RunRecord:
                 self._skip(name, error.code)
             else:
                 self._fail(name, error.code, str(error))
-        except OSError as error:
-            self._fail(name, "not_written", f"its outputs cannot be written: {error.strerror}")
-        except (ValueError, RuntimeError, MemoryError) as error:
-            # The first line only: what follows in messages of PyTorch is of no use here.
-            cause = str(error).splitlines()[0] if str(error) else type(error).__name__
-            self._fail(name, "failed", cause)
+        except Exception as error:  # whatever is wrong with one image, the others go on
+            self._fail(name, *fault_of(error))
 
     def wrote(self, paths: list[Path]) -> None:
         """Note output files."""

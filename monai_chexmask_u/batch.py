@@ -12,7 +12,7 @@ from monai_chexmask_u.segmenter import Segmenter
 from monai_chexmask_u.writers.formats import FORMATS, write_outputs
 from monai_chexmask_u.writers.naming import output_names
 
-__all__ = ["Outcome", "segment_files"]
+__all__ = ["Outcome", "check_targets", "fault_of", "segment_files"]
 
 
 @dataclass(frozen=True)
@@ -49,17 +49,43 @@ def segment_files(
         One outcome per file, in order.
     """
     for path, name in zip(paths, output_names(paths), strict=True):
+        written: list[Path] = []
         try:
             radiograph = read_radiograph(path)
             left_out = tuple(key for key in formats if FORMATS[key].needs_dicom and radiograph.header is None)
             if len(left_out) == len(formats):
                 raise RadiographError("needs_dicom", "DICOM outputs need a DICOM image; ask for json or png instead")
-            written = write_outputs(segmenter.segment(radiograph), radiograph, folder, name, formats)
+            segmentation = segmenter.segment(radiograph)
+            for key in formats:  # one by one, so that what was written before a failure is known
+                written += write_outputs(segmentation, radiograph, folder, name, [key])
             yield Outcome(path, tuple(written), left_out)
-        except RadiographError as error:
-            yield Outcome(path, code=error.code, message=str(error))
-        except OSError as error:
-            yield Outcome(path, code="not_written", message=f"cannot read it or write its outputs: {error.strerror}")
-        except (ValueError, RuntimeError, MemoryError) as error:
-            cause = str(error).splitlines()[0] if str(error) else type(error).__name__
-            yield Outcome(path, code="failed", message=f"the segmentation failed: {cause}")
+        except Exception as error:  # whatever is wrong with one file, the others go on
+            code, message = fault_of(error)
+            yield Outcome(path, tuple(written), code=code, message=message)
+
+
+def fault_of(error: Exception) -> tuple[str, str]:
+    """Return code and message for what went wrong with one image.
+
+    The text of an error that is not the project's own is left out: it may quote the header, and so the patient.
+    """
+    if isinstance(error, RadiographError):
+        return error.code, str(error)
+    if isinstance(error, OSError):
+        cause = error.strerror or type(error).__name__
+        return "not_written", f"the file cannot be read or its results cannot be written ({cause})"
+    return "failed", f"the segmentation failed ({type(error).__name__}); please report it with the kind of file"
+
+
+def check_targets(paths: Sequence[Path], folder: Path, formats: Sequence[str]) -> None:
+    """See that no result would replace one of the inputs.
+
+    Raises:
+        ValueError: if one would.
+    """
+    inputs = {path.resolve() for path in paths}
+    for name in output_names(paths):
+        for key in formats:
+            target = folder / f"{name}{FORMATS[key].suffix}"
+            if target.resolve() in inputs:
+                raise ValueError(f"{target}: this input would be replaced by a result; choose another folder with -o")

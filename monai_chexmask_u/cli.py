@@ -26,8 +26,8 @@ EXIT_SOME_FAILED, EXIT_USAGE = 1, 2
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
 weights = typer.Typer(no_args_is_help=True, help="Weights files.")
 app.add_typer(weights, name="weights")
-out = Console(soft_wrap=True, highlight=False, markup=False)
-err = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+out = Console(soft_wrap=True, highlight=False, markup=False, emoji=False)
+err = Console(stderr=True, soft_wrap=True, highlight=False, markup=False, emoji=False)
 
 
 def main() -> None:
@@ -59,7 +59,7 @@ def segment(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results; made if it is not there.")],
     write: Annotated[str, typer.Option(help="Results to write: json, png, mask, csv, seg, sr.")] = "json,png",
     samples: Annotated[int, typer.Option(min=2, help="Latent samples per image.")] = 50,
-    seed: Annotated[int, typer.Option(help="Seed of the samples.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of the samples.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
     model: Annotated[
         Path | None, typer.Option(help="Bundle folder or weights file; the shipped one by default.")
@@ -69,6 +69,7 @@ def segment(
 
     Ends with 0 if every image was done, with 1 if some failed (they are listed), with 2 if nothing could be started.
     """
+    from monai_chexmask_u.batch import check_targets
     from monai_chexmask_u.reading import list_inputs
     from monai_chexmask_u.writers.atomic import prepare_folder
     from monai_chexmask_u.writers.formats import parse_formats
@@ -76,11 +77,12 @@ def segment(
     try:
         formats = parse_formats(write)
         paths = list_inputs(inputs)
+        if not paths:
+            raise ValueError(f"{', '.join(map(str, inputs))}: no image found (DICOM, PNG, JPEG or TIFF)")
+        check_targets(paths, output, formats)
         prepare_folder(output)
     except (ValueError, OSError) as error:
         raise _usage_error(str(error)) from error
-    if not paths:
-        raise _usage_error(f"{', '.join(map(str, inputs))}: no image found (DICOM, PNG, JPEG or TIFF)")
     segmenter = _segmenter(model, samples, seed, device)
     outcomes = _segment_with_progress(segmenter, paths, output, formats)
     _report(outcomes, output)
@@ -140,16 +142,23 @@ def _segment_with_progress(segmenter: Segmenter, paths: list[Path], folder: Path
             outcomes.append(outcome)
             progress.advance(task)
             if outcome.code:
-                err.print(f"chexmask-u: {outcome.path}: {outcome.message} [{outcome.code}]")
+                err.print(f"chexmask-u: {_printable(outcome.path)}: {outcome.message} [{outcome.code}]")
             elif outcome.left_out:
-                err.print(f"chexmask-u: {outcome.path}: not a DICOM image, so without {', '.join(outcome.left_out)}")
+                err.print(
+                    f"chexmask-u: {_printable(outcome.path)}: no DICOM image, so without {', '.join(outcome.left_out)}"
+                )
     return outcomes
+
+
+def _printable(path: Path) -> str:
+    """Return a path without line breaks and other control characters."""
+    return "".join(character if character.isprintable() else "?" for character in str(path))
 
 
 def _report(outcomes: list[Outcome], folder: Path) -> None:
     """Say what was written, and count the failures by cause."""
     done = [outcome for outcome in outcomes if not outcome.code]
-    files = sum(len(outcome.written) for outcome in done)
+    files = sum(len(outcome.written) for outcome in outcomes)
     out.print(f"{len(done)} of {len(outcomes)} images segmented, {files} files written to {folder}")
     failures = Counter(outcome.code for outcome in outcomes if outcome.code)
     if failures:

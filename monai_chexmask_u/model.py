@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,7 +76,7 @@ def _name_and_version(weights: Path) -> tuple[str, str]:
     """Read the identity from the bundle that the weights lie in; a lone file has its own name and no version."""
     metadata = weights.parent.parent / "configs" / "metadata.json"
     if not metadata.is_file():
-        return weights.stem, "unknown"
+        return re.sub(r"[^\w .+-]", "_", weights.stem)[:64], "unknown"  # DICOM allows no more
     try:
         content = json.loads(metadata.read_text(encoding="utf-8"))
         return str(content["name"]), str(content["version"])

@@ -87,7 +87,3 @@ class LandmarkPosterior(Mapping[str, "Tensor"]):
     def __contains__(self, name: object) -> bool:
         """Tell whether there is a field of that name."""
         return any(field.name == name for field in fields(self))
-
-    def image(self, index: int) -> LandmarkPosterior:
-        """Return the posterior of one image of the batch, as a batch of one."""
-        return LandmarkPosterior(**{name: value[index : index + 1] for name, value in self.items()})

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from monai_chexmask_u.dicom.header import MAX_PIXELS, looks_like_dicom
+from monai_chexmask_u.dicom.header import MAX_PIXELS, check_size, looks_like_dicom
 from monai_chexmask_u.radiograph import Radiograph, RadiographError
 
 __all__ = ["is_candidate", "list_inputs", "read_picture", "read_radiograph"]
@@ -56,11 +56,11 @@ def read_radiograph(path: Path) -> Radiograph:
 def read_picture(path: Path) -> Radiograph:
     """Read a frontal chest radiograph from PNG, JPEG or TIFF; bone must be white in it.
 
-    8-bit values are taken as they are, others are stretched over what the picture holds, because their range is not
-    known. A resolution in dots per inch is that of a print and is not used.
+    8-bit values are taken as they are, others are stretched over most of what the picture holds, because their range
+    is not known. A resolution in dots per inch is that of a print and is not used.
 
     Raises:
-        RadiographError: if it is none, is broken, in color or too large; `code` tells why.
+        RadiographError: if it is none, is broken, in color, blank, too large or too small; `code` tells why.
     """
     head = _head(path)
     try:
@@ -75,7 +75,8 @@ def read_picture(path: Path) -> Radiograph:
     except RadiographError:
         raise
     except Image.DecompressionBombError as error:
-        raise _too_large() from error
+        limit = f"{MAX_PIXELS // 1_000_000} megapixels"
+        raise RadiographError("too_large", f"the picture has more than {limit}; reduce it") from error
     except Exception as error:  # Pillow's plugins raise nearly anything on broken data
         if isinstance(error, UnidentifiedImageError) and not head.startswith(PICTURE_STARTS):
             raise RadiographError("not_an_image", "this is no PNG, JPEG or TIFF picture; give one of these") from error
@@ -86,7 +87,7 @@ def read_picture(path: Path) -> Radiograph:
 
 
 def is_candidate(path: Path) -> bool:
-    """Return whether a file in a folder may be a radiograph, by its suffix or, without one, by its first bytes."""
+    """Return whether a file in a folder may be a radiograph, by its suffix or else by its first bytes."""
     if path.name.startswith(".") or path.name.upper() == "DICOMDIR" or not path.is_file():
         return False
     if path.name.endswith(OUTPUT_SUFFIXES):
@@ -94,19 +95,21 @@ def is_candidate(path: Path) -> bool:
     suffix = path.suffix.lower()
     if suffix in PICTURE_SUFFIXES | DICOM_SUFFIXES:
         return True
-    # DICOM files are often named by their UID, whose last component is no suffix.
-    if suffix and not suffix[1:].isdigit():
-        return False
     try:
-        return looks_like_dicom(_head(path))
+        head = _head(path)
     except RadiographError:
         return False
+    # DICOM files are often named by their UID, whose last component is no suffix. Others, such as .IMA, need the magic
+    # bytes: without them too much else starts like DICOM.
+    is_named = bool(suffix) and not suffix[1:].isdigit()
+    return head[128:132] == b"DICM" if is_named else looks_like_dicom(head)
 
 
 def list_inputs(paths: Iterable[Path]) -> list[Path]:
     """Return the files to read: files as given, folders searched through all their subfolders in sorted order.
 
-    Hidden files and folders are left out, and so is what `is_candidate` refuses. No file is listed twice.
+    Hidden files and folders are left out, and so is what `is_candidate` refuses. No file is listed twice. Links to
+    folders are followed, each folder once.
 
     Raises:
         RadiographError: ``not_found`` if a path does not exist (its name is in the message, as there may be several),
@@ -115,7 +118,7 @@ def list_inputs(paths: Iterable[Path]) -> list[Path]:
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
-            found.extend(_walk(path))
+            found.extend(_walk(path, set()))
         elif path.exists():
             found.append(path)
         else:
@@ -124,16 +127,19 @@ def list_inputs(paths: Iterable[Path]) -> list[Path]:
     return [path for path in dict.fromkeys(found) if unique[path.resolve()] == path]
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    """Yield the candidates below a folder; links to folders are not followed, as they may run in circles."""
+def _walk(folder: Path, visited: set[Path]) -> Iterator[Path]:
+    """Yield the candidates below a folder but for folders that were visited: links may run in circles."""
+    if folder.resolve() in visited:
+        return
+    visited.add(folder.resolve())
     try:
         entries = sorted(folder.iterdir())
     except OSError as error:
         raise RadiographError("not_readable", f"the folder {folder} cannot be listed; check its permissions") from error
     for entry in entries:
         if entry.is_dir():
-            if not entry.name.startswith(".") and not entry.is_symlink():
-                yield from _walk(entry)
+            if not entry.name.startswith("."):
+                yield from _walk(entry, visited)
         elif is_candidate(entry):
             yield entry
 
@@ -154,8 +160,7 @@ def _head(path: Path) -> bytes:
 
 def _check(image: Image.Image) -> tuple[bool, bool]:
     """Refuse by what a picture's header says; return whether it is stored mirrored and upside down."""
-    if image.width * image.height > MAX_PIXELS:
-        raise _too_large()
+    check_size(image.height, image.width)
     if getattr(image, "n_frames", 1) > 1:
         raise RadiographError("multi_frame", "the file holds several pictures; give a single radiograph")
     orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
@@ -171,9 +176,8 @@ def _turned(mirrored: bool, upside_down: bool) -> list[str]:
     return [note for note, flag in flags if flag] or ["orientation_assumed"]
 
 
-def _too_large() -> RadiographError:
-    limit = f"{MAX_PIXELS // 1_000_000} megapixels"
-    return RadiographError("too_large", f"the picture has more than {limit}; reduce it")
+def _constant() -> RadiographError:
+    return RadiographError("constant_image", "all pixels of the picture have one value; fetch it again")
 
 
 def _gray(image: Image.Image) -> tuple[NDArray[Any], list[str]]:
@@ -182,7 +186,7 @@ def _gray(image: Image.Image) -> tuple[NDArray[Any], list[str]]:
         return _stretched(image)
     values, notes = _eight_bit(image)
     if values.min() == values.max():
-        return np.zeros(values.shape, np.float32), [*notes, "constant_image"]
+        raise _constant()
     return values.astype(np.float32) / np.float32(255), notes
 
 
@@ -198,13 +202,15 @@ def _eight_bit(image: Image.Image) -> tuple[NDArray[np.uint8], list[str]]:
 
 
 def _stretched(image: Image.Image) -> tuple[NDArray[Any], list[str]]:
-    """Return the values of a 16-bit, 32-bit or floating-point picture stretched from the least to the greatest."""
-    values = np.asarray(image).astype(np.float64)
+    """Return the values of a 16-bit, 32-bit or floating-point picture stretched between two percentiles."""
+    from monai_chexmask_u.dicom.pixels import stretched  # keeps pydicom out of `--help`
+
+    values = np.asarray(image)
     finite = np.isfinite(values)
-    if not finite.any() or np.ptp(values[finite]) == 0:
-        return np.zeros(values.shape, np.float32), ["constant_image"]
-    low, high = values[finite].min(), values[finite].max()
-    gray = (np.where(finite, values, low) - low) / (high - low)
+    valid = values[finite]
+    if not valid.size or valid.min() == valid.max():
+        raise _constant()
+    gray = stretched(np.where(finite, values, valid.min()), valid)
     tags = getattr(image, "tag_v2", {})  # Pillow inverts 8 bits of such a TIFF, but not 16
     if tags.get(PHOTOMETRIC_TAG) == WHITE_IS_ZERO:
         return 1 - gray, ["intensity_stretched", "photometric_inverted"]

@@ -161,7 +161,7 @@ def test_results_among_the_images_are_not_segmented_again(segment: Segment, pict
 def test_a_picture_is_done_without_its_dicom_outputs(segment: Segment, picture: Path, tmp_path: Path) -> None:
     result = segment(picture, "-o", tmp_path / "out", "--write", "json,seg")
     assert result.exit_code == 0
-    assert result.stderr == f"chexmask-u: {picture}: not a DICOM image, so without seg\n"
+    assert result.stderr == f"chexmask-u: {picture}: no DICOM image, so without seg\n"
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["chest.json"]
 
 

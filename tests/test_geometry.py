@@ -100,7 +100,8 @@ def test_content_box_leaves_out_the_black_border() -> None:
 def _star(seed: int, center: float, radius: float) -> NDArray[np.float64]:
     generator = np.random.default_rng(seed)
     angles = np.sort(generator.uniform(0, 2 * np.pi, 40))
-    points: NDArray[np.float64] = center + (radius * generator.uniform(0.4, 1, 40) * np.stack([np.cos(angles), np.sin(angles)])).T
+    directions = np.stack([np.cos(angles), np.sin(angles)])
+    points: NDArray[np.float64] = center + (radius * generator.uniform(0.4, 1, 40) * directions).T
     return points
 
 

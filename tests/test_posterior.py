@@ -61,14 +61,6 @@ def test_decollates_into_one_dictionary_per_image() -> None:
             torch.testing.assert_close(value, result[name][index], rtol=0, atol=0)
 
 
-def test_one_image_of_a_batch_is_a_batch_of_one() -> None:
-    result = posterior()
-    last = result.image(2)
-    assert len(last.mean) == 1
-    for name, value in last.items():
-        torch.testing.assert_close(value, result[name][2:], rtol=0, atol=0)
-
-
 @pytest.mark.parametrize(
     ("name", "shape"),
     [

@@ -18,10 +18,16 @@ from monai_chexmask_u.radiograph import RadiographError
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
-__all__ = ["MAX_PIXELS", "HeaderFacts", "examine", "looks_like_dicom"]
+__all__ = ["MAX_PIXELS", "HeaderFacts", "check_size", "examine", "looks_like_dicom"]
 
 # Detectors stay below 20 megapixels and digitized film below 50; what is larger is a mistake or an attack on memory.
-MAX_PIXELS: Final = 100_000_000
+MAX_PIXELS: Final = 64_000_000
+# No chest can be told in fewer pixels, and no film of one is a strip.
+LEAST_SIDE: Final = 64
+LARGEST_SIDE_RATIO: Final = 4
+# Detectors have 0.1 to 0.2 mm, reduced images up to 1; with other values or sides a measurement would be wrong.
+SPACING_RANGE_MM: Final = (0.02, 2.0)
+LARGEST_SPACING_RATIO: Final = 2
 
 CR: Final = "1.2.840.10008.5.1.4.1.1.1"
 DX: Final = "1.2.840.10008.5.1.4.1.1.1.1"
@@ -33,10 +39,8 @@ LOSSY_SYNTAXES: Final = frozenset(f"1.2.840.10008.1.2.4.{number}" for number in 
 LONGEST_FIRST_ELEMENT: Final = 4096
 
 IDENTIFIERS: Final = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
-PIXEL_DESCRIPTION: Final = (
-    *("Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation"),
-    *("BitsAllocated", "BitsStored", "PixelRepresentation"),
-)
+VALID_UID: Final = re.compile(r"(?=.{1,64}$)(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))*")  # PS3.5, 9.1
+PIXEL_INTEGERS: Final = ("Rows", "Columns", "SamplesPerPixel", "BitsAllocated", "BitsStored", "PixelRepresentation")
 
 # Defined terms of CR and DX, and what manufacturers write instead. LLD and RLD are films of a patient lying on a side.
 NOT_FRONTAL: Final = re.compile(r"\b(LL|RL|L?LAT|RLAT|LATERAL|LLD|RLD|DECUBITUS|LLO|RLO|OBL|OBLIQUE|[LR][AP]O)\b")
@@ -104,7 +108,7 @@ def examine(header: Dataset) -> HeaderFacts:
     Raises:
         RadiographError: ``truncated``, ``for_processing``, ``wrong_modality``, ``no_pixels``, ``not_human``,
             ``wrong_body_part``, ``not_frontal``, ``unsupported_orientation``, ``missing_uid``, ``undecodable``,
-            ``multi_frame``, ``color`` or ``too_large``.
+            ``multi_frame``, ``color``, ``too_large`` or ``implausible_size``.
     """
     notes: list[str] = []
     _check_class(header, notes)
@@ -188,8 +192,7 @@ def _orientation(header: Dataset, notes: list[str]) -> tuple[bool, bool]:
         message = "the image is stored lying on its side (PatientOrientation): rotate it upright first"
         raise RadiographError("unsupported_orientation", message)
     if along_row not in ("L", "R") or down_column not in ("F", "H"):
-        notes.append("orientation_assumed")
-        return False, False
+        notes.append("orientation_assumed")  # of the axis that is not given; the other one counts
     mirrored, upside_down = along_row == "R", down_column == "H"
     notes += [name for name, flag in (("mirrored", mirrored), ("upside_down", upside_down)) if flag]
     return mirrored, upside_down
@@ -197,37 +200,43 @@ def _orientation(header: Dataset, notes: list[str]) -> tuple[bool, bool]:
 
 def _check_identifiers(header: Dataset) -> None:
     for keyword in IDENTIFIERS:
-        if not _text(header, keyword):
-            message = f"the header has no {keyword}, which results must refer to: export the image again"
+        values = _texts(header, keyword)
+        if len(values) != 1 or not VALID_UID.fullmatch(values[0]):
+            message = f"the {keyword}, which results must refer to, is missing or malformed: export the image again"
             raise RadiographError("missing_uid", message)
 
 
 def _check_pixel_description(header: Dataset) -> None:
-    for keyword in PIXEL_DESCRIPTION:
-        if not _text(header, keyword):
-            message = f"the header has no {keyword}, without which pixels have no meaning: export the image again"
-            raise RadiographError("undecodable", message)
+    integers = {keyword: _integer(header, keyword) for keyword in PIXEL_INTEGERS}
+    if None in integers.values() or len(_texts(header, "PhotometricInterpretation")) != 1:
+        message = "the header does not describe the pixels by exactly one value each: export the image again"
+        raise RadiographError("undecodable", message)
     if (_number(header, "NumberOfFrames") or 1) > 1:
         raise RadiographError("multi_frame", "the file holds several frames: export the one radiograph alone")
     is_gray = _text(header, "PhotometricInterpretation") in ("MONOCHROME1", "MONOCHROME2")
-    if not is_gray or _number(header, "SamplesPerPixel") != 1:
+    if not is_gray or integers["SamplesPerPixel"] != 1:
         raise RadiographError("color", "the image is in color: choose the original gray radiograph")
-    rows, columns = _number(header, "Rows") or 0, _number(header, "Columns") or 0
-    if min(rows, columns) < 1:
-        raise RadiographError("undecodable", "the header gives no size in pixels: export the image again")
+    check_size(integers["Rows"] or 0, integers["Columns"] or 0)
+
+
+def check_size(rows: int, columns: int) -> None:
+    """Refuse a size that no chest film has: ``too_large`` or ``implausible_size``."""
     if rows * columns > MAX_PIXELS:
         message = f"the image has more than {MAX_PIXELS // 1_000_000} megapixels: reduce it first"
         raise RadiographError("too_large", message)
+    short, long = sorted((rows, columns))
+    if short < LEAST_SIDE or long > LARGEST_SIDE_RATIO * short:
+        raise RadiographError("implausible_size", "the image is too small or too narrow for a chest: use the original")
 
 
 def _spacing(header: Dataset, notes: list[str]) -> tuple[float, float] | None:
-    """Return height and width of a pixel at the patient, from the best source that holds two positive numbers.
+    """Return height and width of a pixel at the patient, from the best source that holds two plausible numbers.
 
-    PixelSpacing counts as measured at the patient only with a calibration type; ImagerPixelSpacing is measured at the
+    PixelSpacing counts as measured at the patient only with a calibration; ImagerPixelSpacing is measured at the
     detector and shrinks by the magnification where that is known (PS3.3, 10.7.1.3).
     """
     pixel, imager = _pair(header, "PixelSpacing"), _pair(header, "ImagerPixelSpacing")
-    if pixel and _text(header, "PixelSpacingCalibrationType"):
+    if pixel and _text(header, "PixelSpacingCalibrationType") in ("GEOMETRY", "FIDUCIAL"):
         notes.append("spacing_from_calibrated_pixel_spacing")
         return pixel
     if imager:
@@ -248,12 +257,14 @@ def _spacing(header: Dataset, notes: list[str]) -> tuple[float, float] | None:
 
 
 def _pair(header: Dataset, keyword: str) -> tuple[float, float] | None:
-    """Return two positive numbers, or None for anything else."""
+    """Return two spacings that a radiograph may have, or None for anything else."""
     try:
         row_mm, column_mm = (float(value) for value in _texts(header, keyword))
     except ValueError:
         return None
-    return (row_mm, column_mm) if 0 < row_mm < math.inf and 0 < column_mm < math.inf else None
+    short, long = sorted((row_mm, column_mm))
+    is_plausible = SPACING_RANGE_MM[0] <= short and long <= min(SPACING_RANGE_MM[1], LARGEST_SPACING_RATIO * short)
+    return (row_mm, column_mm) if is_plausible else None
 
 
 def _texts(header: Dataset, keyword: str) -> list[str]:
@@ -282,6 +293,14 @@ def _number(header: Dataset, keyword: str) -> float | None:
     except ValueError:
         return None
     return number if math.isfinite(number) else None
+
+
+def _integer(header: Dataset, keyword: str) -> int | None:
+    try:
+        value: Any = header.get(keyword)
+    except Exception:  # as above
+        return None
+    return value if isinstance(value, int) else None
 
 
 def _codes(header: Dataset, keyword: str) -> list[str]:

@@ -41,17 +41,28 @@ def read_dicom(path: Path) -> Radiograph:
 
     Raises:
         RadiographError: if the file cannot be used. Codes: ``not_found``, ``not_readable``, ``not_dicom``,
-            ``truncated`` and those of `examine` and `displayed_pixels`.
+            ``truncated``, ``undecodable`` and those of `examine` and `displayed_pixels`.
     """
     with warnings.catch_warnings():
         # pydicom's warnings quote values from the header, which may be patient data.
         warnings.simplefilter("ignore")
         dataset = _load(path)
-        notes = _complete_transfer_syntax(dataset)
-        _check_end(dataset, path)
-        facts = examine(dataset)
-        pixels, pixel_notes = displayed_pixels(dataset)
-        del dataset.PixelData
+        try:
+            return _radiograph(dataset, path)
+        except RadiographError:
+            raise
+        except Exception:  # pydicom converts on access; its errors quote values from the header
+            message = "the file's header or pixels are malformed: export or send it again"
+            raise RadiographError("undecodable", message) from None
+
+
+def _radiograph(dataset: FileDataset, path: Path) -> Radiograph:
+    """Examine and decode a parsed file."""
+    notes = _complete_transfer_syntax(dataset)
+    _check_end(dataset, path)
+    facts = examine(dataset)
+    pixels, pixel_notes = displayed_pixels(dataset)
+    del dataset.PixelData
     return Radiograph(
         pixels,
         path,

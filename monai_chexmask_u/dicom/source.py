@@ -165,4 +165,5 @@ def _is_spacing(value: Any) -> bool:
 
 
 def _is_pair(value: Any) -> bool:
-    return isinstance(value, MultiValue) and len(value) == 2
+    """Tell whether there are two values, none of them empty."""
+    return isinstance(value, MultiValue) and len(value) == 2 and all(str(side).strip() for side in value)

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from monai_chexmask_u.anatomy import COARSE_NODE_COUNT, pooling_matrix, ring_adjacency, unpooling_matrix
+from monai_chexmask_u.anatomy import COARSE_NODE_COUNT, ring_adjacency, unpooling_matrix
 from monai_chexmask_u.networks.encoder import CHANNELS
 from monai_chexmask_u.networks.graph import ChebyshevConvolution, chebyshev_basis
 
@@ -77,7 +77,6 @@ class GraphDecoder(nn.Module):
     """
 
     unpool: Tensor
-    pool: Tensor
 
     def __init__(self, latent_size: int, *, skip_connections: bool) -> None:
         """Build the graph from the anatomy."""
@@ -101,7 +100,6 @@ class GraphDecoder(nn.Module):
                 nn.init.normal_(connection.position.weight, 0, 0.1)
         nn.init.normal_(self.to_landmarks.weight, 0, 0.1)
         self.register_buffer("unpool", torch.from_numpy(unpooling_matrix()).float(), persistent=False)
-        self.register_buffer("pool", torch.from_numpy(pooling_matrix()).float(), persistent=False)
 
     def forward(self, z: Tensor, features: tuple[Tensor, Tensor]) -> list[Tensor]:
         """Decode latent vectors.

@@ -29,7 +29,7 @@ class SaveLandmarkSegmentationd(MapTransform):
         keys: of the posterior, a mapping as `LandmarkPosterior` decollates to; it stays as it is.
         output_dir: folder of the results; made if it is not there.
         formats: keys of `monai_chexmask_u.writers.formats.FORMATS`.
-        bundle_root: whose weights made the posterior; named in every output.
+        weights: the file whose weights made the posterior; it is named in every output.
         image_key: of the network image, from `ToNetworkFramed`.
         crop_border: as given to `ToNetworkFramed`.
     """
@@ -39,7 +39,7 @@ class SaveLandmarkSegmentationd(MapTransform):
         keys: Any,
         output_dir: str,
         formats: Sequence[str],
-        bundle_root: str,
+        weights: str,
         image_key: str = "image",
         crop_border: bool = False,
     ) -> None:
@@ -48,7 +48,7 @@ class SaveLandmarkSegmentationd(MapTransform):
         self.output_dir = Path(output_dir)
         self.output_dir.mkdir(parents=True, exist_ok=True)
         self.formats = list(formats)
-        self.identity = model_identity(Path(bundle_root))
+        self.identity = model_identity(Path(weights))
         self.image_key = image_key
         self.crop_border = crop_border
 
