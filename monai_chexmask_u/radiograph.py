@@ -36,8 +36,8 @@ class Radiograph:
         path: the file it came from.
         spacing_mm: height and width of a pixel, or None where the file does not say. At the patient where a calibration
             or a magnification factor tells (notes ``spacing_from_calibrated_pixel_spacing``,
-            ``magnification_corrected``). With the note ``spacing_from_imager`` alone it is in the plane of the detector,
-            where the patient appears larger than they are.
+            ``magnification_corrected``). With the note ``spacing_from_imager`` alone it is in the plane of the
+            detector, where the patient appears larger than they are.
         view: ``PA``, ``AP`` or None where the file does not say.
         mirrored: the patient's right is on the right of the stored image, so that columns must be reversed to see the
             patient in the usual way.

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from dicom_samples import make_cr, make_dx, save
 from highdicom import sr
 from PIL import Image
@@ -18,6 +19,8 @@ from typer.testing import CliRunner
 from monai_chexmask_u import __version__
 from monai_chexmask_u.anatomy import NODE_IDS
 from monai_chexmask_u.cli import app
+from monai_chexmask_u.networks import HybridGNet
+from monai_chexmask_u.networks.checkpoints import read_checkpoint, sha256_of
 
 Segment = Callable[..., Any]
 
@@ -212,3 +215,25 @@ def test_wrong_options_end_with_2(segment: Segment, picture: Path, tmp_path: Pat
 def test_version_is_that_of_the_package() -> None:
     result = CliRunner().invoke(app, ["--version"])
     assert (result.exit_code, result.stdout) == (0, f"chexmask-u {__version__}\n")
+
+
+def test_published_weights_are_converted_to_a_file_that_segments(tmp_path: Path) -> None:
+    network = HybridGNet(64)
+    state = {f"model.{name}": value for name, value in network.state_dict().items()}
+    torch.save({"state_dict": state}, tmp_path / "source.pt")
+    result = CliRunner().invoke(
+        app, ["weights", "convert", str(tmp_path / "source.pt"), "-o", str(tmp_path / "model.pt"), "--half"]
+    )
+    assert result.exit_code == 0
+    assert f"64 pixels, with skip connections, SHA-256 {sha256_of(tmp_path / 'model.pt')}" in result.output
+    assert read_checkpoint(tmp_path / "model.pt").image_size == 64
+
+
+def test_weights_that_cannot_be_converted_are_told_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "source.pt").write_bytes(b"no weights")
+    target = str(tmp_path / "model.pt")
+    for source, words in (("source.pt", "not a complete PyTorch weights file"), ("none.pt", "no weights file here")):
+        result = CliRunner().invoke(app, ["weights", "convert", str(tmp_path / source), "-o", target])
+        assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+        assert words in result.stderr
+    assert not (tmp_path / "model.pt").exists()

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from monai_chexmask_u import reading
+from monai_chexmask_u.dicom import header
 from monai_chexmask_u.radiograph import RadiographError
 from monai_chexmask_u.reading import list_inputs, read_picture, read_radiograph
 
-GRAY = np.random.default_rng(0).integers(0, 256, (12, 10), dtype=np.uint8)
+GRAY = np.random.default_rng(0).integers(0, 256, (72, 64), dtype=np.uint8)
 SILENCE = ("orientation_assumed", "view_unknown", "spacing_unknown")
 ORIENTATION = 274
 
@@ -24,6 +24,13 @@ ORIENTATION = 274
 def picture(path: Path, pixels: NDArray[Any] = GRAY, **options: Any) -> Path:
     Image.fromarray(pixels).save(path, **options)
     return path
+
+
+def stretch(values: NDArray[Any]) -> NDArray[Any]:
+    """What a deep picture must look like."""
+    low, high = np.percentile(values, (0.5, 99.5))
+    stretched: NDArray[Any] = np.clip((values - low) / (high - low), 0, 1)
+    return stretched
 
 
 def refusal(path: Path) -> str:
@@ -67,7 +74,7 @@ def test_color_noise_of_jpeg_is_gray(tmp_path: Path, quality: int) -> None:
 
 
 def test_color_is_refused(tmp_path: Path) -> None:
-    photograph = np.random.default_rng(0).integers(0, 256, (12, 10, 3), dtype=np.uint8)
+    photograph = np.random.default_rng(0).integers(0, 256, (72, 64, 3), dtype=np.uint8)
     assert refusal(picture(tmp_path / "photograph.png", photograph)) == "color"
 
 
@@ -75,8 +82,16 @@ def test_color_is_refused(tmp_path: Path) -> None:
 def test_deep_pictures_are_stretched(tmp_path: Path, suffix: str, dtype: str) -> None:
     values = (GRAY.astype(np.int32) * 7 + 500).astype(dtype)
     radiograph = read_picture(picture(tmp_path / f"deep{suffix}", values))
-    np.testing.assert_allclose(radiograph.pixels, (GRAY - GRAY.min()) / float(np.ptp(GRAY)), atol=1e-6)
+    np.testing.assert_allclose(radiograph.pixels, stretch(GRAY), atol=1e-6)
     assert radiograph.notes == ("intensity_stretched", *SILENCE)
+
+
+def test_three_pixels_do_not_change_the_contrast_of_the_rest(tmp_path: Path) -> None:
+    values = GRAY.astype(np.uint16) * 4
+    marked = values.copy()
+    marked[0, :3] = 65535
+    plain, bright = (read_picture(picture(tmp_path / f"{i}.png", v)).pixels for i, v in enumerate((values, marked)))
+    np.testing.assert_allclose(bright[1:], plain[1:], rtol=0, atol=0.01)  # without percentiles 0.98
 
 
 def test_numbers_that_are_none_become_black(tmp_path: Path) -> None:
@@ -94,15 +109,18 @@ def test_deep_tiff_with_white_at_zero_is_inverted(tmp_path: Path) -> None:
     assert raw.count(entry) == 1
     path.write_bytes(raw.replace(entry, struct.pack("<HHLH", 262, 3, 1, 0)))
     radiograph = read_picture(path)
-    np.testing.assert_allclose(radiograph.pixels, 1 - (GRAY - GRAY.min()) / float(np.ptp(GRAY)), atol=1e-6)
+    np.testing.assert_allclose(radiograph.pixels, 1 - stretch(GRAY), atol=1e-6)
     assert "photometric_inverted" in radiograph.notes
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_constant_picture_is_black(tmp_path: Path, dtype: Any) -> None:
-    radiograph = read_picture(picture(tmp_path / "flat.png", np.full((4, 4), 9, dtype)))
-    assert not radiograph.pixels.any()
-    assert "constant_image" in radiograph.notes
+def test_constant_picture_is_refused(tmp_path: Path, dtype: Any) -> None:
+    assert refusal(picture(tmp_path / "flat.png", np.full((64, 64), 9, dtype))) == "constant_image"
+
+
+@pytest.mark.parametrize("shape", [(63, 64), (64, 63), (257, 64), (64, 257)])
+def test_sizes_that_no_chest_film_has_are_refused(tmp_path: Path, shape: tuple[int, int]) -> None:
+    assert refusal(picture(tmp_path / "small.png", np.resize(GRAY, shape))) == "implausible_size"
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
@@ -134,7 +152,7 @@ def test_several_pages_are_refused(tmp_path: Path) -> None:
 @given(share=st.floats(0.15, 0.8), suffix=st.sampled_from([".png", ".jpg", ".tif"]))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_picture_cut_anywhere_is_refused_in_words(tmp_path: Path, share: float, suffix: str) -> None:
-    path = picture(tmp_path / f"cut{suffix}", np.tile(GRAY, (20, 20)))
+    path = picture(tmp_path / f"cut{suffix}", np.tile(GRAY, (4, 4)))
     raw = path.read_bytes()
     path.write_bytes(raw[: int(len(raw) * share)])
     assert refusal(path) == "truncated"
@@ -160,20 +178,20 @@ def test_refuses_missing_files_and_folders(tmp_path: Path) -> None:
 
 
 def test_size_is_checked_before_decoding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "MAX_PIXELS", GRAY.size)
+    monkeypatch.setattr(header, "MAX_PIXELS", GRAY.size)
     assert read_picture(picture(tmp_path / "largest.png")).shape == GRAY.shape
-    path = picture(tmp_path / "larger.png", np.zeros((11, 11), np.uint8))
+    path = picture(tmp_path / "larger.png", np.zeros((73, 64), np.uint8))
     path.write_bytes(path.read_bytes()[:60])  # decoding would say truncated
     assert refusal(path) == "too_large"
 
 
 @pytest.mark.parametrize("name", ["image.dcm", "image", "image.png", "1.2.840.17"])
 def test_content_and_not_the_name_makes_a_dicom_file(tmp_path: Path, name: str) -> None:
-    assert read_radiograph(save(make_dx(rows=8, columns=8), tmp_path / name)).view == "PA"
+    assert read_radiograph(save(make_dx(rows=64, columns=64), tmp_path / name)).view == "PA"
 
 
 def test_a_file_that_is_both_dicom_and_tiff_is_dicom(tmp_path: Path) -> None:
-    dataset = make_dx(rows=8, columns=8)
+    dataset = make_dx(rows=64, columns=64)
     dataset.preamble = b"II*\0" + b"\0" * 124  # the standard allows a TIFF header in front (PS3.10, 7.1)
     assert read_radiograph(save(dataset, tmp_path / "image.tif")).view == "PA"
 
@@ -186,8 +204,8 @@ def test_content_and_not_the_name_makes_a_picture(tmp_path: Path, name: str) -> 
 def test_folders_are_searched_for_radiographs(tmp_path: Path) -> None:
     (tmp_path / "b" / "deep").mkdir(parents=True)
     (tmp_path / ".hidden").mkdir()
-    dataset = make_dx(rows=8, columns=8)
-    wanted = ["1.2.840.17", "a.PNG", "b/chest", "b/deep/c.dcm", "b/deep/d.tiff", "z.jpeg"]
+    dataset = make_dx(rows=64, columns=64)
+    wanted = ["1.2.840.17", "a.PNG", "b/chest", "b/deep/c.dcm", "b/deep/d.tiff", "b/scan.IMA", "z.jpeg"]
     for name in [
         "1.2.840.17",
         "b/chest",
@@ -195,12 +213,22 @@ def test_folders_are_searched_for_radiographs(tmp_path: Path) -> None:
         "DICOMDIR",
         ".hidden/a.dcm",
         ".b.dcm",
-        "b/report.pdf",
+        "b/scan.IMA",
         "z.seg.dcm",
         "b/z.sr.dcm",
     ]:
         save(dataset, tmp_path / name)
-    for name in ["a.PNG", "b/deep/d.tiff", "z.jpeg", "notes.txt", "README", "1.2.3", "z.overlay.png", "z.mask.png"]:
+    for name in [
+        "a.PNG",
+        "b/deep/d.tiff",
+        "z.jpeg",
+        "notes.txt",
+        "b/report.pdf",
+        "README",
+        "1.2.3",
+        "z.overlay.png",
+        "z.mask.png",
+    ]:
         (tmp_path / name).write_bytes(b"whatever")
     assert [path.relative_to(tmp_path).as_posix() for path in list_inputs([tmp_path])] == wanted
 
@@ -210,6 +238,19 @@ def test_named_files_are_taken_as_they_are_and_once(tmp_path: Path) -> None:
     odd.write_bytes(b"?")
     chest.write_bytes(b"?")
     assert list_inputs([odd, tmp_path, chest]) == [odd, chest]
+
+
+def test_links_to_folders_are_followed_once(tmp_path: Path) -> None:
+    folder, elsewhere = tmp_path / "in", tmp_path / "elsewhere"
+    folder.mkdir()
+    elsewhere.mkdir()
+    (elsewhere / "chest.png").write_bytes(b"?")
+    (folder / "circle").symlink_to(folder)
+    (folder / "first").symlink_to(elsewhere)
+    (folder / "second").symlink_to(elsewhere)
+    (tmp_path / "given").symlink_to(folder)
+    assert list_inputs([folder]) == [folder / "first" / "chest.png"]
+    assert list_inputs([tmp_path / "given"]) == [tmp_path / "given" / "first" / "chest.png"]
 
 
 def test_empty_folder_gives_nothing(tmp_path: Path) -> None:

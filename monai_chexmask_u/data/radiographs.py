@@ -34,7 +34,7 @@ def radiograph_datalist(folder: str | Path) -> list[dict[str, str]]:
             read_radiograph(path)
             usable.append(path)
         except (RadiographError, OSError) as error:
-            logger.warning("%s is left out: %s [%s]", path, error, getattr(error, "code", "unreadable"))
+            logger.warning("%s is left out: %s [%s]", path, error, getattr(error, "code", "not_readable"))
     if not usable:
         raise RadiographError("no_input", f"{folder}: no usable radiograph found (DICOM, PNG, JPEG or TIFF)")
     return [{"image": str(path), "name": name} for path, name in zip(usable, output_names(usable), strict=True)]

@@ -22,9 +22,7 @@ __all__ = ["MAX_PIXELS", "HeaderFacts", "check_size", "examine", "looks_like_dic
 
 # Detectors stay below 20 megapixels and digitized film below 50; what is larger is a mistake or an attack on memory.
 MAX_PIXELS: Final = 64_000_000
-# No chest can be told in fewer pixels, and no film of one is a strip.
-LEAST_SIDE: Final = 64
-LARGEST_SIDE_RATIO: Final = 4
+LEAST_SIDE, LARGEST_SIDE_RATIO = 64, 4  # no chest can be told in fewer pixels, and no film of one is a strip
 # Detectors have 0.1 to 0.2 mm, reduced images up to 1; with other values or sides a measurement would be wrong.
 SPACING_RANGE_MM: Final = (0.02, 2.0)
 LARGEST_SPACING_RATIO: Final = 2
@@ -53,12 +51,10 @@ VIEW_OF_CODE: Final = {
     **dict.fromkeys(("399348003", "R-10206"), "AP"),
     **dict.fromkeys(("399033003", "R-10202"), None),  # frontal, either way
 }
-CHEST_CODES: Final = frozenset(
-    [
-        *("816094009", "51185008", "T-D3000"),  # chest
-        *("43799004", "T-D3200", "39607008", "T-28000", "80891009", "T-32000"),  # chest cavity, lung, heart
-        *("416550000", "R-FAB55", "417437006", "R-FAB52"),  # chest and abdomen, neck and chest
-    ]
+CHEST_CODES: Final = (
+    *("816094009", "51185008", "T-D3000"),  # chest
+    *("43799004", "T-D3200", "39607008", "T-28000", "80891009", "T-32000"),  # chest cavity, lung, heart
+    *("416550000", "R-FAB55", "417437006", "R-FAB52"),  # chest and abdomen, neck and chest
 )
 HUMAN_CODES: Final = frozenset({"337915000", "L-85003", "L-85B00"})
 
@@ -89,9 +85,7 @@ def looks_like_dicom(head: bytes) -> bool:
     """
     if head[128:132] == b"DICM":
         return True
-    if len(head) < 8:
-        return False
-    if head[:2] not in (b"\x02\0", b"\x08\0", b"\0\x08"):
+    if len(head) < 8 or head[:2] not in (b"\x02\0", b"\x08\0", b"\0\x08"):
         return False
     if head[4:6].isalpha() and head[4:6].isupper():
         return True
@@ -155,7 +149,7 @@ def _check_species(header: Dataset) -> None:
 def _check_body_part(header: Dataset, notes: list[str]) -> None:
     term = re.sub("[^A-Z]+", " ", _text(header, "BodyPartExamined")).strip()
     regions = set(_codes(header, "AnatomicRegionSequence"))
-    if (term not in NO_TERM and not CHEST_TERM.search(term)) or regions - CHEST_CODES:
+    if (term not in NO_TERM and not CHEST_TERM.search(term)) or regions.difference(CHEST_CODES):
         message = "the header names a body part other than the chest: choose a chest radiograph or correct the header"
         raise RadiographError("wrong_body_part", message)
     if term in NO_TERM and not regions:
@@ -207,23 +201,22 @@ def _check_identifiers(header: Dataset) -> None:
 
 
 def _check_pixel_description(header: Dataset) -> None:
-    integers = {keyword: _integer(header, keyword) for keyword in PIXEL_INTEGERS}
-    if None in integers.values() or len(_texts(header, "PhotometricInterpretation")) != 1:
+    integers = {keyword: "\\".join(_texts(header, keyword)) for keyword in PIXEL_INTEGERS}
+    if not all(map(str.isdecimal, integers.values())) or len(_texts(header, "PhotometricInterpretation")) != 1:
         message = "the header does not describe the pixels by exactly one value each: export the image again"
         raise RadiographError("undecodable", message)
     if (_number(header, "NumberOfFrames") or 1) > 1:
         raise RadiographError("multi_frame", "the file holds several frames: export the one radiograph alone")
     is_gray = _text(header, "PhotometricInterpretation") in ("MONOCHROME1", "MONOCHROME2")
-    if not is_gray or integers["SamplesPerPixel"] != 1:
+    if not is_gray or integers["SamplesPerPixel"] != "1":
         raise RadiographError("color", "the image is in color: choose the original gray radiograph")
-    check_size(integers["Rows"] or 0, integers["Columns"] or 0)
+    check_size(int(integers["Rows"]), int(integers["Columns"]))
 
 
 def check_size(rows: int, columns: int) -> None:
     """Refuse a size that no chest film has: ``too_large`` or ``implausible_size``."""
     if rows * columns > MAX_PIXELS:
-        message = f"the image has more than {MAX_PIXELS // 1_000_000} megapixels: reduce it first"
-        raise RadiographError("too_large", message)
+        raise RadiographError("too_large", f"the image has more than {MAX_PIXELS // 1_000_000} megapixels: reduce it")
     short, long = sorted((rows, columns))
     if short < LEAST_SIDE or long > LARGEST_SIDE_RATIO * short:
         raise RadiographError("implausible_size", "the image is too small or too narrow for a chest: use the original")
@@ -293,14 +286,6 @@ def _number(header: Dataset, keyword: str) -> float | None:
     except ValueError:
         return None
     return number if math.isfinite(number) else None
-
-
-def _integer(header: Dataset, keyword: str) -> int | None:
-    try:
-        value: Any = header.get(keyword)
-    except Exception:  # as above
-        return None
-    return value if isinstance(value, int) else None
 
 
 def _codes(header: Dataset, keyword: str) -> list[str]:

@@ -189,9 +189,9 @@ def stretched(values: NDArray[Any], valid: NDArray[Any]) -> NDArray[np.float32]:
 def _scale(values: NDArray[Any], low: float, high: float) -> NDArray[np.float32]:
     """Map ``low`` to 0 and ``high`` to 1, and clip what lies outside; NaN becomes 0."""
     # 32-bit integers lose their last digits in single precision; up to 16 bits fit, in half the memory.
-    scaled = values.astype(np.float32 if values.dtype.itemsize <= 2 else np.float64)
-    scaled -= float(low)
-    scaled /= float(high) - float(low)
+    scaled: NDArray[Any] = values.astype(np.float32 if values.dtype.itemsize <= 2 else np.float64)
+    np.subtract(scaled, float(low), out=scaled)
+    np.divide(scaled, float(high) - float(low), out=scaled)
     np.clip(scaled, 0, 1, out=scaled)
     clipped: NDArray[np.float32] = np.nan_to_num(scaled, copy=False, nan=0.0).astype(np.float32, copy=False)
     return clipped

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -44,6 +45,14 @@ _MAY_BE_EMPTY: Final = (
     "StudyTime",
     "ReferringPhysicianName",
 )
+
+# What the value representation allows (PS3.5, 6.2), in characters.
+_LONGEST: Final = {"PatientID": 64, "AccessionNumber": 16, "StudyID": 16}
+# Type 3 (may be absent), copied where it is there.
+_PATTERNS: Final = {
+    "PatientAge": re.compile(r"\d{3}[DWMY]"),
+    **dict.fromkeys(("PatientSize", "PatientWeight"), re.compile(r"(?=.{1,16}$)[+-]?\d+(\.\d*)?([eE][+-]?\d+)?")),
+}
 
 
 @dataclass(frozen=True)
@@ -104,8 +113,8 @@ def source_header(radiograph: Radiograph) -> Dataset:
     """Return a copy of the source's header that highdicom accepts and that is safe to copy from.
 
     Text is decoded to UTF-8, absent attributes that may be empty are empty, and private attributes are removed.
-    Values that no output may carry over are removed, too: two names in place of one, dates that are none, spacings
-    that are not positive, an orientation of other than two directions.
+    Values that no output may carry over are removed, too: two names or identifiers in place of one, too long ones,
+    dates that are none, spacings that are not positive, an orientation of other than two directions.
 
     Args:
         radiograph: read from a DICOM file.
@@ -131,6 +140,9 @@ def source_header(radiograph: Radiograph) -> Dataset:
     for keyword in _MAY_BE_EMPTY:
         if keyword not in header or not _can_be_copied(keyword, header[keyword].value):
             setattr(header, keyword, None)
+    for keyword, pattern in _PATTERNS.items():
+        if keyword in header and not pattern.fullmatch(str(header[keyword].value or "")):
+            delattr(header, keyword)
     for keyword in ("PixelSpacing", "ImagerPixelSpacing"):
         if keyword in header and not _is_spacing(header[keyword].value):
             delattr(header, keyword)
@@ -143,6 +155,8 @@ def _can_be_copied(keyword: str, value: Any) -> bool:
     """Tell whether highdicom takes a value; it raises for names, dates, times and sexes that are none."""
     if not value:
         return True
+    if keyword in _LONGEST:
+        return not isinstance(value, MultiValue) and len(str(value)) <= _LONGEST[keyword]
     if keyword.endswith("Name"):
         return not isinstance(value, MultiValue)
     if keyword == "PatientSex":

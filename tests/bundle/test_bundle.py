@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import csv
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -163,3 +165,14 @@ def test_training_twice_with_one_seed_gives_the_same_weights(landmark_data: Path
     first, second = (read_checkpoint(tmp_path / name / "best.pt").state_dict() for name in ("first", "second"))
     for name, value in first.items():
         torch.testing.assert_close(second[name], value, rtol=0, atol=0)
+
+
+def test_log_configuration_silences_what_may_quote_the_patient(capfd: pytest.CaptureFixture[str]) -> None:
+    script = (
+        "import logging.config, sys; logging.config.fileConfig(sys.argv[1]);"
+        "logging.getLogger('pydicom').warning('Doe^John'); logging.getLogger('monai').warning('shown')"
+    )
+    subprocess.run([sys.executable, "-c", script, CONFIGS / "logging.conf"], check=True)
+    captured = capfd.readouterr()
+    assert "Doe" not in captured.out + captured.err
+    assert "shown" in captured.out

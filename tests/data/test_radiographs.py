@@ -16,7 +16,7 @@ from monai_chexmask_u.radiograph import RadiographError
 def chest(tmp_path: Path) -> Path:
     path = tmp_path / "a" / "chest.png"
     path.parent.mkdir()
-    Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8)).save(path)
+    Image.fromarray(np.arange(4096).reshape(64, 64).astype(np.uint8)).save(path)
     return path
 
 
@@ -24,7 +24,7 @@ def test_lists_all_radiographs_with_names_of_their_own(tmp_path: Path, chest: Pa
     (tmp_path / "b").mkdir()
     other = tmp_path / "b" / "chest.png"
     other.write_bytes(chest.read_bytes())
-    dicom = save(make_dx(rows=8, columns=8), tmp_path / "film.dcm")
+    dicom = save(make_dx(rows=64, columns=64), tmp_path / "film.dcm")
     items = radiograph_datalist(str(tmp_path))
     assert [item["image"] for item in items] == [str(chest), str(other), str(dicom)]
     assert [item["name"] for item in items] == ["a_chest.png", "b_chest.png", "film"]
@@ -39,7 +39,7 @@ def test_unusable_images_are_logged_with_their_reason_and_left_out(
 ) -> None:
     text = tmp_path / "text.png"
     text.write_bytes(b"no picture")
-    lateral = make_dx(rows=8, columns=8)
+    lateral = make_dx(rows=64, columns=64)
     lateral.ViewPosition = "LL"
     del lateral.ViewCodeSequence
     save(lateral, tmp_path / "lateral.dcm")

@@ -34,6 +34,13 @@ def lookup_table(values: NDArray[Any], *, first: int = 0, depth: int = 16) -> Da
     return item
 
 
+def stretch(values: NDArray[Any]) -> NDArray[Any]:
+    """What an image without a window must look like."""
+    low, high = np.percentile(values, (0.5, 99.5))
+    stretched: NDArray[Any] = np.clip((values - low) / (high - low), 0, 1)
+    return stretched
+
+
 def refusal(dataset: FileDataset) -> str:
     with pytest.raises(RadiographError) as refused:
         displayed_pixels(dataset)
@@ -57,6 +64,14 @@ def test_without_a_window_the_range_of_the_image_is_used(low: int, span: int, si
     assert notes == ["no_window"]
     assert pixels.dtype == np.float32
     assert (pixels.min(), pixels.max()) == (0, 1)
+
+
+def test_three_pixels_do_not_change_the_contrast_of_the_rest() -> None:
+    values = RAMP // 4
+    marked = values.copy()
+    marked[0, :3] = 4095
+    plain, bright = (displayed_pixels(image(stored))[0] for stored in (values, marked))
+    np.testing.assert_allclose(bright[1:], plain[1:], rtol=0, atol=0.01)  # without percentiles 0.75
 
 
 def test_window_maps_its_range_to_the_scale_and_clips_the_rest() -> None:
@@ -90,13 +105,13 @@ def test_rescale_that_destroys_the_image_is_ignored() -> None:
     dataset.RescaleSlope, dataset.RescaleIntercept = 0, 5
     pixels, notes = displayed_pixels(dataset)
     assert notes == ["rescale_ignored", "no_window"]
-    np.testing.assert_allclose(pixels, RAMP / 4095, atol=1e-6)
+    np.testing.assert_allclose(pixels, stretch(RAMP), atol=1e-6)
 
 
 def test_modality_lookup_table_is_applied() -> None:
     dataset = image()
     dataset.ModalityLUTSequence = [lookup_table(np.arange(4096)[::-1])]
-    np.testing.assert_allclose(displayed_pixels(dataset)[0], 1 - RAMP / 4095, atol=1e-6)
+    np.testing.assert_allclose(displayed_pixels(dataset)[0], 1 - stretch(RAMP), atol=1e-6)
 
 
 @pytest.mark.parametrize(("first", "depth"), [(0, 8), (0, 12), (1000, 16), (-1000, 12)])
@@ -117,8 +132,7 @@ def test_window_without_contrast_gives_way_to_percentiles(window: tuple[Any, Any
         dataset[keyword]._value = value  # as read from a file, without the checks of writing
     pixels, notes = displayed_pixels(dataset)
     assert notes == ["window_ignored"]
-    low, high = np.percentile(RAMP, (0.5, 99.5))
-    np.testing.assert_allclose(pixels, np.clip((RAMP - low) / (high - low), 0, 1), atol=1e-6)
+    np.testing.assert_allclose(pixels, stretch(RAMP), atol=1e-6)
 
 
 def test_lookup_table_that_is_cut_off_gives_way_to_the_window() -> None:
@@ -165,34 +179,32 @@ def test_padding_that_covers_everything_is_no_padding() -> None:
     dataset = image()
     dataset.add_new("PixelPaddingValue", "US", 0)
     dataset.add_new("PixelPaddingRangeLimit", "US", 4095)
-    np.testing.assert_allclose(displayed_pixels(dataset)[0], RAMP / 4095, atol=1e-6)
+    np.testing.assert_allclose(displayed_pixels(dataset)[0], stretch(RAMP), atol=1e-6)
 
 
 def test_bits_above_those_stored_are_dropped() -> None:
-    np.testing.assert_allclose(displayed_pixels(image(RAMP | 0xF000))[0], RAMP / 4095, atol=1e-6)
+    np.testing.assert_allclose(displayed_pixels(image(RAMP | 0xF000))[0], stretch(RAMP), atol=1e-6)
 
 
 @pytest.mark.parametrize("dtype", ["u1", "<u4", "<i4"])
 def test_other_depths_are_read(dtype: str) -> None:
     values = np.arange(64).reshape(8, 8).astype(dtype) * 3
     pixels, _ = displayed_pixels(image(values, bits=8 * values.dtype.itemsize))
-    np.testing.assert_allclose(pixels, np.arange(64).reshape(8, 8) / 63, atol=1e-6)
+    np.testing.assert_allclose(pixels, stretch(np.arange(64).reshape(8, 8)), atol=1e-6)
 
 
 def test_big_endian_pixels_are_read() -> None:
     dataset = image()
     dataset.PixelData = RAMP.astype(">u2").tobytes()
     dataset.file_meta.TransferSyntaxUID = ExplicitVRBigEndian
-    np.testing.assert_allclose(displayed_pixels(dataset)[0], RAMP / 4095, atol=1e-6)
+    np.testing.assert_allclose(displayed_pixels(dataset)[0], stretch(RAMP), atol=1e-6)
 
 
 @pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
-def test_constant_image_is_black(photometric: str) -> None:
+def test_constant_image_is_refused(photometric: str) -> None:
     dataset = image(np.full((8, 8), 77, dtype=np.uint16))
     dataset.PhotometricInterpretation = photometric
-    pixels, notes = displayed_pixels(dataset)
-    assert notes == ["constant_image"]
-    assert not pixels.any()
+    assert refusal(dataset) == "constant_image"
 
 
 def test_header_keeps_no_decoded_pixels() -> None:

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from pydicom import dcmread
 from pydicom.uid import ImplicitVRLittleEndian, JPEG2000Lossless, RLELossless
 
+from monai_chexmask_u.dicom import read
+from monai_chexmask_u.dicom.header import looks_like_dicom
 from monai_chexmask_u.dicom.read import read_dicom
 from monai_chexmask_u.radiograph import Radiograph, RadiographError
 
@@ -26,7 +28,7 @@ def refusal(path: Path) -> str:
 
 @pytest.fixture
 def dx(tmp_path: Path) -> Path:
-    return save(make_dx(rows=50, columns=40), tmp_path / "dx.dcm")
+    return save(make_dx(rows=80, columns=64), tmp_path / "dx.dcm")
 
 
 def test_reads_a_dx_as_it_was_made(dx: Path) -> None:
@@ -34,7 +36,7 @@ def test_reads_a_dx_as_it_was_made(dx: Path) -> None:
     assert (radiograph.path, radiograph.view, radiograph.spacing_mm) == (dx, "PA", (0.139, 0.139))
     assert (radiograph.mirrored, radiograph.upside_down) == (False, False)
     assert radiograph.notes == ("spacing_from_imager",)
-    np.testing.assert_allclose(radiograph.pixels, chest_phantom(50, 40), atol=2 / 2**14)  # 14 bits are stored
+    np.testing.assert_allclose(radiograph.pixels, chest_phantom(80, 64), atol=2 / 2**14)  # 14 bits are stored
 
 
 def test_header_is_the_data_set_without_pixels(dx: Path) -> None:
@@ -45,11 +47,11 @@ def test_header_is_the_data_set_without_pixels(dx: Path) -> None:
 
 
 def test_mirrored_and_upside_down_pixels_stay_as_stored(tmp_path: Path) -> None:
-    dataset = make_dx(rows=50, columns=40)
+    dataset = make_dx(rows=80, columns=64)
     dataset.PatientOrientation = ["R", "H"]
     radiograph = read_dicom(save(dataset, tmp_path / "turned.dcm"))
     assert (radiograph.mirrored, radiograph.upside_down) == (True, True)
-    np.testing.assert_allclose(radiograph.pixels, chest_phantom(50, 40), atol=2 / 2**14)
+    np.testing.assert_allclose(radiograph.pixels, chest_phantom(80, 64), atol=2 / 2**14)
 
 
 def test_comma_in_the_spacing_is_no_number(dx: Path) -> None:
@@ -63,6 +65,25 @@ def test_spare_bytes_after_the_pixels_do_no_harm(dx: Path) -> None:
     dataset = dcmread(dx)
     dataset.PixelData += b"\0\0"
     np.testing.assert_array_equal(read_dicom(save(dataset, dx.with_name("long.dcm"))).pixels, read_dicom(dx).pixels)
+
+
+@pytest.mark.parametrize(
+    ("head", "expected"),
+    [
+        (b"\0" * 128 + b"DICM", True),
+        (b"II*\0" + b"\0" * 124 + b"DICM", True),
+        (b"\x08\x00\x00\x00\x04\x00\x00\x00\x1e\x01", True),
+        (b"\x08\x00\x05\x00CS\x0a\x00ISO", True),
+        (b"\x02\x00\x00\x00UL\x04\x00", True),
+        (b"\x08\x00\x05\x00\xff\xff\xff\xff", False),
+        (b"hello world", False),
+        (b"\x89PNG\r\n\x1a\n", False),
+        (b"\x08\x00", False),
+        (b"", False),
+    ],
+)
+def test_dicom_is_known_by_its_first_bytes(head: bytes, expected: bool) -> None:
+    assert looks_like_dicom(head) is expected
 
 
 @pytest.mark.parametrize(
@@ -80,14 +101,30 @@ def test_refuses_missing_files_and_folders(tmp_path: Path) -> None:
     assert refusal(tmp_path) == "not_readable"
 
 
+def test_an_unknown_transfer_syntax_is_refused_in_words(dx: Path) -> None:
+    raw = dx.read_bytes()
+    syntax = b"1.2.840.10008.1.2.1\0"
+    assert raw.count(syntax) == 1
+    dx.write_bytes(raw.replace(syntax, b"1.2.840.99999.1.2.1\0"))
+    assert refusal(dx) == "undecodable"
+
+
+def test_foreign_errors_are_told_as_a_malformed_header(dx: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: object) -> None:
+        raise TypeError("Synthetic")
+
+    monkeypatch.setattr(read, "examine", fail)
+    assert refusal(dx) == "undecodable"
+
+
 def test_refuses_a_header_without_pixels(tmp_path: Path) -> None:
-    dataset = make_dx(rows=8, columns=8)
+    dataset = make_dx(rows=64, columns=64)
     del dataset.PixelData
     assert refusal(save(dataset, tmp_path / "header.dcm")) == "no_pixels"
 
 
 def test_refuses_another_object(tmp_path: Path) -> None:
-    dataset = make_dx(rows=8, columns=8, processing=True)
+    dataset = make_dx(rows=64, columns=64, processing=True)
     assert refusal(save(dataset, tmp_path / "raw.dcm")) == "for_processing"
 
 
@@ -118,7 +155,7 @@ def test_cut_compressed_pixels_are_told_as_such(dx: Path) -> None:
 
 @pytest.mark.parametrize("implicit", [False, True])
 def test_a_bare_data_set_is_read_with_an_assumed_syntax(tmp_path: Path, implicit: bool) -> None:
-    dataset = make_cr(rows=50, columns=40)
+    dataset = make_cr(rows=80, columns=64)
     if implicit:
         dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
     whole, path = tmp_path / "whole.dcm", tmp_path / "bare.dcm"
