@@ -97,10 +97,10 @@ def _device(name: str) -> torch.device:
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        device = torch.device(name)
-        if device.type not in ("cpu", "cuda"):
-            raise RuntimeError("untested")
+        device: torch.device | None = torch.device(name)
         torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"device {name!r} cannot be used here; use 'auto' or 'cpu'") from error
+    except (RuntimeError, AssertionError):  # no such name, or no such hardware
+        device = None
+    if device is None or device.type not in ("cpu", "cuda"):
+        raise ValueError(f"device {name!r} cannot be used here; use 'auto' or 'cpu'")
     return device

@@ -141,7 +141,7 @@ def test_black_border_can_be_left_out(tiny_model: Model) -> None:
     assert np.abs(segment(tiny_model, radiograph(bordered)).landmarks - cropped.landmarks).max() > 1
 
 
-@pytest.mark.parametrize("device", ["nonsense", "cuda:99"])
+@pytest.mark.parametrize("device", ["nonsense", "cuda:99", "meta"])
 def test_unusable_device_is_refused_in_one_line(tiny_model: Model, device: str) -> None:
     with pytest.raises(ValueError, match=f"device '{device}' cannot be used here") as refused:
         Segmenter(tiny_model, device=device)

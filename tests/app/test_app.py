@@ -168,16 +168,19 @@ def test_damaged_files_do_not_stop_the_others_and_are_told_by_the_exit_code(
     (study / "cut.dcm").write_bytes(content[: len(content) // 2])
     (study / "start.dcm").write_bytes(content[:132])
     (study / "empty.dcm").touch()
-    path_as_uid = make_dx()
-    path_as_uid.SOPInstanceUID = "../../elsewhere"
-    save(path_as_uid, study / "uid.dcm")
+    for name, uid in (("path.dcm", "../../elsewhere"), ("person.dcm", "Doe^John")):
+        bad_uid = make_dx()
+        bad_uid.SOPInstanceUID = uid
+        save(bad_uid, study / name)
 
     assert run_app("-i", study, "-o", output, "-m", bundle) == 1
     assert names_in(output) == outputs_of(good)
-    log = capfd.readouterr().err
+    captured = capfd.readouterr()
+    assert "Doe" not in captured.out + captured.err
+    log = captured.err
     assert f"failed {cut.SOPInstanceUID}" in log
     assert "[truncated]" in log
-    assert "4 files written, 4 failed" in log
+    assert "4 files written, 5 failed" in log
     assert "Traceback" not in log
 
 
