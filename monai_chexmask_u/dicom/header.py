@@ -223,7 +223,7 @@ def check_size(rows: int, columns: int) -> None:
 
 
 def _spacing(header: Dataset, notes: list[str]) -> tuple[float, float] | None:
-    """Return height and width of a pixel at the patient, from the best source that holds two plausible numbers.
+    """Return height and width of a pixel from the best source that holds two plausible numbers; notes name it.
 
     PixelSpacing counts as measured at the patient only with a calibration; ImagerPixelSpacing is measured at the
     detector and shrinks by the magnification where that is known (PS3.3, 10.7.1.3).

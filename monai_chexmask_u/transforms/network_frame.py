@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from monai.data import MetaTensor
-from monai.transforms import MapTransform, Transform
+from monai.transforms import MapTransform
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -86,7 +86,7 @@ class ToNetworkFramed(MapTransform):
         return item
 
 
-class LandmarksToTargetd(MapTransform, Transform):
+class LandmarksToTargetd(MapTransform):
     """Turns MONAI points ``(1, 120, 2)``, (row, column) in network pixels, into the training target.
 
     Args:

@@ -112,6 +112,17 @@ def result_for() -> Callable[..., LandmarkSegmentation]:
     return make
 
 
+@pytest.fixture(scope="session")
+def radiograph(radiograph_of: Callable[[str], Radiograph]) -> Radiograph:
+    """The plain DX; modules that need another source have a fixture of their own."""
+    return radiograph_of("dx")
+
+
+@pytest.fixture(scope="session")
+def result(radiograph: Radiograph, result_for: Callable[..., LandmarkSegmentation]) -> LandmarkSegmentation:
+    return result_for(radiograph)
+
+
 def _checker(command: str, *arguments: str) -> Callable[[Path], tuple[int, str]]:
     if shutil.which(command) is None:
         pytest.skip(f"{command} is not installed")

@@ -22,16 +22,6 @@ Results = Callable[..., LandmarkSegmentation]
 Radiographs = Callable[[str], Radiograph]
 
 
-@pytest.fixture(scope="module")
-def radiograph(radiograph_of: Radiographs) -> Radiograph:
-    return radiograph_of("dx")
-
-
-@pytest.fixture(scope="module")
-def result(radiograph: Radiograph, result_for: Results) -> LandmarkSegmentation:
-    return result_for(radiograph)
-
-
 @pytest.mark.parametrize(("verdict", "quality"), [("accept", "111237"), ("review", "111236"), ("reject", "111235")])
 def test_only_an_accepted_result_meets_the_standard(
     verdict: Any, quality: str, radiograph: Radiograph, result: LandmarkSegmentation

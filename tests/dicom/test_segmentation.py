@@ -27,16 +27,6 @@ Radiographs = Callable[[str], Radiograph]
 
 
 @pytest.fixture(scope="module")
-def radiograph(radiograph_of: Radiographs) -> Radiograph:
-    return radiograph_of("dx")
-
-
-@pytest.fixture(scope="module")
-def result(radiograph: Radiograph, result_for: Results) -> LandmarkSegmentation:
-    return result_for(radiograph)
-
-
-@pytest.fixture(scope="module")
 def written(radiograph: Radiograph, result: LandmarkSegmentation, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("seg") / "dx.seg.dcm"
     write_segmentation(result, radiograph, path)
