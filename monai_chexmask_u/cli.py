@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 import warnings
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
 
 import monai_chexmask_u
 
@@ -90,6 +92,59 @@ def segment(
         raise typer.Exit(EXIT_SOME_FAILED)
 
 
+@app.command()
+def train(
+    data: Annotated[
+        list[Path],
+        typer.Option(help="Data set with train/ and val/; give it again for further sets.", show_default=False),
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for checkpoints, weights and the record.")],
+    epochs: Annotated[int | None, typer.Option(min=1, help="Epochs in all; the bundle's by default.")] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Images per step.")] = None,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of weights, order and augmentation.")] = 0,
+    resume: Annotated[bool, typer.Option(help="Go on from the last checkpoint in the output folder.")] = False,
+    setting: Annotated[
+        list[str] | None, typer.Option("--set", help="Any other entry of train.json, as NAME=VALUE (JSON).")
+    ] = None,
+) -> None:
+    """Train the bundle's network; the best weights go to best.pt, the whole state to checkpoint_epoch=N.pt.
+
+    Ends with 0 when done and with 2 if it cannot start or go on, which is said in one line.
+    """
+    from monai_chexmask_u import engines
+
+    chosen = {"epochs": epochs, "batch_size": batch_size, "seed": seed, "resume": resume}
+    try:
+        settings = {name: value for name, value in chosen.items() if value is not None} | _settings(setting or [])
+        _show_progress()
+        engines.train(data, output, **settings)
+    except (ValueError, OSError) as error:
+        raise _usage_error(str(error)) from error
+    out.print(f"{output / 'best.pt'}: the weights with the least error on the validation images")
+
+
+@app.command()
+def evaluate(
+    data: Annotated[Path, typer.Option(help="Images with landmarks.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for per_image.csv and summary.json.")],
+    model: Annotated[
+        Path | None, typer.Option(help="Bundle folder or weights file; the shipped one by default.")
+    ] = None,
+    spacing_mm: Annotated[
+        float | None,
+        typer.Option(min=0.001, help="Millimeters per pixel at 1024 pixels where the files do not say (JSRT: 0.35)."),
+    ] = None,
+) -> None:
+    """Compare predicted with true landmarks: errors, overlap, distances, areas and cardiothoracic ratio."""
+    from monai_chexmask_u import engines
+
+    try:
+        engines.evaluate(data, output, model, spacing_mm=spacing_mm)
+    except (ValueError, OSError) as error:
+        raise _usage_error(str(error)) from error
+    _print_summary(output / "summary.json")
+
+
 @weights.command()
 def convert(
     source: Annotated[Path, typer.Argument(help="A checkpoint of this project or of the published HybridGNet.")],
@@ -108,6 +163,51 @@ def convert(
         raise _usage_error(f"{output}: cannot be written ({error.strerror})") from error
     variant = "with" if network.skip_connections else "without"
     out.print(f"{output}: {network.image_size} pixels, {variant} skip connections, SHA-256 {sha256_of(output)}")
+
+
+def _settings(pairs: list[str]) -> dict[str, object]:
+    """Parse ``NAME=VALUE``; a value that is not JSON is taken as text.
+
+    Raises:
+        ValueError: if there is no ``=``.
+    """
+    settings: dict[str, object] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise ValueError(f"--set {pair}: expected NAME=VALUE")
+        try:
+            settings[name] = json.loads(value)
+        except ValueError:
+            settings[name] = value
+    return settings
+
+
+def _show_progress() -> None:
+    """Let MONAI's engines tell how the training goes, on stderr."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    for name in ("StatsHandler", "ignite.engine.engine.SupervisedTrainer"):
+        logging.getLogger(name).setLevel(logging.INFO)
+
+
+def _print_summary(path: Path) -> None:
+    """Print the means of an evaluation as a table: a row per metric, a column per organ."""
+    summary = json.loads(path.read_text(encoding="utf-8"))
+    organs = ("right_lung", "left_lung", "heart", "lungs")
+    rows: dict[str, dict[str, str]] = {}
+    for name, values in summary["metrics"].items():
+        organ = next((organ for organ in organs if name.endswith(f"_{organ}")), "")
+        metric = name.removesuffix(f"_{organ}") if organ else name
+        cell = "" if values["mean"] is None else f"{values['mean']:.4g} ± {values['std']:.2g}"
+        rows.setdefault(metric, {})[organ] = cell
+    table = Table(title=f"{summary['images']} images, mean ± standard deviation")
+    for title in ("metric", "all", *(organ.replace("_", " ") for organ in organs)):
+        table.add_column(title)
+    for metric, cells in rows.items():
+        if any(cells.values()):
+            table.add_row(metric, *(cells.get(organ, "") for organ in ("", *organs)))
+    out.print(table)
+    out.print(f"{path.parent}: per_image.csv, summary.json")
 
 
 def _usage_error(message: str) -> typer.Exit:

@@ -11,7 +11,7 @@ from monai_chexmask_u.networks import HybridGNet
 from monai_chexmask_u.networks.checkpoints import CheckpointError, read_checkpoint, sha256_of
 from monai_chexmask_u.segmentation import ModelIdentity
 
-__all__ = ["Model", "default_bundle", "load_model", "model_identity"]
+__all__ = ["Model", "default_bundle", "load_model", "model_identity", "weights_file"]
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def load_model(path: Path | None = None) -> Model:
         CheckpointError: if there is no model there, or it is broken; the message names the file.
     """
     path = path or default_bundle()
-    return Model(read_checkpoint(_weights_file(path)), model_identity(path))
+    return Model(read_checkpoint(weights_file(path)), model_identity(path))
 
 
 def model_identity(path: Path) -> ModelIdentity:
@@ -52,14 +52,22 @@ def model_identity(path: Path) -> ModelIdentity:
     Raises:
         CheckpointError: if there is no model there.
     """
-    weights = _weights_file(path)
+    weights = weights_file(path)
     if not weights.is_file():
         raise CheckpointError(f"{weights}: there is no weights file here; give the path of a model.pt or a bundle")
     name, version = _name_and_version(weights)
     return ModelIdentity(name, version, sha256_of(weights))
 
 
-def _weights_file(path: Path) -> Path:
+def weights_file(path: Path) -> Path:
+    """Return the weights file of a model.
+
+    Args:
+        path: as for `load_model`.
+
+    Raises:
+        CheckpointError: if a folder holds none, or several.
+    """
     if not path.is_dir():
         return path
     if (path / "models" / "model.pt").is_file():

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from monai_chexmask_u.dicom.header import MAX_PIXELS, check_size, looks_like_dicom
+from monai_chexmask_u.jsrt import is_jsrt, read_jsrt
 from monai_chexmask_u.radiograph import Radiograph, RadiographError
 
 __all__ = ["is_candidate", "list_inputs", "read_picture", "read_radiograph"]
@@ -37,7 +38,7 @@ PHOTOMETRIC_TAG: Final = 262
 
 
 def read_radiograph(path: Path) -> Radiograph:
-    """Read a frontal chest radiograph from DICOM, PNG, JPEG or TIFF.
+    """Read a frontal chest radiograph from DICOM, PNG, JPEG, TIFF or a raw file of the JSRT data set.
 
     Raises:
         RadiographError: if the file is none of these, is broken, or must not be used; `code` tells why.
@@ -50,6 +51,8 @@ def read_radiograph(path: Path) -> Radiograph:
         from monai_chexmask_u.dicom.read import read_dicom  # keeps pydicom out of `--help`
 
         return read_dicom(path)
+    if is_jsrt(path):
+        return read_jsrt(path)
     raise RadiographError("not_an_image", "this is neither DICOM nor PNG, JPEG or TIFF; give one of these")
 
 
@@ -93,7 +96,7 @@ def is_candidate(path: Path) -> bool:
     if path.name.endswith(OUTPUT_SUFFIXES):
         return False
     suffix = path.suffix.lower()
-    if suffix in PICTURE_SUFFIXES | DICOM_SUFFIXES:
+    if suffix in PICTURE_SUFFIXES | DICOM_SUFFIXES or is_jsrt(path):
         return True
     try:
         head = _head(path)

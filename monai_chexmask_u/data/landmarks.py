@@ -1,42 +1,72 @@
-"""Images with true landmarks, as a MONAI data list."""
+"""Images with true landmarks, as a MONAI data list; a folder's layout is known by what lies in it."""
 
 from __future__ import annotations
 
-import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from monai_chexmask_u.anatomy import NODE_COUNT
+from monai_chexmask_u.data.landmark_files import read_arrays, read_organ_folders, read_table
 
 __all__ = ["landmark_datalist"]
 
 
-def landmark_datalist(folder: str | Path) -> list[dict[str, Any]]:
-    """List the images of a folder that holds ``images/`` and ``landmarks.npz``.
+def landmark_datalist(folder: str | Path | Sequence[str | Path]) -> list[dict[str, Any]]:
+    """List the images of a folder, or of several, together with their landmarks, in one of three layouts.
+
+    Images lie in ``images/`` (or ``Images/``), one per name. The landmarks lie beside it, in
+
+    - ``landmarks.npz``: ``names`` and ``landmarks`` ``(image, 120, 2)``, (x, y) in pixels of each image;
+    - ``landmarks.csv``: columns ``name``, ``id`` (``RL00`` to ``H25``), ``x``, ``y``, one row per landmark, likewise;
+    - the folders ``RL/``, ``LL/`` and ``H/`` (perhaps inside ``landmarks/``) of the published landmark data set: one
+      ``NAME.npy`` per image and organ, (x, y) in the square of 1024 pixels that the image is fitted into.
+
+    Organs may be missing, such as the heart in a data set of lungs: their landmarks are NaN, which the loss and the
+    metrics leave out.
 
     Args:
-        folder: ``landmarks.npz`` in it has ``names`` (file names without suffix) and ``landmarks`` ``(image, 120, 2)``,
-            (x, y) in pixels of each image.
+        folder: of one of these layouts; several folders give one list, in their order.
 
     Returns:
-        One item per image: ``image`` (its path), ``label`` ``(120, 2)`` float32 and ``name``.
+        One item per image: ``image`` (its path), ``label`` ``(120, 2)`` float32, (x, y) in pixels of the image, and
+        ``name``.
 
     Raises:
-        ValueError: if the file is missing or broken, a shape is wrong, or an image is missing; it names the file.
+        ValueError: if there are no landmarks or they are broken, counts are wrong, or an image is missing; it names
+            the file.
     """
+    if not isinstance(folder, str | Path):
+        return [item for each in folder for item in landmark_datalist(each)]
     folder = Path(folder)
-    table = folder / "landmarks.npz"
-    try:
-        with np.load(table) as arrays:
-            names, landmarks = [str(name) for name in arrays["names"]], arrays["landmarks"].astype(np.float32)
-    except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{table}: cannot be read as arrays 'names' and 'landmarks' ({error})") from error
-    if landmarks.shape != (len(names), NODE_COUNT, 2) or not np.isfinite(landmarks).all():
-        raise ValueError(f"{table}: landmarks must be finite, ({len(names)}, {NODE_COUNT}, 2), got {landmarks.shape}")
-    files = {path.stem: path for path in sorted((folder / "images").glob("*")) if not path.name.startswith(".")}
-    missing = [name for name in names if name not in files]
+    images = _images(folder)
+    inside = [folder, folder / "landmarks", folder / "Landmarks"]
+    organs = next((parent for parent in inside if (parent / "RL").is_dir()), None)
+    if (folder / "landmarks.npz").is_file():
+        source, landmarks = folder / "landmarks.npz", read_arrays(folder / "landmarks.npz")
+    elif (folder / "landmarks.csv").is_file():
+        source, landmarks = folder / "landmarks.csv", read_table(folder / "landmarks.csv")
+    elif organs is not None:
+        source, landmarks = organs, read_organ_folders(organs, images)
+    else:
+        raise ValueError(_nothing_in(folder))
+    if not landmarks:
+        raise ValueError(f"{source}: there are no landmarks in it")
+    missing = [name for name in landmarks if name not in images]
     if missing:
-        raise ValueError(f"{folder / 'images'}: {len(missing)} images of landmarks.npz are missing, e.g. {missing[:3]}")
-    return [{"image": str(files[n]), "label": p, "name": n} for n, p in zip(names, landmarks, strict=True)]
+        raise ValueError(f"{folder / 'images'}: {len(missing)} images of {source.name} are missing, e.g. {missing[:3]}")
+    return [{"image": str(images[name]), "label": points, "name": name} for name, points in landmarks.items()]
+
+
+def _images(folder: Path) -> dict[str, Path]:
+    """Return the images of a data set by their name, which is that of the file without its suffix."""
+    places = [place for place in (folder / "images", folder / "Images") if place.is_dir()]
+    return {path.stem: path for place in places for path in sorted(place.iterdir()) if not path.name.startswith(".")}
+
+
+def _nothing_in(folder: Path) -> str:
+    if not folder.is_dir():
+        return f"{folder}: there is no such folder; give a folder with images/ and landmarks.npz"
+    inner = [name for name in ("train", "val", "test") if (folder / name).is_dir()]
+    if inner:
+        return f"{folder}: no landmarks here, but folders {', '.join(inner)}; give one of them"
+    return f"{folder}: no landmarks.npz, landmarks.csv or folders RL, LL and H with landmarks here"

@@ -1,6 +1,5 @@
 """MONAI inferers for the landmark network."""
 
-from monai_chexmask_u.inferers.training import VariationalTrainingInferer
 from monai_chexmask_u.inferers.uncertainty import LandmarkUncertaintyInferer
 
-__all__ = ["LandmarkUncertaintyInferer", "VariationalTrainingInferer"]
+__all__ = ["LandmarkUncertaintyInferer"]

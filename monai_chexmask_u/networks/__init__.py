@@ -1,5 +1,6 @@
 """The landmark network and its checkpoints."""
 
 from monai_chexmask_u.networks.hybridgnet import HybridGNet
+from monai_chexmask_u.networks.variational import VariationalTraining
 
-__all__ = ["HybridGNet"]
+__all__ = ["HybridGNet", "VariationalTraining"]

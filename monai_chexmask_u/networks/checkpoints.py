@@ -1,6 +1,7 @@
 """Reading and writing weights: the project's own files, and those of the published HybridGNet."""
 
 import hashlib
+import logging
 import math
 import re
 from collections.abc import Mapping
@@ -8,12 +9,23 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
+from monai_chexmask_u.networks.decoder import REFINEMENT_SPACINGS
 from monai_chexmask_u.networks.encoder import CHANNELS
 from monai_chexmask_u.networks.hybridgnet import HybridGNet
 from monai_chexmask_u.writers.atomic import atomic_path
 
-__all__ = ["CheckpointError", "network_from_state", "read_checkpoint", "sha256_of", "write_checkpoint"]
+__all__ = [
+    "CheckpointError",
+    "latest_checkpoint",
+    "network_from_state",
+    "read_checkpoint",
+    "sha256_of",
+    "write_checkpoint",
+]
+
+logger = logging.getLogger(__name__)
 
 
 class CheckpointError(ValueError):
@@ -57,6 +69,52 @@ def write_checkpoint(network: HybridGNet, path: Path, *, half_precision: bool = 
     state = {name: value.detach().cpu().to(dtype) for name, value in network.state_dict().items()}
     with atomic_path(path) as temporary:
         torch.save(state, temporary)
+
+
+def start_from(network: HybridGNet, path: str | Path) -> None:
+    """Give a network the weights of another, perhaps trained on images of another size, to train on from there.
+
+    The convolutions do not depend on the size. The latent layers weigh every pixel of the coarsest map: their weights
+    are resampled to the new map, and scaled so that the sum over a region stays as it was.
+
+    Args:
+        network: is changed; must be of the same variant.
+        path: weights, as for `read_checkpoint`.
+
+    Raises:
+        CheckpointError: if the file is of no use or belongs to another variant.
+    """
+    source = read_checkpoint(Path(path))
+    state = source.state_dict()
+    before, after = source.image_size // 32, network.image_size // 32
+    for name in ("latent_mean.weight", "latent_log_var.weight"):
+        maps = state[name].reshape(source.latent_size, CHANNELS[-1], before, before)
+        resized = F.interpolate(maps, size=(after, after), mode="bilinear", align_corners=False)
+        state[name] = resized.flatten(1) * (before / after) ** 2
+    try:
+        network.load_state_dict(state)
+    except RuntimeError as error:
+        raise CheckpointError(f"{path}: these weights belong to another variant of the network") from error
+
+
+def latest_checkpoint(folder: str | Path) -> str:
+    """Return the newest complete training checkpoint of a folder, to resume from.
+
+    A training that is killed while it writes leaves an incomplete file; the one before it is taken then.
+
+    Args:
+        folder: where the training wrote ``checkpoint_epoch=N.pt``.
+
+    Raises:
+        CheckpointError: if there is no complete one.
+    """
+    for path in sorted(Path(folder).glob("checkpoint_epoch=*.pt"), key=lambda path: path.stat().st_mtime, reverse=True):
+        try:
+            torch.load(path, map_location="meta", weights_only=True)
+            return str(path)
+        except Exception as error:  # torch's unpickler raises nearly anything on a truncated file
+            logger.warning("%s is not complete, the one before it is tried (%s)", path, type(error).__name__)
+    raise CheckpointError(f"{folder}: no complete checkpoint to resume from; start the training without resume")
 
 
 def sha256_of(path: Path) -> str:
@@ -114,7 +172,8 @@ def _empty_network(state: Mapping[str, Tensor]) -> HybridGNet:
     if side < 2 or CHANNELS[-1] * side**2 != weight.shape[1]:
         raise CheckpointError(f"these weights do not fit HybridGNet: latent_mean.weight is {tuple(weight.shape)}")
     skip_connections = any("_connection." in name for name in state)
-    return HybridGNet(32 * side, weight.shape[0], skip_connections)
+    refinements = len({name.split(".")[2] for name in state if name.startswith("decoder.refinements.")})
+    return HybridGNet(32 * side, weight.shape[0], skip_connections, min(refinements, len(REFINEMENT_SPACINGS)))
 
 
 # The published names are facts about published files; each line maps one of their patterns to ours.

@@ -7,37 +7,15 @@ from torch.nn import functional as F
 from monai_chexmask_u.anatomy import COARSE_NODE_COUNT, ring_adjacency, unpooling_matrix
 from monai_chexmask_u.networks.encoder import CHANNELS
 from monai_chexmask_u.networks.graph import ChebyshevConvolution, chebyshev_basis
+from monai_chexmask_u.networks.refinement import FEATURES, ContourRefinement
+from monai_chexmask_u.networks.sampling import sample_features
 
-__all__ = ["GraphDecoder", "ImageToGraphConnection", "sample_features"]
+__all__ = ["REFINEMENT_SPACINGS", "GraphDecoder", "ImageToGraphConnection"]
 
 ORDER = 6
 COARSE_FEATURES, FINE_FEATURES = 16, 32
-
-
-def sample_features(features: Tensor, positions: Tensor) -> Tensor:
-    """Sample a feature map around positions: the mean of a 3x3 neighborhood, bilinear, one feature pixel apart.
-
-    It is torchvision's ``roi_align`` of a 3x3 box with a 1x1 output and a fixed 3x3 sampling grid: a sample more than
-    one pixel outside the map counts as zero, others are clamped to its border. No gradient reaches the positions.
-
-    Args:
-        features: ``(batch, channel, h, h)``.
-        positions: ``(batch, point, 2)``, (x, y) in 0..1 of the map.
-
-    Returns:
-        ``(batch, point, channel)``.
-    """
-    side = features.shape[-1]
-    step = torch.tensor([-1.0, 0.0, 1.0], device=positions.device, dtype=positions.dtype)
-    offsets = torch.stack(torch.meshgrid(step, step, indexing="xy"), dim=-1).reshape(1, 1, 9, 2)
-    points = (positions.detach() * side).unsqueeze(2) + offsets
-    inside = ((points >= -1) & (points <= side)).all(dim=-1)
-    # Far positions and NaN (a network that diverges) must not reach grid_sample, whose gradient would crash on them.
-    points = torch.nan_to_num(points, nan=-2.0).clamp(-2.0, side + 1.0)
-    grid = (2 * points + 1) / side - 1
-    values = F.grid_sample(features, grid, mode="bilinear", padding_mode="border", align_corners=False)
-    weights = inside.to(values.dtype) / 9
-    return (values * weights.unsqueeze(1)).sum(dim=-1).transpose(1, 2)
+# Distance between the points of each refinement's window, in pixels of the fine map: from wide to narrow.
+REFINEMENT_SPACINGS = (2.0, 1.0, 0.5)
 
 
 class ImageToGraphConnection(nn.Module):
@@ -72,13 +50,18 @@ def _normalized(x: Tensor) -> Tensor:
 class GraphDecoder(nn.Module):
     """Decodes latent vectors to landmarks: coarse graph of 60 nodes first, full graph of 120 after.
 
+    Args:
+        latent_size: dimensions of the latent space.
+        skip_connections: join feature maps of the image to the graph at two levels.
+        refinements: number of refinement steps after the full graph, at most 3.
+
     References:
         HybridGNet, https://arxiv.org/abs/2203.10977
     """
 
     unpool: Tensor
 
-    def __init__(self, latent_size: int, *, skip_connections: bool) -> None:
+    def __init__(self, latent_size: int, *, skip_connections: bool, refinements: int = 0) -> None:
         """Build the graph from the anatomy."""
         super().__init__()
         self.features = COARSE_FEATURES
@@ -99,20 +82,25 @@ class GraphDecoder(nn.Module):
             if connection is not None:
                 nn.init.normal_(connection.position.weight, 0, 0.1)
         nn.init.normal_(self.to_landmarks.weight, 0, 0.1)
+        self.refinements = nn.ModuleList(
+            ContourRefinement(FINE_FEATURES if step == 0 else FEATURES, fine, spacing)
+            for step, spacing in enumerate(REFINEMENT_SPACINGS[:refinements])
+        )
         self.register_buffer("unpool", torch.from_numpy(unpooling_matrix()).float(), persistent=False)
 
-    def forward(self, z: Tensor, features: tuple[Tensor, Tensor]) -> list[Tensor]:
+    def forward(self, z: Tensor, features: list[Tensor]) -> list[Tensor]:
         """Decode latent vectors.
 
         Args:
             z: ``(batch, sample, latent)``.
-            features: the encoder's two feature maps, once per image.
+            features: the encoder's two coarsest maps, then the fine map if there are refinements; once per image.
 
         Returns:
             Landmarks ``(batch, sample, 120, 2)``; with skip connections also the positions at which the coarse
-            ``(batch, sample, 60, 2)`` and the full graph ``(batch, sample, 120, 2)`` looked at the image.
+            ``(batch, sample, 60, 2)`` and the full graph ``(batch, sample, 120, 2)`` looked at the image; with
+            refinements also the landmarks before each of them.
         """
-        finer, coarser = features
+        finer, coarser = features[0], features[1]
         batch, samples = z.shape[0], z.shape[1]
         x = F.relu(self.from_latent(z.reshape(batch * samples, -1)))
         x = x.reshape(batch * samples, -1, self.features)
@@ -128,5 +116,10 @@ class GraphDecoder(nn.Module):
             x, fine_positions = self.fine_connection(x, finer)
             levels.append(fine_positions)
         x = _normalized(self.fine2(x))
-        levels.insert(0, self.to_landmarks(x))
+        landmarks = self.to_landmarks(x)
+        x = x.detach()  # what the latent space holds is decided by the published network's own error
+        for refinement in self.refinements:
+            levels.append(landmarks)
+            x, landmarks = refinement(x, landmarks, features[2])
+        levels.insert(0, landmarks)
         return [level.reshape(batch, samples, -1, 2) for level in levels]

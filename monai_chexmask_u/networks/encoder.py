@@ -1,10 +1,9 @@
-"""The convolutional encoder of HybridGNet: six residual blocks."""
+"""The convolutional encoder of HybridGNet: six residual blocks, and the path that joins their maps to one fine map."""
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["CHANNELS", "Encoder"]
+__all__ = ["CHANNELS", "Encoder", "FeaturePyramid"]
 
 CHANNELS = (8, 16, 32, 64, 128, 128)
 
@@ -53,20 +52,54 @@ class Encoder(nn.Module):
             ResidualBlock(before, after) for before, after in zip((1, *CHANNELS), CHANNELS, strict=False)
         )
 
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, image: Tensor) -> list[Tensor]:
         """Encode images.
 
         Args:
             image: ``(batch, 1, size, size)`` in 0..1.
 
         Returns:
-            The last two feature maps, ``(batch, 128, side, side)`` with side = size / 16 and size / 32.
+            The blocks' feature maps from fine to coarse, ``(batch, channel, side, side)`` with the channels of
+            `CHANNELS` and sides from size to size / 32.
         """
+        maps: list[Tensor] = []
         x = image
-        finer = torch.empty(0)
         for index, block in enumerate(self.blocks):
             if index > 0:
-                finer = x
                 x = F.max_pool2d(x, 2)
             x = block(x)
-        return finer, x
+            maps.append(x)
+        return maps
+
+
+class FeaturePyramid(nn.Module):
+    """Joins the coarse maps of the encoder to its fine ones, from coarse to fine, in one map of a quarter of the size.
+
+    Args:
+        channels: of the joined map.
+
+    References:
+        Lin et al., Feature pyramid networks, https://arxiv.org/abs/1612.03144
+    """
+
+    FIRST = 2
+
+    def __init__(self, channels: int) -> None:
+        """Bring every map to the same number of channels."""
+        super().__init__()
+        self.lateral = nn.ModuleList(nn.Conv2d(count, channels, 1) for count in CHANNELS[self.FIRST :])
+        self.join = nn.ModuleList(
+            nn.Sequential(_norm(channels), nn.ReLU(), nn.Conv2d(channels, channels, 3, padding=1))
+            for _ in CHANNELS[self.FIRST : -1]
+        )
+
+    def forward(self, maps: list[Tensor]) -> Tensor:
+        """Join the encoder's maps to ``(batch, channels, size / 4, size / 4)``."""
+        lateral: list[Tensor] = []
+        for index, layer in enumerate(self.lateral):
+            lateral.append(layer(maps[index + self.FIRST]))
+        joined = lateral[-1]
+        for index, layer in enumerate(self.join):
+            finer = lateral[len(lateral) - 2 - index]
+            joined = layer(finer + F.interpolate(joined, scale_factor=2.0, mode="nearest"))
+        return joined

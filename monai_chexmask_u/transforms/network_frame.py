@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from monai.data import MetaTensor
 from monai.transforms import MapTransform
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -15,6 +17,10 @@ from monai_chexmask_u.geometry import Frame, content_box
 from monai_chexmask_u.radiograph import Radiograph
 
 __all__ = ["LandmarksToTargetd", "ToNetworkFramed", "fit_frame", "to_network_image"]
+
+# How far landmarks may lie outside their image, of its longer side: outlines of cut-off lungs are often drawn a
+# little beyond the border.
+MARGIN = 0.02
 
 
 def fit_frame(radiograph: Radiograph, network_size: int, *, crop_border: bool = False) -> Frame:
@@ -72,18 +78,40 @@ class ToNetworkFramed(MapTransform):
         self.crop_border = crop_border
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Transform one item."""
+        """Transform one item.
+
+        Raises:
+            ValueError: if landmarks lie clearly outside the image; it names the file.
+        """
         item = dict(data)
         for key in self.key_iterator(item):
             radiograph: Radiograph = item[key]
             frame = fit_frame(radiograph, self.network_size, crop_border=self.crop_border)
             pixels = to_network_image(torch.from_numpy(radiograph.pixels), frame)
-            meta = {"filename_or_obj": str(radiograph.path)}
+            meta = {"filename_or_obj": str(radiograph.path), "side_mm": _side_mm(radiograph, frame)}
             item[key] = MetaTensor(pixels, affine=torch.eye(4, dtype=torch.float64), meta=meta)
             if self.landmarks_key is not None:
+                _check_inside(item[self.landmarks_key], radiograph)
                 points = frame.to_network(item[self.landmarks_key]) * self.network_size
                 item[self.landmarks_key] = torch.from_numpy(points[None, :, ::-1].copy()).float()
         return item
+
+
+def _side_mm(radiograph: Radiograph, frame: Frame) -> float:
+    """Return the side of the network's square at the patient, NaN where the spacing is unknown."""
+    return radiograph.spacing_mm[1] / abs(float(frame.matrix[0, 0])) if radiograph.spacing_mm else float("nan")
+
+
+def _check_inside(landmarks: NDArray[np.float32], radiograph: Radiograph) -> None:
+    """Refuse landmarks that belong to another image or another frame; outlines may touch the border."""
+    rows, columns = radiograph.shape
+    margin = MARGIN * max(rows, columns)
+    beyond = np.nanmax([-landmarks, landmarks - (columns - 1, rows - 1)])
+    if beyond > margin:
+        raise ValueError(
+            f"{radiograph.path}: landmarks lie up to {beyond:.0f} pixels outside the image of {columns} x {rows}; "
+            "they must be (x, y) in pixels of this image"
+        )
 
 
 class LandmarksToTargetd(MapTransform):

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from monai_chexmask_u.networks.decoder import sample_features
+from monai_chexmask_u.networks.sampling import sample_features
 
 
 def _bilinear(plane: Tensor, x: float, y: float) -> float:

@@ -1,0 +1,125 @@
+"""Training and evaluation: the bundle's own configurations, run with settings, and with errors a person can act on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from monai_chexmask_u.data import landmark_datalist
+from monai_chexmask_u.model import default_bundle, weights_file
+from monai_chexmask_u.networks.checkpoints import read_checkpoint
+from monai_chexmask_u.writers.atomic import prepare_folder
+
+__all__ = ["EngineError", "evaluate", "train"]
+
+
+class EngineError(ValueError):
+    """A training or an evaluation cannot go on; the message names the cause and the way out."""
+
+
+def train(data: Sequence[Path], output: Path, **settings: Any) -> None:
+    """Train with the bundle's ``train.json``.
+
+    Args:
+        data: data sets, each a folder with ``train/`` and perhaps ``val/`` in a layout of `landmark_datalist`; at least
+            one has ``val/``. Sets of lungs alone may stand beside sets of lungs and heart.
+        output: folder for checkpoints, the best weights, TensorBoard's files and the training record.
+        settings: entries of ``train.json`` to change, such as ``epochs=10`` or ``resume=True``.
+
+    Raises:
+        EngineError: if a data set is of no use, a setting is unknown, or memory runs out.
+    """
+    validation = [folder / "val" for folder in data if (folder / "val").is_dir()]
+    if not validation:
+        raise EngineError(f"{data[0]}: no folder val/ with images to validate on; a data set has train/ and val/")
+    parts = {"train_dir": [folder / "train" for folder in data], "val_dir": validation}
+    with _explained():
+        for folders in parts.values():
+            landmark_datalist(folders)
+    prepare_folder(output)
+    folders = {name: [str(folder) for folder in part] for name, part in parts.items()}
+    _run(["train.json"], dataset_dir=str(data[0]), ckpt_dir=str(output), **folders, **settings)
+
+
+def evaluate(data: Path, output: Path, model: Path | None = None, **settings: Any) -> None:
+    """Evaluate with the bundle's ``evaluate.json``; writes ``per_image.csv`` and ``summary.json``.
+
+    Args:
+        data: images with landmarks, in a layout of `landmark_datalist`.
+        output: folder for the two files.
+        model: bundle folder or weights file; the shipped one by default.
+        settings: entries of the configurations to change, such as ``spacing_mm=0.35``.
+
+    Raises:
+        EngineError: if the data are of no use, a setting is unknown, or memory runs out.
+        CheckpointError: if there is no model, or it is broken.
+    """
+    weights = weights_file(model or default_bundle())
+    network = read_checkpoint(weights)
+    with _explained():
+        landmark_datalist(data)
+    prepare_folder(output)
+    _run(
+        ["train.json", "evaluate.json"],
+        dataset_dir=str(data),
+        val_dir=str(data),
+        output_dir=str(output),
+        ckpt_path=str(weights),
+        image_size=network.image_size,
+        **{
+            f"network_def#{name}": getattr(network, name) for name in ("latent_size", "skip_connections", "refinements")
+        },
+        **settings,
+    )
+
+
+def _run(configs: list[str], **settings: Any) -> None:
+    from monai.bundle import ConfigWorkflow
+
+    bundle = default_bundle()
+    with _explained():
+        workflow = ConfigWorkflow(
+            config_file=[str(bundle / "configs" / name) for name in configs],
+            meta_file=str(bundle / "configs" / "metadata.json"),
+            logging_file=False,
+            workflow_type="train",
+            bundle_root=str(bundle),
+            **settings,
+        )
+        workflow.initialize()
+        workflow.run()
+        workflow.finalize()
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Turn what a person can mend into one sentence; MONAI wraps it in errors of its own."""
+    try:
+        yield
+    except EngineError:
+        raise
+    except Exception as error:
+        cause = _root_cause(error)
+        if _is_out_of_memory(cause):
+            raise EngineError(
+                "memory ran out: use a smaller batch (--batch-size), and --resume to go on from the last checkpoint"
+            ) from error
+        if isinstance(cause, ValueError | FileNotFoundError | ModuleNotFoundError | KeyError):
+            raise EngineError(str(cause)) from error
+        raise
+
+
+def _root_cause(error: BaseException) -> BaseException:
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    """Tell by type on a GPU, and by the allocator's words on a CPU, where torch raises a plain RuntimeError."""
+    import torch
+
+    words = ("can't allocate memory", "not enough memory", "killed by signal: Killed")
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(word in str(error) for word in words)

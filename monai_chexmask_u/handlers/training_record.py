@@ -1,0 +1,90 @@
+"""What weights carry with them: how, on what and with what result they were trained."""
+
+from __future__ import annotations
+
+import json
+import platform
+import subprocess
+import time
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import monai
+import torch
+from ignite.engine import Engine, Events
+
+from monai_chexmask_u import __version__
+from monai_chexmask_u.writers.atomic import atomic_path, prepare_folder
+
+__all__ = ["TrainingRecord"]
+
+
+class TrainingRecord:
+    """Writes ``training_record.json`` after every epoch, so that a training that was killed has left one too.
+
+    A resumed training goes on with the record it finds: its time is added up, and it is counted as a session.
+
+    Args:
+        output_dir: where the record goes, beside the checkpoints.
+        validator: engine that keeps the best validation metric.
+        settings: what was chosen: data, sizes, learning rates, seed.
+        resume: go on with the record in the folder.
+    """
+
+    def __init__(self, output_dir: str, validator: Engine, settings: Mapping[str, Any], resume: bool = False) -> None:
+        """Keep the settings."""
+        self.path = Path(output_dir) / "training_record.json"
+        self.validator = validator
+        self.settings = dict(settings)
+        earlier = json.loads(self.path.read_text(encoding="utf-8")) if resume and self.path.is_file() else {}
+        self.seconds_before = float(earlier.get("seconds", 0))
+        self.sessions = int(earlier.get("sessions", 0)) + 1
+        self.best = earlier.get("best")
+        self.started = time.monotonic()
+
+    def attach(self, engine: Any) -> None:
+        """Attach to a trainer, as MONAI's handlers do."""
+        engine.add_event_handler(Events.STARTED, self._start)
+        engine.add_event_handler(Events.EPOCH_COMPLETED, self)
+
+    def _start(self, engine: Engine) -> None:
+        self.started = time.monotonic()
+
+    def __call__(self, engine: Engine) -> None:
+        """Write the record of the epoch that ends."""
+        metric = getattr(self.validator.state, "best_metric", -1)
+        epoch = getattr(self.validator.state, "best_metric_epoch", -1)
+        if epoch > 0 and (self.best is None or metric < self.best["value"]):
+            self.best = {"metric": self.validator.state.key_metric_name, "value": float(metric), "epoch": epoch}
+        record = {
+            "software": {
+                "monai-chexmask-u": __version__,
+                "commit": _commit(),
+                "torch": torch.__version__,
+                "monai": monai.__version__,
+                "python": platform.python_version(),
+            },
+            "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "device": torch.cuda.get_device_name() if torch.cuda.is_available() else f"CPU, {torch.get_num_threads()} threads",
+            "settings": self.settings,
+            "epochs": engine.state.epoch,
+            "steps": engine.state.iteration,
+            "seconds": round(self.seconds_before + time.monotonic() - self.started),
+            "sessions": self.sessions,
+            "best": self.best,
+        }
+        prepare_folder(self.path.parent)
+        with atomic_path(self.path) as path:
+            path.write_text(json.dumps(record, indent=2, default=str) + "\n", encoding="utf-8")
+
+
+def _commit() -> str | None:
+    """Return the commit of the checkout that this runs from, with a mark if it was changed; None if it is installed."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    try:
+        done = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()
