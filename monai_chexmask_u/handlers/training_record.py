@@ -42,6 +42,7 @@ class TrainingRecord:
         self.seconds_before = float(earlier.get("seconds", 0))
         self.sessions = int(earlier.get("sessions", 0)) + 1
         self.best = earlier.get("best")
+        self.commit = _commit()  # of the code that is running, whatever happens to the checkout meanwhile
         self.started = time.monotonic()
 
     def attach(self, engine: Any) -> None:
@@ -61,7 +62,7 @@ class TrainingRecord:
         record = {
             "software": {
                 "monai-chexmask-u": __version__,
-                "commit": _commit(),
+                "commit": self.commit,
                 "torch": torch.__version__,
                 "monai": monai.__version__,
                 "python": platform.python_version(),

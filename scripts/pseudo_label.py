@@ -1,0 +1,54 @@
+"""Self-training: label radiographs without outlines with the model itself, and keep those it is sure of.
+
+Usage: python scripts/pseudo_label.py FOLDER... -o DATA [--max-uncertainty 6] [--model PATH]
+
+DATA becomes a data set for `chexmask-u train --data DATA`: train/landmarks.npz, and links to the images beside it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from monai_chexmask_u.model import load_model
+from monai_chexmask_u.radiograph import RadiographError
+from monai_chexmask_u.reading import list_inputs, read_radiograph
+from monai_chexmask_u.segmenter import Segmenter
+from monai_chexmask_u.writers.atomic import atomic_path
+
+
+def main(
+    inputs: Annotated[list[Path], typer.Argument(help="Images and folders of them.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the data set.")],
+    max_uncertainty: Annotated[
+        float, typer.Option(help="Predictive uncertainty of an image up to which it is kept, px at 1024.")
+    ] = 6.0,
+    model: Annotated[Path | None, typer.Option(help="Bundle or weights; the shipped ones by default.")] = None,
+) -> None:
+    """Write the data set and say how many images were kept."""
+    segmenter = Segmenter(load_model(model))
+    images = output / "train" / "images"
+    images.mkdir(parents=True, exist_ok=True)
+    kept, total = {}, 0
+    for path in list_inputs(inputs):
+        total += 1
+        try:
+            segmentation = segmenter.segment(read_radiograph(path))
+        except (RadiographError, ValueError):
+            continue
+        if segmentation.score <= max_uncertainty:
+            kept[f"{path.parent.parent.name}-{path.stem}"] = (path, segmentation.landmarks.astype(np.float32))
+    for name, (path, _) in kept.items():
+        link = images / f"{name}{path.suffix}"
+        link.unlink(missing_ok=True)
+        link.symlink_to(path.resolve())
+    with atomic_path(output / "train" / "landmarks.npz") as temporary:
+        np.savez(temporary, names=np.array(list(kept)), landmarks=np.stack([points for _, points in kept.values()]))
+    print(f"{output}: {len(kept)} of {total} images kept")
+
+
+if __name__ == "__main__":
+    typer.run(main)
