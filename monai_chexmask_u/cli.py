@@ -116,7 +116,6 @@ def train(
     chosen = {"epochs": epochs, "batch_size": batch_size, "seed": seed, "resume": resume}
     try:
         settings = {name: value for name, value in chosen.items() if value is not None} | _settings(setting or [])
-        _show_progress()
         engines.train(data, output, **settings)
     except (ValueError, OSError) as error:
         raise _usage_error(str(error)) from error
@@ -181,13 +180,6 @@ def _settings(pairs: list[str]) -> dict[str, object]:
         except ValueError:
             settings[name] = value
     return settings
-
-
-def _show_progress() -> None:
-    """Let MONAI's engines tell how the training goes, on stderr."""
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    for name in ("StatsHandler", "ignite.engine.engine.SupervisedTrainer"):
-        logging.getLogger(name).setLevel(logging.INFO)
 
 
 def _print_summary(path: Path) -> None:

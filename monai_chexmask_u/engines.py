@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,18 +30,22 @@ def train(data: Sequence[Path], output: Path, **settings: Any) -> None:
         settings: entries of ``train.json`` to change, such as ``epochs=10`` or ``resume=True``.
 
     Raises:
-        EngineError: if a data set is of no use, a setting is unknown, or memory runs out.
+        EngineError: if there is nothing to validate on, a setting is of no use, or memory runs out.
+        ValueError: if a data set is of no use.
     """
+    _refuse_unknown(settings)
+    absent = [folder for folder in data if not (folder / "train").is_dir()]
+    if absent:
+        raise EngineError(f"{absent[0]}: no folder train/ here; a data set has train/ and, at least one, val/")
     validation = [folder / "val" for folder in data if (folder / "val").is_dir()]
     if not validation:
         raise EngineError(f"{data[0]}: no folder val/ with images to validate on; a data set has train/ and val/")
     parts = {"train_dir": [folder / "train" for folder in data], "val_dir": validation}
-    with _explained():
-        for folders in parts.values():
-            landmark_datalist(folders)
+    for folders in parts.values():
+        landmark_datalist(folders)  # what is wrong with the data is said before anything is written
     prepare_folder(output)
-    folders = {name: [str(folder) for folder in part] for name, part in parts.items()}
-    _run(["train.json"], dataset_dir=str(data[0]), ckpt_dir=str(output), **folders, **settings)
+    texts = {name: [str(folder) for folder in folders] for name, folders in parts.items()}
+    _run(["train.json"], "logging.conf", dataset_dir=str(data[0]), ckpt_dir=str(output), **texts, **settings)
 
 
 def evaluate(data: Path, output: Path, model: Path | None = None, **settings: Any) -> None:
@@ -53,14 +58,15 @@ def evaluate(data: Path, output: Path, model: Path | None = None, **settings: An
         settings: entries of the configurations to change, such as ``spacing_mm=0.35``.
 
     Raises:
-        EngineError: if the data are of no use, a setting is unknown, or memory runs out.
+        EngineError: if a setting is of no use, or memory runs out.
+        ValueError: if the data are of no use.
         CheckpointError: if there is no model, or it is broken.
     """
     weights = weights_file(model or default_bundle())
     network = read_checkpoint(weights)
-    with _explained():
-        landmark_datalist(data)
+    landmark_datalist(data)
     prepare_folder(output)
+    variant = {name: getattr(network, name) for name in ("latent_size", "skip_connections", "refinements")}
     _run(
         ["train.json", "evaluate.json"],
         dataset_dir=str(data),
@@ -68,24 +74,36 @@ def evaluate(data: Path, output: Path, model: Path | None = None, **settings: An
         output_dir=str(output),
         ckpt_path=str(weights),
         image_size=network.image_size,
-        **{
-            f"network_def#{name}": getattr(network, name) for name in ("latent_size", "skip_connections", "refinements")
-        },
+        **{f"network_def#{name}": value for name, value in variant.items()},
+        **{"validate#handlers#0#_disabled_": True},  # it logs what the summary says
         **settings,
     )
 
 
-def _run(configs: list[str], **settings: Any) -> None:
-    from monai.bundle import ConfigWorkflow
+def _refuse_unknown(settings: Mapping[str, Any]) -> None:
+    """Refuse what ``train.json`` does not have: MONAI would add it, and nobody would read it."""
+    from monai.bundle import ConfigParser
 
-    bundle = default_bundle()
+    parser = ConfigParser()
+    parser.read_config(str(default_bundle() / "configs" / "train.json"))
+    unknown = [name for name in settings if name not in parser]
+    if unknown:
+        raise EngineError(f"train.json has no entry {unknown[0]!r}; see the names in it")
+
+
+def _run(configs: list[str], log: str | None = None, **settings: Any) -> None:
+    """Run configurations of the shipped bundle; with a logging configuration they tell how it goes."""
+    configurations = default_bundle() / "configs"
+    logging.getLogger("monai.bundle.workflows").setLevel(logging.ERROR)  # it warns that there is no log
     with _explained():
+        from monai.bundle import ConfigWorkflow
+
         workflow = ConfigWorkflow(
-            config_file=[str(bundle / "configs" / name) for name in configs],
-            meta_file=str(bundle / "configs" / "metadata.json"),
-            logging_file=False,
+            config_file=[str(configurations / name) for name in configs],
+            meta_file=str(configurations / "metadata.json"),
+            logging_file=str(configurations / log) if log else False,
             workflow_type="train",
-            bundle_root=str(bundle),
+            bundle_root=str(configurations.parent),
             **settings,
         )
         workflow.initialize()
@@ -98,15 +116,15 @@ def _explained() -> Iterator[None]:
     """Turn what a person can mend into one sentence; MONAI wraps it in errors of its own."""
     try:
         yield
-    except EngineError:
-        raise
-    except Exception as error:
+    except Exception as error:  # MONAI raises RuntimeError around nearly anything
         cause = _root_cause(error)
         if _is_out_of_memory(cause):
-            raise EngineError(
-                "memory ran out: use a smaller batch (--batch-size), and --resume to go on from the last checkpoint"
-            ) from error
-        if isinstance(cause, ValueError | FileNotFoundError | ModuleNotFoundError | KeyError):
+            way_out = "use a smaller batch (--batch-size) or smaller images (--set image_size=256)"
+            raise EngineError(f"memory ran out; {way_out}, and --resume to go on from the last checkpoint") from error
+        if isinstance(cause, ModuleNotFoundError):
+            missing = f"the package {cause.name} is missing"
+            raise EngineError(f"{missing}; install monai-chexmask-u with its extra: pip install '.[bundle]'") from error
+        if isinstance(cause, ValueError | OSError):
             raise EngineError(str(cause)) from error
         raise
 

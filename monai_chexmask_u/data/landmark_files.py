@@ -115,7 +115,7 @@ def read_organ_folders(folder: Path, images: Mapping[str, Path]) -> Landmarks:
 
 def _organ_array(path: Path, count: int) -> NDArray[np.float64]:
     try:
-        points = np.load(path).astype(np.float64)
+        points: NDArray[np.float64] = np.load(path).astype(np.float64)
     except (OSError, EOFError, TypeError, ValueError) as error:
         raise ValueError(f"{path}: cannot be read as an array of landmarks ({error})") from error
     if points.shape != (count, 2) or not np.isfinite(points).all():
@@ -143,7 +143,7 @@ def _coordinates(row: Mapping[str, str], place: str) -> tuple[float, float]:
 
 def _check_whole_organs(points: NDArray[np.float32], owner: str) -> None:
     """Refuse an organ of which some landmarks are known and others not, and an image without any."""
-    known = np.isfinite(points).all(axis=1)
+    known = np.asarray(np.isfinite(points).all(axis=1))
     if not known.any():
         raise ValueError(f"{owner} has no landmarks")
     for organ in ORGANS:

@@ -68,7 +68,9 @@ class TrainingRecord:
                 "python": platform.python_version(),
             },
             "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            "device": torch.cuda.get_device_name() if torch.cuda.is_available() else f"CPU, {torch.get_num_threads()} threads",
+            "device": torch.cuda.get_device_name()
+            if torch.cuda.is_available()
+            else f"CPU, {torch.get_num_threads()} threads",
             "settings": self.settings,
             "epochs": engine.state.epoch,
             "steps": engine.state.iteration,

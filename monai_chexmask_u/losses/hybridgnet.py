@@ -71,7 +71,7 @@ class HybridGNetLoss(nn.Module):
         ]
         for level in prediction.get("refined", ()):
             errors.append(_mean(F.smooth_l1_loss(level, filled, beta=SMOOTH, reduction="none"), known))
-        loss = torch.stack(errors).sum()
+        loss: Tensor = torch.stack(errors).sum()
         mean, log_var = prediction["latent_mean"], prediction["latent_log_var"]
         loss = loss - 0.5 * self.kl_weight * (1 + log_var - mean.square() - log_var.exp()).mean()
         if self.mask_weight and "organ_logits" in prediction:
@@ -81,7 +81,7 @@ class HybridGNetLoss(nn.Module):
 
 def _mean(error: Tensor, known: Tensor) -> Tensor:
     """Average an error ``(batch, node, 2)`` over the coordinates of known nodes."""
-    return torch.where(known, error.mean(dim=-1), 0.0).sum() / known.sum()
+    return torch.where(known, error.mean(dim=-1), 0.0).sum() / known.sum().clamp(min=1)
 
 
 def _organ_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
@@ -93,4 +93,5 @@ def _organ_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
     for image, channel in np.argwhere(known):
         masks[image, channel] = fill_polygon(points[image, ORGANS[channel].nodes], (side, side))
     entropy = F.binary_cross_entropy_with_logits(logits, torch.from_numpy(masks).to(logits), reduction="none")
-    return entropy.mean(dim=(2, 3))[torch.from_numpy(known).to(logits.device)].mean()
+    weights = torch.from_numpy(known).to(logits)
+    return (entropy.mean(dim=(2, 3)) * weights).sum() / weights.sum().clamp(min=1)

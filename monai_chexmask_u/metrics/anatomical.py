@@ -38,8 +38,8 @@ class _MeasurementError(CumulativeIterationMetric):
 
     def aggregate(self, reduction: str | None = None) -> Tensor:
         """Reduce over the images seen since the last reset: one value per channel with ``mean_batch``."""
-        result: Tensor = do_metric_reduction(self.get_buffer(), reduction or self.reduction)[0]
-        return result
+        values, counts = do_metric_reduction(self.get_buffer(), reduction or self.reduction)
+        return torch.where(counts > 0, values, torch.nan)  # MONAI gives 0, as if there were no error
 
 
 class RelativeAreaErrorMetric(_MeasurementError):

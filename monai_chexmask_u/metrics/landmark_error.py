@@ -17,7 +17,8 @@ class LandmarkErrorMetric(CumulativeIterationMetric):
     """Error of all landmarks, and if wanted of those of each organ.
 
     Landmarks whose truth is NaN are unknown and left out; a channel without any known one is NaN, which the reduction
-    leaves out in turn.
+    leaves out in turn, and NaN after it if no image knows one. Where only the prediction is NaN, because the network
+    diverged, the error is infinite.
 
     Args:
         measure: ``mse``, mean over nodes and both coordinates of the squared error, as published; ``rmse``, its root,
@@ -53,6 +54,8 @@ class LandmarkErrorMetric(CumulativeIterationMetric):
             raise ValueError("predicted and true landmarks must both be (batch, node, 2)")
         squared = (y_pred.double() - y.double()).square()
         errors = squared.sum(dim=-1).sqrt() if self.measure == "distance" else squared.mean(dim=-1)
+        known = y.isfinite().all(dim=-1)
+        errors = torch.where(known, errors.nan_to_num(nan=torch.inf), torch.nan)
         groups = [errors, *(errors[:, organ.nodes] for organ in ORGANS if self.per_organ)]
         channels = torch.stack([group.nanmean(dim=1) for group in groups], dim=1)
         return channels.sqrt() if self.measure == "rmse" else channels
@@ -60,7 +63,7 @@ class LandmarkErrorMetric(CumulativeIterationMetric):
     def aggregate(self, reduction: str | None = None) -> Tensor:
         """Reduce over the images seen since the last reset: one value per channel with ``mean_batch``."""
         data = self.get_buffer()
-        if self.measure == "rmse":
-            return do_metric_reduction(data.square(), reduction or self.reduction)[0].sqrt()
-        result: Tensor = do_metric_reduction(data, reduction or self.reduction)[0]
-        return result
+        is_root = self.measure == "rmse"
+        values, counts = do_metric_reduction(data.square() if is_root else data, reduction or self.reduction)
+        known = torch.where(counts > 0, values, torch.nan)  # MONAI gives 0, as if there were no error
+        return known.sqrt() if is_root else known

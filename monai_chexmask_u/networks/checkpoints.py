@@ -158,6 +158,8 @@ def _state_dict(content: object) -> dict[str, Tensor]:
     for key in ("state_dict", "model", "network"):
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
+    if isinstance(content, Mapping):  # MONAI's saver keeps its list of best metrics among the weights
+        content = {name: value for name, value in content.items() if name != "checkpointer"}
     if not isinstance(content, Mapping) or not content or not all(isinstance(v, Tensor) for v in content.values()):
         raise CheckpointError("the file holds no network weights (a state dict was expected)")
     return {str(name): value for name, value in content.items()}

@@ -29,6 +29,7 @@ class ContourRefinement(nn.Module):
         """Start with offsets of zero."""
         super().__init__()
         self.spacing = spacing
+        self.features = FEATURES  # TorchScript reads no global numbers
         self.identity = nn.Parameter(torch.zeros(NODE_COUNT, FEATURES))
         self.look = nn.Linear(node_features + 9 * PYRAMID_CHANNELS + 2, FEATURES)
         self.exchange1 = ChebyshevConvolution(FEATURES, FEATURES, basis)
@@ -51,7 +52,7 @@ class ContourRefinement(nn.Module):
         positions = positions.detach()
         window = sample_window(fine_map, positions.reshape(fine_map.shape[0], -1, 2), self.spacing)
         seen = torch.cat([x, window.reshape(x.shape[0], x.shape[1], -1), positions], dim=-1)
-        y = F.relu(F.layer_norm(self.look(seen) + self.identity, [FEATURES]))
-        y = y + F.relu(F.layer_norm(self.exchange1(y), [FEATURES]))
-        y = y + F.relu(F.layer_norm(self.exchange2(y), [FEATURES]))
+        y = F.relu(F.layer_norm(self.look(seen) + self.identity, [self.features]))
+        y = y + F.relu(F.layer_norm(self.exchange1(y), [self.features]))
+        y = y + F.relu(F.layer_norm(self.exchange2(y), [self.features]))
         return y, positions + self.offset(y) / fine_map.shape[-1]

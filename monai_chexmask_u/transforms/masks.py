@@ -38,7 +38,7 @@ class LandmarksToMasksd(MapTransform):
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Transform one item."""
         item = dict(data)
-        known = np.isfinite(self._points(item[self.label_key])).all(axis=1)
+        known = np.asarray(np.isfinite(self._points(item[self.label_key])).all(axis=1))
         for key in self.key_iterator(item):
             points = self._points(item[key])
             right, left, heart = (

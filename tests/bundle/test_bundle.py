@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import csv
 import json
 import subprocess
 import sys
@@ -9,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from dicom_samples import make_dx, phantom_landmarks, save
+from dicom_samples import make_dx, save
 from PIL import Image
 
 pytest.importorskip("ignite", reason="the bundle's engines need pytorch-ignite")
@@ -22,21 +21,6 @@ from monai_chexmask_u.reading import read_radiograph
 BUNDLE = default_bundle()
 CONFIGS = BUNDLE / "configs"
 METADATA = str(CONFIGS / "metadata.json")
-
-
-@pytest.fixture
-def landmark_data(tmp_path: Path) -> Path:
-    """Four images of 64 pixels with landmarks, as training and as validation set."""
-    for part in ("train", "val"):
-        images = tmp_path / "data" / part / "images"
-        images.mkdir(parents=True)
-        points = np.stack([phantom_landmarks(64, 64)] * 4).astype(np.float32)
-        names = [f"{part}{number}" for number in range(4)]
-        generator = np.random.default_rng(0)
-        for name in names:
-            Image.fromarray(generator.integers(0, 255, (64, 64), dtype=np.uint8)).save(images / f"{name}.png")
-        np.savez(images.parent / "landmarks.npz", names=np.array(names), landmarks=points)
-    return tmp_path / "data"
 
 
 def test_metadata_follows_the_zoos_schema(shared_data: Path, tmp_path: Path) -> None:
@@ -54,7 +38,9 @@ def test_metadata_names_the_packages_version_and_the_shipped_image_size() -> Non
     shipped = read_checkpoint(BUNDLE / "models" / "model.pt")
     assert metadata["network_data_format"]["inputs"]["image"]["spatial_shape"] == [shipped.image_size] * 2
     for name in ("inference.json", "train.json"):
-        assert json.loads((CONFIGS / name).read_text())["image_size"] == shipped.image_size
+        configuration = json.loads((CONFIGS / name).read_text())
+        assert configuration["image_size"] == shipped.image_size
+        assert configuration["network_def"]["refinements"] == shipped.refinements
 
 
 @pytest.mark.parametrize(("files", "kind"), [(["inference.json"], "inference"), (["train.json"], "train")])
@@ -90,8 +76,8 @@ def test_bundle_exports_to_torchscript_and_gives_the_same(tmp_path: Path) -> Non
         meta_file=METADATA,
         config_file=str(CONFIGS / "inference.json"),
     )
-    image = torch.rand(1, 1, 512, 512, generator=torch.Generator().manual_seed(0))
     network = read_checkpoint(BUNDLE / "models" / "model.pt")
+    image = torch.rand(1, 1, network.image_size, network.image_size, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(torch.jit.load(exported)(image), network(image), rtol=0, atol=1e-4)
 
 
@@ -118,53 +104,6 @@ def test_inference_on_dicom_and_pictures_equals_the_command_line(tmp_path: Path)
     radiograph = read_radiograph(images / "chest.dcm")
     expected = segmentation_record(Segmenter(load_model()).segment(radiograph), radiograph)
     assert json.loads((results / "chest.json").read_text()) == json.loads(json.dumps(expected))
-
-
-def _train(data: Path, folder: Path, epochs: int, **changes: object) -> None:
-    run(
-        config_file=str(CONFIGS / "train.json"),
-        meta_file=METADATA,
-        bundle_root=str(BUNDLE),
-        dataset_dir=str(data),
-        ckpt_dir=str(folder),
-        image_size=64,
-        epochs=epochs,
-        val_interval=1,
-        num_workers=0,
-        amp=False,
-        **changes,
-    )
-
-
-def test_training_writes_checkpoints_resumes_and_is_evaluated(landmark_data: Path, tmp_path: Path) -> None:
-    runs = tmp_path / "runs"
-    _train(landmark_data, runs, epochs=1)
-    assert read_checkpoint(runs / "best.pt").image_size == 64
-    assert (runs / "checkpoint_epoch=1.pt").is_file()
-    _train(landmark_data, runs, epochs=2, resume=True)
-    state = torch.load(runs / "checkpoint_epoch=2.pt", weights_only=True)
-    assert state["trainer"]["iteration"] == 2  # one more batch of four after the first epoch's one
-    run(
-        config_file=[str(CONFIGS / "train.json"), str(CONFIGS / "evaluate.json")],
-        meta_file=METADATA,
-        bundle_root=str(BUNDLE),
-        dataset_dir=str(landmark_data),
-        image_size=64,
-        ckpt_path=str(runs / "best.pt"),
-        output_dir=str(tmp_path / "eval"),
-    )
-    with (tmp_path / "eval" / "val_mse_px1024_raw.csv").open() as stream:
-        assert len(list(csv.DictReader(stream))) == 4
-    metrics = (tmp_path / "eval" / "metrics.csv").read_text()
-    assert {"val_mse_px1024", "dice_lungs", "dice_heart"} <= {line.split(",")[0] for line in metrics.splitlines()}
-
-
-def test_training_twice_with_one_seed_gives_the_same_weights(landmark_data: Path, tmp_path: Path) -> None:
-    for name in ("first", "second"):
-        _train(landmark_data, tmp_path / name, epochs=1)
-    first, second = (read_checkpoint(tmp_path / name / "best.pt").state_dict() for name in ("first", "second"))
-    for name, value in first.items():
-        torch.testing.assert_close(second[name], value, rtol=0, atol=0)
 
 
 def test_log_configuration_silences_what_may_quote_the_patient(capfd: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,162 @@
+"""Training and evaluation with the bundle's configurations, on four tiny images."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+pytest.importorskip("ignite", reason="the bundle's engines need pytorch-ignite")
+
+from monai_chexmask_u.engines import EngineError, evaluate, train
+from monai_chexmask_u.model import default_bundle
+from monai_chexmask_u.networks.checkpoints import read_checkpoint, sha256_of
+
+CONFIGS = default_bundle() / "configs"
+SMALL: dict[str, Any] = {"image_size": 64, "val_interval": 1, "num_workers": 0, "amp": False}
+
+
+def record_of(folder: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((folder / "training_record.json").read_text())
+    return content
+
+
+def test_two_epochs_leave_checkpoints_weights_tensorboard_and_a_record(landmark_data: Path, tmp_path: Path) -> None:
+    train([landmark_data], tmp_path, epochs=2, **SMALL)
+    assert read_checkpoint(tmp_path / "best.pt").image_size == 64
+    assert {path.name for path in tmp_path.glob("checkpoint*")} == {"checkpoint_epoch=1.pt", "checkpoint_epoch=2.pt"}
+    assert list(tmp_path.glob("events.out.tfevents.*"))
+    record = record_of(tmp_path)
+    assert (record["epochs"], record["steps"], record["sessions"]) == (2, 2, 1)
+    assert record["settings"]["training_images"] == record["settings"]["validation_images"] == 4
+    assert record["best"]["metric"] == "val_mse_px1024"
+
+
+def test_resumed_training_goes_on_at_its_epoch_and_keeps_the_best(landmark_data: Path, tmp_path: Path) -> None:
+    train([landmark_data], tmp_path, epochs=2, **SMALL)
+    before, best = sha256_of(tmp_path / "best.pt"), record_of(tmp_path)["best"]
+    # With an absurd learning rate the next epochs are worse, and must not take the place of the best.
+    train([landmark_data], tmp_path, epochs=3, resume=True, learning_rate=50.0, **SMALL)
+    state = torch.load(tmp_path / "checkpoint_epoch=3.pt", weights_only=True)
+    assert state["trainer"]["iteration"] == 3
+    assert record_of(tmp_path)["epochs"] == 3
+    assert record_of(tmp_path)["sessions"] == 2
+    if record_of(tmp_path)["best"] == best:
+        assert sha256_of(tmp_path / "best.pt") == before
+
+
+def test_killed_training_resumes_from_its_last_whole_checkpoint(landmark_data: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "monai_chexmask_u", "train", "--data", landmark_data, "-o", tmp_path]
+    command += [word for name, value in SMALL.items() for word in ("--set", f"{name}={json.dumps(value)}")]
+    process = subprocess.Popen([*command, "--epochs", "500"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while len(list(tmp_path.glob("checkpoint_epoch=*.pt"))) < 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    reached = max(int(path.stem.partition("=")[2]) for path in tmp_path.glob("checkpoint_epoch=*.pt"))
+    subprocess.run([*command, "--epochs", str(reached + 1), "--resume"], check=True, capture_output=True)
+    assert record_of(tmp_path)["epochs"] == reached + 1
+    assert (tmp_path / f"checkpoint_epoch={reached + 1}.pt").is_file()
+
+
+def test_early_stopping_ends_a_training_that_gets_no_better(landmark_data: Path, tmp_path: Path) -> None:
+    train([landmark_data], tmp_path, epochs=30, early_stopping=2, learning_rate=0.0, latent_learning_rate=0.0, **SMALL)
+    assert record_of(tmp_path)["epochs"] == 3
+
+
+def test_sets_of_lungs_train_beside_sets_of_lungs_and_heart(landmark_data: Path, tmp_path: Path) -> None:
+    lungs = tmp_path / "lungs" / "train"
+    lungs.mkdir(parents=True)
+    (lungs / "images").symlink_to(landmark_data / "train" / "images")
+    with np.load(landmark_data / "train" / "landmarks.npz") as arrays:
+        names, landmarks = arrays["names"], arrays["landmarks"].copy()
+    landmarks[:, 94:] = np.nan
+    np.savez(lungs / "landmarks.npz", names=names, landmarks=landmarks)
+    train([landmark_data, lungs.parent], tmp_path / "runs", epochs=1, **SMALL)
+    record = record_of(tmp_path / "runs")
+    assert record["settings"]["training_images"] == 8
+    assert np.isfinite(record["best"]["value"])
+
+
+def test_training_twice_with_one_seed_gives_the_same_weights(landmark_data: Path, tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        train([landmark_data], tmp_path / name, epochs=1, **SMALL)
+    first, second = (read_checkpoint(tmp_path / name / "best.pt").state_dict() for name in ("first", "second"))
+    for name, value in first.items():
+        torch.testing.assert_close(second[name], value, rtol=0, atol=0)
+
+
+def test_training_starts_from_the_weights_of_a_smaller_image(landmark_data: Path, tmp_path: Path) -> None:
+    train([landmark_data], tmp_path / "small", epochs=1, **SMALL)
+    start = tmp_path / "small" / "best.pt"
+    frozen = {"learning_rate": 0.0, "latent_learning_rate": 0.0, "image_size": 96, "initial_weights": str(start)}
+    train([landmark_data], tmp_path / "large", epochs=1, **(SMALL | frozen))
+    small, large = (read_checkpoint(tmp_path / name / "best.pt") for name in ("small", "large"))
+    assert large.image_size == 96
+    torch.testing.assert_close(large.decoder.state_dict(), small.decoder.state_dict(), rtol=0, atol=1e-6)
+
+
+def test_two_processes_train_one_network(landmark_data: Path, tmp_path: Path) -> None:
+    pairs = [f"--{name}={json.dumps(value).capitalize()}" for name, value in SMALL.items()]
+    files = [str(CONFIGS / name) for name in ("train.json", "multi_gpu_train.json")]
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    command += ["-m", "monai.bundle", "run", "--config_file", str(files), "--bundle_root", str(default_bundle())]
+    command += ["--dataset_dir", str(landmark_data), "--ckpt_dir", str(tmp_path), "--epochs", "2", *pairs]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    subprocess.run([*command, "--batch_size", "1"], check=True, capture_output=True, env=environment)
+    assert record_of(tmp_path)["steps"] == 4  # two of four images each, two epochs
+    assert read_checkpoint(tmp_path / "best.pt").image_size == 64
+
+
+def test_evaluation_of_a_perfect_copy_of_the_labels_differs_from_none(landmark_data: Path, tmp_path: Path) -> None:
+    train([landmark_data], tmp_path / "runs", epochs=1, **SMALL)
+    evaluate(landmark_data / "val", tmp_path / "eval", tmp_path / "runs" / "best.pt", spacing_mm=0.35)
+    with (tmp_path / "eval" / "per_image.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["image"] for row in rows] == [f"val{number}.png" for number in range(4)]
+    summary = json.loads((tmp_path / "eval" / "summary.json").read_text())
+    assert summary["weights_sha256"] == sha256_of(tmp_path / "runs" / "best.pt")
+    mean = np.mean([float(row["mse"]) for row in rows])
+    assert summary["metrics"]["mse"]["mean"] == pytest.approx(mean, rel=1e-4)
+    assert float(rows[0]["distance_mm"]) == pytest.approx(0.35 * float(rows[0]["distance_px1024"]), rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"image_size": 100}, "divisible by 32"),
+        ({"imgae_size": 64}, "no entry 'imgae_size'"),
+        ({"resume": True}, "no complete checkpoint"),
+        ({"initial_weights": "nowhere.pt"}, "nowhere.pt"),
+    ],
+)
+def test_settings_of_no_use_are_refused(
+    landmark_data: Path, tmp_path: Path, settings: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(EngineError, match=words):
+        train([landmark_data], tmp_path, epochs=1, **(SMALL | settings))
+
+
+def test_landmarks_of_another_image_are_refused_with_the_image(landmark_data: Path, tmp_path: Path) -> None:
+    table = landmark_data / "train" / "landmarks.npz"
+    with np.load(table) as arrays:
+        names, landmarks = arrays["names"], arrays["landmarks"] * 4
+    np.savez(table, names=names, landmarks=landmarks)
+    with pytest.raises(EngineError, match=r"train0\.png: landmarks lie up to \d+ pixels outside"):
+        train([landmark_data], tmp_path, epochs=1, **SMALL)
+
+
+def test_lack_of_memory_is_said_with_a_way_out(landmark_data: Path, tmp_path: Path) -> None:
+    with pytest.raises(EngineError, match="memory ran out; use a smaller batch"):
+        train([landmark_data], tmp_path, epochs=1, **(SMALL | {"network_def#latent_size": 1 << 40}))
