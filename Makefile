@@ -1,6 +1,7 @@
 # make demo   the MONAI Deploy app on a real chest radiograph
 # make test   every check and every test, with the Deploy SDK and without it
 # make check  format, lint and types (in the same environment)
+# make train-smoke  the bundle's training on a few images: two epochs, killed and resumed, two processes
 
 PYTHON ?= python3
 VENV := .venv
@@ -9,7 +10,7 @@ PLAIN := .venv-plain
 PIP := -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 INPUTS := pyproject.toml setup.py constraints.txt
 
-.PHONY: demo test check tools test-deploy test-plain clean
+.PHONY: demo test check tools test-deploy test-plain train-smoke clean
 
 demo: $(VENV)/.demo-ready
 	@$(BIN)/python -W ignore scripts/demo.py
@@ -47,6 +48,10 @@ $(PLAIN)/.ready: $(INPUTS)
 	$(PLAIN)/bin/python $(PIP) torch
 	$(PLAIN)/bin/python $(PIP) '.[bundle,dev]'
 	touch $@
+
+# Two epochs on a few images, a training killed and resumed, two processes, an evaluation.
+train-smoke: $(VENV)/.test-ready
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -v tests/bundle/test_training.py
 
 # Independent DICOM checkers; tests that need one say so and are skipped where it is not there.
 tools:

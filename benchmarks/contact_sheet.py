@@ -56,7 +56,9 @@ def _tile(segmenter: Segmenter, path: Path, number: int) -> Image.Image:
     tile = Image.new("RGB", (TILE, TILE))
     tile.paste(picture, ((TILE - picture.width) // 2, (TILE - picture.height) // 2))
     text = f"{number} {path.stem}  {segmentation.score:.1f} px"
-    ImageDraw.Draw(tile).text((6, 4), text, font=ImageFont.load_default(size=16), fill="yellow", stroke_width=2, stroke_fill="black")
+    ImageDraw.Draw(tile).text(
+        (6, 4), text, font=ImageFont.load_default(size=16), fill="yellow", stroke_width=2, stroke_fill="black"
+    )
     return tile
 
 

@@ -58,25 +58,20 @@ def read_table(path: Path) -> Landmarks:
         Landmarks ``(120, 2)`` by name, in the order of their first rows.
 
     Raises:
-        ValueError: if a column is missing, an id is unknown or comes twice, a number is none, or an organ is
-            incomplete; it names the line.
+        ValueError: if the file is no table in UTF-8, a column is missing, an id is unknown or comes twice, a number is
+            none, or an organ is incomplete; it names the line.
     """
     found: Landmarks = {}
     nodes = {node_id: node for node, node_id in enumerate(NODE_IDS)}
-    with path.open(newline="", encoding="utf-8-sig") as stream:
-        reader = csv.DictReader(stream)
-        absent = [column for column in ("name", "id", "x", "y") if column not in (reader.fieldnames or [])]
-        if absent:
-            raise ValueError(f"{path}: column {absent[0]!r} is missing; name, id, x and y are needed")
-        for row in reader:
-            place = f"{path}, line {reader.line_num}"
-            points = found.setdefault(row["name"], np.full((NODE_COUNT, 2), np.nan, dtype=np.float32))
-            node = nodes.get(row["id"])
-            if node is None:
-                raise ValueError(f"{place}: there is no landmark {row['id']!r}; ids are RL00 to H25")
-            if np.isfinite(points[node]).any():
-                raise ValueError(f"{place}: landmark {row['id']} of {row['name']!r} comes twice")
-            points[node] = _coordinates(row, place)
+    for line, row in _rows(path):
+        place = f"{path}, line {line}"
+        points = found.setdefault(row["name"], np.full((NODE_COUNT, 2), np.nan, dtype=np.float32))
+        node = nodes.get(row["id"])
+        if node is None:
+            raise ValueError(f"{place}: there is no landmark {row['id']!r}; ids are RL00 to H25")
+        if np.isfinite(points[node]).any():
+            raise ValueError(f"{place}: landmark {row['id']} of {row['name']!r} comes twice")
+        points[node] = _coordinates(row, place)
     for name, points in found.items():
         _check_whole_organs(points, f"{path}: image {name!r}")
     return found
@@ -113,10 +108,24 @@ def read_organ_folders(folder: Path, images: Mapping[str, Path]) -> Landmarks:
     return found
 
 
+def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
+    """Return the rows of a table with the numbers of their lines."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as stream:
+            reader = csv.DictReader(stream)
+            absent = [column for column in ("name", "id", "x", "y") if column not in (reader.fieldnames or [])]
+            rows = [(reader.line_num, row) for row in reader]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"{path}: cannot be read as a table in UTF-8 ({error})") from error
+    if absent:
+        raise ValueError(f"{path}: column {absent[0]!r} is missing; name, id, x and y are needed")
+    return rows
+
+
 def _organ_array(path: Path, count: int) -> NDArray[np.float64]:
     try:
         points: NDArray[np.float64] = np.load(path).astype(np.float64)
-    except (OSError, EOFError, TypeError, ValueError) as error:
+    except (OSError, EOFError, AttributeError, TypeError, ValueError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path}: cannot be read as an array of landmarks ({error})") from error
     if points.shape != (count, 2) or not np.isfinite(points).all():
         raise ValueError(f"{path}: expected {count} landmarks (x, y), all finite, got an array of shape {points.shape}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import platform
 import subprocess
 import time
@@ -57,7 +58,7 @@ class TrainingRecord:
         """Write the record of the epoch that ends."""
         metric = getattr(self.validator.state, "best_metric", -1)
         epoch = getattr(self.validator.state, "best_metric_epoch", -1)
-        if epoch > 0 and (self.best is None or metric < self.best["value"]):
+        if epoch > 0 and math.isfinite(metric) and (self.best is None or metric < self.best["value"]):
             self.best = {"metric": self.validator.state.key_metric_name, "value": float(metric), "epoch": epoch}
         record = {
             "software": {

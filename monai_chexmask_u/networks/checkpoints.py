@@ -22,6 +22,7 @@ __all__ = [
     "network_from_state",
     "read_checkpoint",
     "sha256_of",
+    "start_from",
     "write_checkpoint",
 ]
 
@@ -155,7 +156,7 @@ def _refuse(fault: str, names: list[str]) -> None:
 
 def _state_dict(content: object) -> dict[str, Tensor]:
     """Find the state dict in what a file holds."""
-    for key in ("state_dict", "model", "network"):
+    for key in ("ema", "state_dict", "model", "network"):  # the averaged weights of a training's state come first
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
     if isinstance(content, Mapping):  # MONAI's saver keeps its list of best metrics among the weights
@@ -175,7 +176,8 @@ def _empty_network(state: Mapping[str, Tensor]) -> HybridGNet:
         raise CheckpointError(f"these weights do not fit HybridGNet: latent_mean.weight is {tuple(weight.shape)}")
     skip_connections = any("_connection." in name for name in state)
     refinements = len({name.split(".")[2] for name in state if name.startswith("decoder.refinements.")})
-    return HybridGNet(32 * side, weight.shape[0], skip_connections, min(refinements, len(REFINEMENT_SPACINGS)))
+    possible = len(REFINEMENT_SPACINGS) if skip_connections else 0
+    return HybridGNet(32 * side, weight.shape[0], skip_connections, min(refinements, possible))
 
 
 # The published names are facts about published files; each line maps one of their patterns to ours.

@@ -1,5 +1,7 @@
 """The convolutional encoder of HybridGNet: six residual blocks, and the path that joins their maps to one fine map."""
 
+from typing import Final
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -82,7 +84,7 @@ class FeaturePyramid(nn.Module):
         Lin et al., Feature pyramid networks, https://arxiv.org/abs/1612.03144
     """
 
-    FIRST = 2
+    FIRST: Final[int] = 2  # so annotated, TorchScript knows it too
 
     def __init__(self, channels: int) -> None:
         """Bring every map to the same number of channels."""
