@@ -41,10 +41,9 @@ def median_seconds(work: Callable[[], object]) -> float:
     return statistics.median(times)
 
 
-def decode_with_copies(network: HybridGNet, z: Tensor, features: tuple[Tensor, Tensor]) -> Tensor:
+def decode_with_copies(network: HybridGNet, z: Tensor, features: list[Tensor]) -> Tensor:
     """Decode with each feature map repeated for every sample, for comparison."""
-    finer, coarser = (maps.repeat(z.shape[1], 1, 1, 1) for maps in features)
-    return network.decode(z.transpose(0, 1), (finer, coarser))
+    return network.decode(z.transpose(0, 1), [maps.repeat(z.shape[1], 1, 1, 1) for maps in features])
 
 
 def stages(path: Path, device: str) -> dict[str, float]:

@@ -91,7 +91,7 @@ def _refuse_unknown(settings: Mapping[str, Any]) -> None:
         raise EngineError(f"train.json has no entry {unknown[0]!r}; see the names in it")
 
 
-def _run(configs: list[str], log: str | None = None, **settings: Any) -> None:
+def _run(configs: list[str], log: str | None = None, /, **settings: Any) -> None:
     """Run configurations of the shipped bundle; with a logging configuration they tell how it goes."""
     configurations = default_bundle() / "configs"
     logging.getLogger("monai.bundle.workflows").setLevel(logging.ERROR)  # it warns that there is no log

@@ -17,6 +17,7 @@ from monai_chexmask_u.model import load_model
 from monai_chexmask_u.radiograph import RadiographError
 from monai_chexmask_u.reading import list_inputs, read_radiograph
 from monai_chexmask_u.segmenter import Segmenter
+from monai_chexmask_u.transforms.network_frame import LANDMARK_MARGIN
 from monai_chexmask_u.writers.atomic import atomic_path
 
 
@@ -39,7 +40,13 @@ def main(
             segmentation = segmenter.segment(read_radiograph(path))
         except (RadiographError, ValueError):
             continue
-        if segmentation.score <= max_uncertainty:
+        rows, columns = segmentation.shape
+        margin = LANDMARK_MARGIN * max(rows, columns)
+        inside = (
+            segmentation.landmarks.min() >= -margin
+            and (segmentation.landmarks <= np.array([columns, rows]) - 1 + margin).all()
+        )
+        if segmentation.score <= max_uncertainty and inside:
             kept[f"{path.parent.parent.name}-{path.stem}"] = (path, segmentation.landmarks.astype(np.float32))
     for name, (path, _) in kept.items():
         link = images / f"{name}{path.suffix}"

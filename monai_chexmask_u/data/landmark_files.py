@@ -102,7 +102,8 @@ def read_organ_folders(folder: Path, images: Mapping[str, Path]) -> Landmarks:
             elif organ.prefix != "H":
                 raise ValueError(f"{file}: is missing, while {path} is there; an image needs both lungs")
         found[path.stem] = _frame_of(images[path.stem]).to_image(points / FOLDER_FRAME).astype(np.float32)
-    unpaired = sorted(path for path in (folder / "LL").glob("*.npy") if path.stem not in found)
+    others = [path for organ in ("LL", "H") for path in sorted((folder / organ).glob("*.npy"))]
+    unpaired = [path for path in others if path.stem not in found]
     if unpaired:
         raise ValueError(f"{unpaired[0]}: has no counterpart in {folder / 'RL'}; an image needs both lungs")
     return found

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from monai_chexmask_u.data.landmark_files import read_arrays, read_organ_folders, read_table
+from monai_chexmask_u.reading import is_candidate
 
 __all__ = ["landmark_datalist"]
 
@@ -59,8 +60,15 @@ def landmark_datalist(folder: str | Path | Sequence[str | Path]) -> list[dict[st
 
 def _images(folder: Path) -> dict[str, Path]:
     """Return the images of a data set by their name, which is that of the file without its suffix."""
-    places = [place for place in (folder / "images", folder / "Images") if place.is_dir()]
-    return {path.stem: path for place in places for path in sorted(place.iterdir()) if not path.name.startswith(".")}
+    images: dict[str, Path] = {}
+    for place in (folder / "images", folder / "Images"):
+        for path in sorted(place.iterdir()) if place.is_dir() else ():
+            if not is_candidate(path):
+                continue
+            if path.stem in images and not path.samefile(images[path.stem]):
+                raise ValueError(f"{path}: {images[path.stem].name} has the same name; keep one of them")
+            images[path.stem] = path
+    return images
 
 
 def _nothing_in(folder: Path) -> str:

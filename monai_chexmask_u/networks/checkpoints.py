@@ -9,7 +9,6 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from monai_chexmask_u.networks.decoder import REFINEMENT_SPACINGS
 from monai_chexmask_u.networks.encoder import CHANNELS
@@ -76,7 +75,7 @@ def start_from(network: HybridGNet, path: str | Path) -> None:
     """Give a network the weights of another, perhaps trained on images of another size, to train on from there.
 
     The convolutions do not depend on the size. The latent layers weigh every pixel of the coarsest map: their weights
-    are resampled to the new map, and scaled so that the sum over a region stays as it was.
+    are shared out to the pixels of the new map by the area that they cover, so that their sum stays as it was.
 
     Args:
         network: is changed; must be of the same variant.
@@ -88,14 +87,21 @@ def start_from(network: HybridGNet, path: str | Path) -> None:
     source = read_checkpoint(Path(path))
     state = source.state_dict()
     before, after = source.image_size // 32, network.image_size // 32
+    share = _shares(before, after)
     for name in ("latent_mean.weight", "latent_log_var.weight"):
         maps = state[name].reshape(source.latent_size, CHANNELS[-1], before, before)
-        resized = F.interpolate(maps, size=(after, after), mode="bilinear", align_corners=False)
-        state[name] = resized.flatten(1) * (before / after) ** 2
+        state[name] = (share @ maps @ share.t()).flatten(1)
     try:
         network.load_state_dict(state)
     except RuntimeError as error:
         raise CheckpointError(f"{path}: these weights belong to another variant of the network") from error
+
+
+def _shares(before: int, after: int) -> Tensor:
+    """Return ``(after, before)``: which part of each old cell of a line lies in each new cell."""
+    old, new = torch.arange(before + 1.0), torch.arange(after + 1.0) * before / after
+    overlap = torch.minimum(old[None, 1:], new[1:, None]) - torch.maximum(old[None, :-1], new[:-1, None])
+    return overlap.clamp(min=0)
 
 
 def latest_checkpoint(folder: str | Path) -> str:

@@ -36,11 +36,17 @@ class LandmarksToMasksd(MapTransform):
         self.size = size
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Transform one item."""
+        """Transform one item.
+
+        Raises:
+            ValueError: if landmarks of a known organ are not finite.
+        """
         item = dict(data)
         known = np.asarray(np.isfinite(self._points(item[self.label_key])).all(axis=1))
         for key in self.key_iterator(item):
             points = self._points(item[key])
+            if not np.isfinite(points[known]).all():
+                raise ValueError(f"{key}: landmarks are not finite; the network has diverged, use other weights")
             right, left, heart = (
                 fill_polygon(points[organ.nodes], (self.size, self.size))
                 if known[organ.nodes].all()

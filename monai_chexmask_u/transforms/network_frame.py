@@ -16,11 +16,11 @@ from torch.nn import functional as F
 from monai_chexmask_u.geometry import Frame, content_box
 from monai_chexmask_u.radiograph import Radiograph
 
-__all__ = ["LandmarksToTargetd", "ToNetworkFramed", "fit_frame", "to_network_image"]
+__all__ = ["LANDMARK_MARGIN", "LandmarksToTargetd", "ToNetworkFramed", "fit_frame", "to_network_image"]
 
 # How far landmarks may lie outside their image, of its longer side: outlines of cut-off lungs are often drawn a
 # little beyond the border.
-MARGIN = 0.02
+LANDMARK_MARGIN = 0.02
 
 
 def fit_frame(radiograph: Radiograph, network_size: int, *, crop_border: bool = False) -> Frame:
@@ -105,7 +105,7 @@ def _side_mm(radiograph: Radiograph, frame: Frame) -> float:
 def _check_inside(landmarks: NDArray[np.float32], radiograph: Radiograph) -> None:
     """Refuse landmarks that belong to another image or another frame; outlines may touch the border."""
     rows, columns = radiograph.shape
-    margin = MARGIN * max(rows, columns)
+    margin = LANDMARK_MARGIN * max(rows, columns)
     beyond = np.nanmax([-landmarks, landmarks - (columns - 1, rows - 1)])
     if beyond > margin:
         raise ValueError(

@@ -44,19 +44,23 @@ def test_two_epochs_leave_checkpoints_weights_tensorboard_and_a_record(landmark_
 
 def test_resumed_training_goes_on_at_its_epoch_and_keeps_the_best(landmark_data: Path, tmp_path: Path) -> None:
     train([landmark_data], tmp_path, epochs=2, **SMALL)
-    before, best = sha256_of(tmp_path / "best.pt"), record_of(tmp_path)["best"]
-    # With an absurd learning rate the next epochs are worse, and must not take the place of the best.
-    train([landmark_data], tmp_path, epochs=3, resume=True, learning_rate=50.0, **SMALL)
-    state = torch.load(tmp_path / "checkpoint_epoch=3.pt", weights_only=True)
-    assert state["trainer"]["iteration"] == 3
-    assert record_of(tmp_path)["epochs"] == 3
-    assert record_of(tmp_path)["sessions"] == 2
-    if record_of(tmp_path)["best"] == best:
-        assert sha256_of(tmp_path / "best.pt") == before
+    # As if the first epochs had been far better than any later one: it must not take the place of the best.
+    best = torch.load(tmp_path / "best.pt", weights_only=True)
+    best["checkpointer"]["_saved"] = [(-1.0, "best.pt")]
+    torch.save(best, tmp_path / "best.pt")
+    record = record_of(tmp_path)
+    record["best"]["value"] = 1.0
+    (tmp_path / "training_record.json").write_text(json.dumps(record))
+    before = sha256_of(tmp_path / "best.pt")
+    train([landmark_data], tmp_path, epochs=3, resume=True, **SMALL)
+    assert torch.load(tmp_path / "checkpoint_epoch=3.pt", weights_only=True)["trainer"]["iteration"] == 3
+    assert (record_of(tmp_path)["epochs"], record_of(tmp_path)["sessions"]) == (3, 2)
+    assert record_of(tmp_path)["best"] == record["best"]
+    assert sha256_of(tmp_path / "best.pt") == before
 
 
 def test_killed_training_resumes_from_its_last_whole_checkpoint(landmark_data: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "monai_chexmask_u", "train", "--data", landmark_data, "-o", tmp_path]
+    command = [sys.executable, "-m", "monai_chexmask_u", "train", "--data", str(landmark_data), "-o", str(tmp_path)]
     command += [word for name, value in SMALL.items() for word in ("--set", f"{name}={json.dumps(value)}")]
     process = subprocess.Popen([*command, "--epochs", "500"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 120

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from monai_chexmask_u.anatomy import HEART
 from monai_chexmask_u.data import landmark_datalist
 
 LANDMARKS = np.random.default_rng(0).uniform(0, 1024, (2, 120, 2))
@@ -32,13 +33,102 @@ def test_lists_images_in_the_order_of_the_landmarks(tmp_path: Path, kind: Any) -
         np.testing.assert_allclose(item["label"], landmarks, rtol=1e-6)
 
 
-def refused(folder: Path, names: str) -> None:
+class Touch:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, proof: Path) -> None:
+        self.proof = proof
+
+    def __reduce__(self) -> tuple[Any, tuple[Path]]:
+        return Path.touch, (self.proof,)
+
+
+def approx_item(item: dict[str, Any]) -> dict[str, Any]:
+    """An item to compare others with: two arrays have no single truth."""
+    return item | {"label": pytest.approx(item["label"], rel=0, abs=0)}
+
+
+def refused(folder: Path | list[Path], names: str) -> None:
     with pytest.raises(ValueError, match=re.escape(names)):
         landmark_datalist(folder)
 
 
-def test_missing_file_is_named(tmp_path: Path) -> None:
-    refused(tmp_path, str(tmp_path / "landmarks.npz"))
+def test_images_may_lie_in_a_capitalized_folder(tmp_path: Path) -> None:
+    data_set(tmp_path)
+    (tmp_path / "images").rename(tmp_path / "Images")
+    assert [Path(item["image"]).parent.name for item in landmark_datalist(tmp_path)] == ["Images", "Images"]
+
+
+def test_unknown_heart_stays_unknown(tmp_path: Path) -> None:
+    lungs = LANDMARKS.copy()
+    lungs[1, HEART.nodes] = np.nan
+    whole, partial = landmark_datalist(data_set(tmp_path, landmarks=lungs))
+    assert np.isfinite(whole["label"]).all()
+    np.testing.assert_allclose(partial["label"], lungs[1], rtol=1e-6)
+
+
+def test_several_folders_give_one_list_in_their_order(tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("second", "first")]
+    for folder in folders:
+        folder.mkdir()
+        data_set(folder)
+    items = landmark_datalist([str(folders[0]), folders[1]])
+    assert items[:2] == [approx_item(item) for item in landmark_datalist(folders[0])]
+    assert [Path(item["image"]).parents[1].name for item in items] == ["second", "second", "first", "first"]
+    assert landmark_datalist(folders[:1]) == [approx_item(item) for item in items[:2]]
+    assert landmark_datalist([]) == []
+    (folders[1] / "images" / "a.jpg").unlink()
+    refused(folders, str(folders[1] / "images"))
+
+
+@pytest.mark.parametrize(
+    ("inner", "message"),
+    [
+        (["train", "val"], "no landmarks here, but folders train, val; give one of them"),
+        (["test"], "no landmarks here, but folders test; give one of them"),
+        (["images"], "no landmarks.npz, landmarks.csv or folders RL, LL and H with landmarks here"),
+        ([], "no landmarks.npz, landmarks.csv or folders RL, LL and H with landmarks here"),
+    ],
+)
+def test_folder_without_landmarks_is_named_with_the_way_out(tmp_path: Path, inner: list[str], message: str) -> None:
+    for name in inner:
+        (tmp_path / name).mkdir()
+    refused(tmp_path, f"{tmp_path}: {message}")
+
+
+def test_missing_folder_is_named(tmp_path: Path) -> None:
+    refused(tmp_path / "none", f"{tmp_path / 'none'}: there is no such folder")
+
+
+def test_set_of_no_images_is_refused(tmp_path: Path) -> None:
+    empty = {"names": np.array([], dtype=str), "landmarks": np.zeros((0, 120, 2))}
+    refused(data_set(tmp_path, **empty), f"{tmp_path / 'landmarks.npz'}: there are no landmarks in it")
+
+
+def test_names_that_come_twice_are_named(tmp_path: Path) -> None:
+    data_set(tmp_path, names=np.array(["a", "a"]))
+    refused(tmp_path, f"{tmp_path / 'landmarks.npz'}: names must differ, but ['a'] come more than once")
+
+
+@pytest.mark.parametrize(
+    ("unknown", "fault"),
+    [
+        (HEART.first_node, "has 25 landmarks of the heart instead of 26"),
+        (slice(1, 44), "has 1 landmarks of the right lung instead of 44"),
+        (slice(None), "has no landmarks"),
+    ],
+)
+def test_incomplete_organs_are_named_with_their_image(tmp_path: Path, unknown: Any, fault: str) -> None:
+    landmarks = LANDMARKS.copy()
+    landmarks[1, unknown] = np.nan
+    refused(data_set(tmp_path, landmarks=landmarks), f"{tmp_path / 'landmarks.npz'}: image 'b' {fault}")
+
+
+def test_code_in_an_archive_is_not_run(tmp_path: Path) -> None:
+    names = np.empty(2, dtype=object)
+    names[:] = [Touch(tmp_path / "proof"), "b"]
+    refused(data_set(tmp_path, names=names), str(tmp_path / "landmarks.npz"))
+    assert not (tmp_path / "proof").exists()
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\3\4 and no more", b"no archive", b"\x93NUMPY"])

@@ -12,12 +12,12 @@ from torch import Tensor
 from torch.distributions import Normal, kl_divergence
 
 from monai_chexmask_u.anatomy import ORGANS
-from monai_chexmask_u.inferers import VariationalTrainingInferer
 from monai_chexmask_u.losses import HybridGNetLoss
-from monai_chexmask_u.networks import HybridGNet
+from monai_chexmask_u.networks import HybridGNet, VariationalTraining
 
 
 def prediction(seed: int = 0) -> dict[str, Any]:
+    """What a published network gives."""
     generator = torch.Generator().manual_seed(seed)
     levels = [torch.rand(2, nodes, 2, generator=generator) for nodes in (120, 60, 120)]
     latent = torch.randn(2, 2, 8, generator=generator)
@@ -79,7 +79,7 @@ def test_any_floating_point_tensor_will_do_as_target(target: Tensor) -> None:
 def test_gradient_reaches_every_part_of_the_network(tiny_network: HybridGNet) -> None:
     network = copy.deepcopy(tiny_network)
     torch.manual_seed(0)
-    HybridGNetLoss(1e-2)(VariationalTrainingInferer()(torch.rand(2, 1, 64, 64), network), landmarks()).backward()
+    HybridGNetLoss(1e-2)(VariationalTraining(network)(torch.rand(2, 1, 64, 64)), landmarks()).backward()
     untouched = [name for name, value in network.named_parameters() if value.grad is None or not value.grad.any()]
     # A bias before an instance normalization cannot change the result.
     assert [name for name in untouched if not name.endswith(".bias")] == []

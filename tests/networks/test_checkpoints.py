@@ -96,10 +96,35 @@ def test_our_files_round_trip(tmp_path: Path) -> None:
     torch.testing.assert_close(read_checkpoint(tmp_path / "half.pt")(image), network.eval()(image), rtol=0, atol=0.02)
 
 
-@pytest.mark.parametrize("key", ["state_dict", "model", "network"])
+@pytest.mark.parametrize("refinements", [1, 2, 3])
+def test_number_of_refinements_is_read_from_the_file(tmp_path: Path, refinements: int) -> None:
+    torch.manual_seed(0)
+    network = HybridGNet(64, latent_size=8, refinements=refinements).eval()
+    for refinement in network.decoder.refinements:
+        torch.nn.init.normal_(refinement.get_parameter("offset.weight"))
+    write_checkpoint(network, tmp_path / "model.pt")
+    read = read_checkpoint(tmp_path / "model.pt")
+    assert (read.refinements, read.latent_size, read.skip_connections, read.image_size) == (refinements, 8, True, 64)
+    image = torch.rand(1, 1, 64, 64)
+    torch.testing.assert_close(read(image), network(image), rtol=0, atol=0)
+
+
+def test_list_of_best_metrics_beside_the_weights_is_passed_over(tmp_path: Path) -> None:
+    torch.save(published_state() | {"checkpointer": [{"epoch": 1}]}, tmp_path / "best.pt")
+    assert read_checkpoint(tmp_path / "best.pt").image_size == 64
+
+
+@pytest.mark.parametrize("key", ["state_dict", "model", "network", "ema"])
 def test_weights_below_a_usual_key_are_found(tmp_path: Path, key: str) -> None:
     torch.save({key: published_state(), "epoch": 3}, tmp_path / "model.pt")
     assert read_checkpoint(tmp_path / "model.pt").image_size == 64
+
+
+def test_averaged_weights_of_a_trainings_state_come_first(tmp_path: Path) -> None:
+    averaged = {name: value + 1 for name, value in published_state().items()}
+    torch.save({"network": published_state(), "ema": averaged, "optimizer": {"state": {}}}, tmp_path / "final.pt")
+    read = read_checkpoint(tmp_path / "final.pt")
+    torch.testing.assert_close(read.latent_mean.bias.detach(), averaged["encoder.fc_mu.bias"], rtol=0, atol=0)
 
 
 def _broken(fault: str) -> object:
@@ -118,6 +143,15 @@ def _broken(fault: str) -> object:
         return {"weights": [1, 2, 3]}
     elif fault == "polynomial":
         del state["graphConv_up3.lins.2.weight"]
+    elif fault == "refinement":
+        state = HybridGNet(64, refinements=2).state_dict()
+        del state["decoder.refinements.1.look.bias"]
+    elif fault == "too many refinements":
+        state = HybridGNet(64, refinements=3).state_dict()
+        state["decoder.refinements.3.look.bias"] = torch.zeros(64)
+    elif fault == "refinement without connections":
+        state = published_state(skip=False)
+        state["decoder.refinements.0.look.bias"] = torch.zeros(64)
     return state
 
 
@@ -131,6 +165,9 @@ def _broken(fault: str) -> object:
         ("no latent", r"lacks latent_mean\.weight"),
         ("not weights", "no network weights"),
         ("polynomial", r"incomplete decoder\.fine1\.weight"),
+        ("refinement", r"lacks decoder\.refinements\.1\.look\.bias"),
+        ("too many refinements", r"has unknown decoder\.refinements\.3\.look\.bias"),
+        ("refinement without connections", r"has unknown decoder\.refinements\.0\.look\.bias"),
     ],
 )
 def test_weights_that_do_not_fit_are_refused_with_file_and_cause(tmp_path: Path, fault: str, message: str) -> None:

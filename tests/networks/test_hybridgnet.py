@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,18 @@ from monai_chexmask_u.networks import HybridGNet
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 
 
-@pytest.fixture(params=[True, False], ids=["skip", "no-skip"])
+@pytest.fixture(params=[(True, 0), (False, 0), (True, 3)], ids=["skip", "no-skip", "refined"])
 def network(request: pytest.FixtureRequest) -> HybridGNet:
-    torch.manual_seed(0)
-    return HybridGNet(64, skip_connections=request.param).eval()
+    torch.manual_seed(2)  # puts landmarks inside the image, where refinements have something to see
+    skip_connections, refinements = request.param
+    return with_offsets(HybridGNet(64, skip_connections=skip_connections, refinements=refinements)).eval()
+
+
+def with_offsets(network: HybridGNet) -> HybridGNet:
+    """Let refinements move the landmarks, by pixels of the fine map: untrained ones leave them where they are."""
+    for refinement in network.decoder.refinements:
+        torch.nn.init.normal_(refinement.get_parameter("offset.weight"), 0, 0.1)
+    return network
 
 
 def _images(count: int) -> Tensor:
@@ -30,9 +39,10 @@ def test_parameters_are_as_many_as_published(skip_connections: bool, expected: i
     assert sum(p.numel() for p in network.parameters()) + 2 * (encoder_size - small) == expected
 
 
+@pytest.mark.parametrize("refinements", [0, 3])
 @pytest.mark.parametrize("image_size", [64, 96, 160])
-def test_any_size_divisible_by_32_works(image_size: int) -> None:
-    network = HybridGNet(image_size, latent_size=8)
+def test_any_size_divisible_by_32_works(image_size: int, refinements: int) -> None:
+    network = HybridGNet(image_size, latent_size=8, refinements=refinements)
     assert network(torch.rand(2, 1, image_size, image_size)).shape == (2, 120, 2)
 
 
@@ -40,6 +50,13 @@ def test_any_size_divisible_by_32_works(image_size: int) -> None:
 def test_other_sizes_are_refused(image_size: int) -> None:
     with pytest.raises(ValueError, match="divisible by 32"):
         HybridGNet(image_size)
+
+
+@pytest.mark.parametrize(("skip_connections", "refinements"), [(True, -1), (True, 4), (False, 1), (False, -1)])
+def test_other_numbers_of_refinements_are_refused(skip_connections: bool, refinements: int) -> None:
+    message = f"refinements must be in 0..3, and 0 without skip connections, got {refinements}"
+    with pytest.raises(ValueError, match=re.escape(message)):
+        HybridGNet(64, skip_connections=skip_connections, refinements=refinements)
 
 
 def test_an_image_of_another_shape_is_refused(network: HybridGNet) -> None:
@@ -87,7 +104,22 @@ def test_decoding_ignores_images_without_skip_connections() -> None:
 def test_levels_have_the_graphs_sizes(network: HybridGNet) -> None:
     mean, _, features = network.encode(_images(1))
     sizes = [level.shape[2] for level in network.decode_levels(mean.unsqueeze(1), features)]
-    assert sizes == ([120, 60, 120] if network.skip_connections else [120])
+    assert sizes == ([120, 60, 120] if network.skip_connections else [120]) + [120] * network.refinements
+
+
+def test_organs_are_segmented_on_a_map_of_a_quarter_of_the_size() -> None:
+    torch.manual_seed(0)
+    network = HybridGNet(96, refinements=1)
+    images = torch.rand(2, 1, 96, 96)
+    logits = network.organ_logits(network.encode(images)[2])
+    assert logits.shape == (2, 3, 24, 24)
+    torch.testing.assert_close(network.organ_logits(network.encode(images[1:])[2]), logits[1:], rtol=0, atol=1e-5)
+
+
+def test_organs_are_not_segmented_without_refinements() -> None:
+    network = HybridGNet(64)
+    with pytest.raises(ValueError, match="without refinements has no fine map"):
+        network.organ_logits(network.encode(_images(1))[2])
 
 
 @pytest.mark.filterwarnings("ignore:.torch.jit.*deprecated:DeprecationWarning")
@@ -96,6 +128,8 @@ def test_scripted_network_gives_the_same(network: HybridGNet) -> None:
     torch.testing.assert_close(scripted(_images(2)), network(_images(2)))
     _, _, features = scripted.encode(_images(1))
     assert scripted.decode(torch.randn(1, 4, 64), features).shape == (1, 4, 120, 2)
+    if network.refinements:
+        torch.testing.assert_close(scripted.organ_logits(features), network.organ_logits(features))
 
 
 def test_autocast_and_channels_last_keep_the_landmarks_in_float32(network: HybridGNet) -> None:
@@ -108,16 +142,20 @@ def test_autocast_and_channels_last_keep_the_landmarks_in_float32(network: Hybri
     assert not torch.equal(actual, actual.bfloat16().float())  # finer than bfloat16 can tell
 
 
+@pytest.mark.parametrize("refinements", [0, 3])
 @pytest.mark.parametrize("device", DEVICES)
-def test_every_parameter_learns(device: str) -> None:
+def test_every_parameter_learns(device: str, refinements: int) -> None:
     torch.manual_seed(0)
-    network = HybridGNet(64).to(device)
+    network = with_offsets(HybridGNet(64, refinements=refinements)).to(device)
     mean, log_var, features = network.encode(_images(2).to(device))
-    levels = network.decode_levels((mean + log_var).unsqueeze(1), features)
-    sum(level.square().mean() for level in levels).backward()  # type: ignore[union-attr]
+    errors = [level.square().mean() for level in network.decode_levels((mean + log_var).unsqueeze(1), features)]
+    if refinements:
+        errors.append(network.organ_logits(features).square().mean())
+    torch.stack(errors).sum().backward()
     without = [name for name, value in network.named_parameters() if value.grad is None or not value.grad.any()]
     # What stands before an instance normalization cannot be told by its bias.
-    assert [name for name in without if not name.endswith("conv1.bias")] == []
+    normalized = re.compile(r"encoder\..*\.conv1\.bias|pyramid\.(lateral\.\d|join\.[01]\.2)\.bias")
+    assert [name for name in without if not normalized.fullmatch(name)] == []
 
 
 def test_exported_onnx_network_gives_the_same(tmp_path: Path, network: HybridGNet) -> None:

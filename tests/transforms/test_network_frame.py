@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from monai.data import MetaTensor
 from numpy.typing import NDArray
 from torch import Tensor
 
+from monai_chexmask_u.anatomy import HEART
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.transforms import LandmarksToTargetd, ToNetworkFramed, fit_frame, to_network_image
 
@@ -128,6 +130,81 @@ def test_target_is_x_and_y_over_the_side() -> None:
     target = LandmarksToTargetd("label", SIZE)({"label": points})["label"]
     assert type(target) is Tensor
     torch.testing.assert_close(target, torch.tensor([[0.5, 0.25], [255 / 256, 0.0]]))
+
+
+@pytest.mark.parametrize(
+    ("shape", "spacing", "expected"),
+    [
+        ((320, 240), (0.2, 0.2), 320 * 0.2),  # the longer side fills the square
+        ((240, 320), (0.2, 0.2), 320 * 0.2),
+        ((320, 240), (0.2, 0.4), 240 * 0.4),  # pixels twice as wide as high: the width fills it
+        ((320, 240), (0.6, 0.2), 320 * 0.6),
+    ],
+)
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_side_of_the_square_at_the_patient_is_noted(
+    shape: tuple[int, int], spacing: tuple[float, float], expected: float, mirrored: bool
+) -> None:
+    image = Radiograph(np.zeros(shape, np.float32), Path("side.png"), spacing_mm=spacing, mirrored=mirrored)
+    side_mm = ToNetworkFramed("image", SIZE)({"image": image})["image"].meta["side_mm"]
+    assert side_mm == pytest.approx(expected, rel=1 / SIZE)  # the content's sides are whole network pixels
+
+
+def test_a_cropped_image_has_a_smaller_side() -> None:
+    bordered = np.zeros((400, 500), np.float32)
+    bordered[30:330, 150:375] = 0.2
+    image = Radiograph(bordered, Path("border.png"), spacing_mm=(0.5, 0.5))
+    sides = [
+        ToNetworkFramed("image", SIZE, crop_border=crop)({"image": image})["image"].meta["side_mm"]
+        for crop in (True, False)
+    ]
+    assert sides == pytest.approx([150.0, 250.0], rel=1 / SIZE)
+
+
+def test_side_is_unknown_without_a_spacing() -> None:
+    assert math.isnan(ToNetworkFramed("image", SIZE)({"image": radiograph()})["image"].meta["side_mm"])
+
+
+@pytest.mark.parametrize(
+    ("at", "beyond"), [((-20, 100), 20), ((100, -33), 33), ((260, 100), 21), ((100, 350), 31), ((1e5, 1e5), 99761)]
+)
+def test_landmarks_clearly_outside_their_image_are_refused_with_the_file(at: tuple[float, float], beyond: int) -> None:
+    data = item(radiograph())
+    data["label"][5] = at
+    message = rf"spot\.png: landmarks lie up to {beyond} pixels outside the image of 240 x 320; .*\(x, y\) in pixels"
+    with pytest.raises(ValueError, match=message):
+        ToNetworkFramed("image", SIZE, landmarks_key="label")(data)
+
+
+@pytest.mark.parametrize("at", [(-6.3, 100), (100, -6.3), (239 + 6.3, 100), (100, 319 + 6.3), (239, 319), (0, 0)])
+def test_landmarks_a_little_outside_are_kept(at: tuple[float, float]) -> None:
+    """Less than 2 % of the longer side of 320 pixels, in every direction."""
+    data = item(radiograph())
+    data["label"][5] = at
+    image, points = data["image"], data["label"]
+    result = ToNetworkFramed("image", SIZE, landmarks_key="label")(data)["label"]
+    expected = fit_frame(image, SIZE).to_network(points) * SIZE
+    np.testing.assert_allclose(result[0].flip(-1).numpy(), expected, rtol=0, atol=1e-4)
+
+
+def test_landmarks_outside_do_not_matter_where_they_are_not_asked_for() -> None:
+    ToNetworkFramed("image", SIZE)(item(radiograph(), np.array([-500.0, 0.0])))
+
+
+def test_unknown_landmarks_stay_unknown_up_to_the_target() -> None:
+    data, whole = item(radiograph()), item(radiograph())
+    data["label"][HEART.nodes] = np.nan
+    to_frame, to_target = ToNetworkFramed("image", SIZE, landmarks_key="label"), LandmarksToTargetd("label", SIZE)
+    target, expected = (to_target(to_frame(each))["label"] for each in (data, whole))
+    assert target[HEART.nodes].isnan().all()
+    torch.testing.assert_close(target[: HEART.first_node], expected[: HEART.first_node], rtol=0, atol=0)
+
+
+def test_unknown_landmarks_do_not_hide_others_outside() -> None:
+    data = item(radiograph(), np.array([-500.0, 0.0]))
+    data["label"][HEART.nodes] = np.nan
+    with pytest.raises(ValueError, match="up to 500 pixels outside"):
+        ToNetworkFramed("image", SIZE, landmarks_key="label")(data)
 
 
 def test_wide_image_is_centered_on_black() -> None:

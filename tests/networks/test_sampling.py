@@ -3,12 +3,15 @@ from __future__ import annotations
 import itertools
 import math
 
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from monai_chexmask_u.networks.sampling import sample_features
+from monai_chexmask_u.networks.sampling import sample_features, sample_window
+
+GRID = tuple((x, y) for y in (-1, 0, 1) for x in (-1, 0, 1))  # row by row
 
 
 def _bilinear(plane: Tensor, x: float, y: float) -> float:
@@ -32,28 +35,56 @@ def _roi_align(plane: Tensor, position: Tensor) -> float:
     return sum(samples) / 9
 
 
+def _inputs(seed: int) -> tuple[Tensor, Tensor]:
+    """Maps, and positions inside and around them."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(2, 3, 8, 8, generator=generator), torch.rand(2, 5, 2, generator=generator) * 1.6 - 0.3
+
+
 @given(seed=st.integers(0, 999))
 def test_sampling_equals_roi_align_inside_and_around_the_map(seed: int) -> None:
-    generator = torch.Generator().manual_seed(seed)
-    features = torch.randn(2, 3, 8, 8, generator=generator)
-    positions = torch.rand(2, 5, 2, generator=generator) * 1.6 - 0.3
+    features, positions = _inputs(seed)
     actual = sample_features(features, positions)
     for image, point, channel in itertools.product(range(2), range(5), range(3)):
         expected = _roi_align(features[image, channel], positions[image, point])
         assert math.isclose(float(actual[image, point, channel]), expected, abs_tol=1e-5)
 
 
-def test_positions_that_diverge_give_zeros_and_no_crash() -> None:
+@pytest.mark.parametrize("spacing", [2.0, 1.0, 0.5])
+@given(seed=st.integers(0, 20))
+def test_window_holds_the_values_of_its_points_row_by_row(spacing: float, seed: int) -> None:
+    features, positions = _inputs(seed)
+    actual = sample_window(features, positions, spacing)
+    assert actual.shape == (2, 5, 9, 3)
+    for image, point, channel in itertools.product(range(2), range(5), range(3)):
+        x, y = (positions[image, point] * 8).tolist()
+        plane = features[image, channel]
+        expected = [_bilinear(plane, x + spacing * column, y + spacing * row) for column, row in GRID]
+        torch.testing.assert_close(actual[image, point, :, channel], torch.tensor(expected), rtol=0, atol=1e-5)
+
+
+def test_window_on_a_ramp_tells_its_own_grid() -> None:
+    rows, columns = torch.meshgrid(torch.arange(16.0), torch.arange(16.0), indexing="ij")
+    features = torch.stack([columns, rows])[None]
+    window = sample_window(features, torch.tensor([[[0.5, 0.25]]]), 0.5)
+    torch.testing.assert_close(window[0, 0], torch.tensor([[8 + 0.5 * x, 4 + 0.5 * y] for x, y in GRID]))
+
+
+@pytest.mark.parametrize("spacing", [2.0, 0.5])
+def test_positions_that_diverge_give_zeros_and_no_crash(spacing: float) -> None:
     features = torch.ones(1, 2, 8, 8, requires_grad=True)
     positions = torch.tensor([[[math.nan, 0.5], [math.inf, 0.5], [-1e30, 1e30], [0.5, 0.5]]])
-    sampled = sample_features(features, positions)
-    sampled.sum().backward()
-    torch.testing.assert_close(sampled[0, :, 0], torch.tensor([0.0, 0.0, 0.0, 1.0]))
+    for sampled in (sample_features(features, positions), sample_window(features, positions, spacing).mean(dim=2)):
+        sampled.sum().backward()
+        torch.testing.assert_close(sampled[0, :, 0], torch.tensor([0.0, 0.0, 0.0, 1.0]))
+    assert features.grad is not None
+    assert features.grad.isfinite().all()
 
 
 def test_no_gradient_reaches_the_positions() -> None:
     positions = torch.rand(1, 4, 2, requires_grad=True)
     features = torch.rand(1, 2, 8, 8, requires_grad=True)
     sample_features(features, positions).sum().backward()
+    sample_window(features, positions, 0.5).sum().backward()
     assert positions.grad is None
     assert features.grad is not None

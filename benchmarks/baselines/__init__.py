@@ -1,0 +1,1 @@
+"""Baselines trained like HybridGNet, to compare with: ``python -m benchmarks.baselines --help``."""
