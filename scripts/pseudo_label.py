@@ -31,8 +31,6 @@ def main(
 ) -> None:
     """Write the data set and say how many images were kept."""
     segmenter = Segmenter(load_model(model))
-    images = output / "train" / "images"
-    images.mkdir(parents=True, exist_ok=True)
     kept, total = {}, 0
     for path in list_inputs(inputs):
         total += 1
@@ -48,6 +46,10 @@ def main(
         )
         if segmentation.score <= max_uncertainty and inside:
             kept[f"{path.parent.parent.name}-{path.stem}"] = (path, segmentation.landmarks.astype(np.float32))
+    if not kept:
+        raise SystemExit(f"none of {total} images has an uncertainty up to {max_uncertainty}: nothing was written")
+    images = output / "train" / "images"
+    images.mkdir(parents=True, exist_ok=True)
     for name, (path, _) in kept.items():
         link = images / f"{name}{path.suffix}"
         link.unlink(missing_ok=True)

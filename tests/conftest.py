@@ -87,3 +87,22 @@ def tiny_bundle(tiny_network: HybridGNet, tmp_path_factory: pytest.TempPathFacto
     (folder / "configs" / "metadata.json").write_text('{"name": "tiny", "version": "1.2.3"}')
     write_checkpoint(tiny_network, folder / "models" / "model.pt")
     return folder
+
+
+@pytest.fixture
+def landmark_data(tmp_path: Path) -> Path:
+    """Four images of 64 pixels with landmarks, as training and as validation set."""
+    import numpy as np
+    from dicom_samples import phantom_landmarks
+    from PIL import Image
+
+    for part in ("train", "val"):
+        images = tmp_path / "data" / part / "images"
+        images.mkdir(parents=True)
+        points = np.stack([phantom_landmarks(64, 64)] * 4).astype(np.float32)
+        names = [f"{part}{number}" for number in range(4)]
+        generator = np.random.default_rng(0)
+        for name in names:
+            Image.fromarray(generator.integers(0, 255, (64, 64), dtype=np.uint8)).save(images / f"{name}.png")
+        np.savez(images.parent / "landmarks.npz", names=np.array(names), landmarks=points)
+    return tmp_path / "data"

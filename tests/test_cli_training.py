@@ -6,29 +6,12 @@ import json
 import logging
 from pathlib import Path
 
-import numpy as np
 import pytest
-from dicom_samples import phantom_landmarks
-from PIL import Image
 from typer.testing import CliRunner
 
 pytest.importorskip("ignite", reason="training needs pytorch-ignite")
 
 from monai_chexmask_u.cli import app
-
-
-@pytest.fixture
-def data(tmp_path: Path) -> Path:
-    """Two images for training and two for validation."""
-    for part in ("train", "val"):
-        images = tmp_path / "data" / part / "images"
-        images.mkdir(parents=True)
-        for name in ("a", "b"):
-            noise = np.random.default_rng(0).integers(0, 255, (64, 64), dtype=np.uint8)
-            Image.fromarray(noise).save(images / f"{name}.png")
-        landmarks = np.stack([phantom_landmarks(64, 64)] * 2).astype(np.float32)
-        np.savez(images.parent / "landmarks.npz", names=["a", "b"], landmarks=landmarks)
-    return tmp_path / "data"
 
 
 def run(*arguments: object) -> tuple[int, str, str]:
@@ -38,18 +21,18 @@ def run(*arguments: object) -> tuple[int, str, str]:
     return result.exit_code, result.stdout, result.stderr
 
 
-def test_training_then_evaluation_print_what_they_wrote(data: Path, tmp_path: Path) -> None:
+def test_training_then_evaluation_print_what_they_wrote(landmark_data: Path, tmp_path: Path) -> None:
     small = ("--epochs", 1, "--set", "image_size=64", "--set", "num_workers=0", "--set", "val_interval=1")
-    code, stdout, _ = run("train", "--data", data, "-o", tmp_path / "runs", *small)
+    code, stdout, _ = run("train", "--data", landmark_data, "-o", tmp_path / "runs", *small)
     assert code == 0
     assert f"{tmp_path / 'runs' / 'best.pt'}: the weights with the least error" in stdout
     model = tmp_path / "runs" / "best.pt"
-    code, stdout, stderr = run("evaluate", "--data", data / "val", "-o", tmp_path / "out", "--model", model)
+    code, stdout, stderr = run("evaluate", "--data", landmark_data / "val", "-o", tmp_path / "out", "--model", model)
     assert code == 0
     assert "Traceback" not in stdout + stderr
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
-    assert summary["images"] == 2
-    assert "2 images, mean ± standard deviation" in stdout
+    assert summary["images"] == 4
+    assert "4 images, mean ± standard deviation" in stdout
     assert f"{summary['metrics']['mse']['mean']:.4g}" in stdout
     assert "mm" not in stdout.replace("summary", "")  # no spacing, no millimeters
 
@@ -66,9 +49,9 @@ def test_training_then_evaluation_print_what_they_wrote(data: Path, tmp_path: Pa
     ],
 )
 def test_mistakes_end_with_2_and_one_line(
-    data: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], words: str
+    landmark_data: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], words: str
 ) -> None:
-    monkeypatch.chdir(data.parent)
+    monkeypatch.chdir(landmark_data.parent)
     code, stdout, stderr = run(*(argument.replace("DATA", "data") for argument in arguments))
     assert (code, stdout) == (2, "")
     assert stderr.startswith("chexmask-u: ")
