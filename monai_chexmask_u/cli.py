@@ -190,16 +190,17 @@ def _print_summary(path: Path) -> None:
     for name, values in summary["metrics"].items():
         organ = next((organ for organ in organs if name.endswith(f"_{organ}")), "")
         metric = name.removesuffix(f"_{organ}") if organ else name
-        cell = "" if values["mean"] is None else f"{values['mean']:.4g} ± {values['std']:.2g}"
+        cell = "" if values["mean"] is None else f"{values['mean']:.4g}"
         rows.setdefault(metric, {})[organ] = cell
-    table = Table(title=f"{summary['images']} images, mean ± standard deviation")
-    for title in ("metric", "all", *(organ.replace("_", " ") for organ in organs)):
-        table.add_column(title)
+    table = Table(title=f"mean over {summary['images']} images")
+    table.add_column("metric", no_wrap=True)
+    for title in ("all", *(organ.replace("_", " ") for organ in organs)):
+        table.add_column(title, justify="right")
     for metric, cells in rows.items():
         if any(cells.values()):
             table.add_row(metric, *(cells.get(organ, "") for organ in ("", *organs)))
     out.print(table)
-    out.print(f"{path.parent}: per_image.csv, summary.json")
+    out.print(f"{path.parent}: per_image.csv, and summary.json with the spread")
 
 
 def _usage_error(message: str) -> typer.Exit:
