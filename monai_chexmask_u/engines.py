@@ -94,10 +94,10 @@ def _refuse_unknown(settings: Mapping[str, Any]) -> None:
 def _run(configs: list[str], log: str | None = None, /, **settings: Any) -> None:
     """Run configurations of the shipped bundle; with a logging configuration they tell how it goes."""
     configurations = default_bundle() / "configs"
-    logging.getLogger("monai.bundle.workflows").setLevel(logging.ERROR)  # it warns that there is no log
     with _explained():
         from monai.bundle import ConfigWorkflow
 
+        logging.getLogger("monai.bundle.workflows").setLevel(logging.ERROR)  # it warns that there is no log
         workflow = ConfigWorkflow(
             config_file=[str(configurations / name) for name in configs],
             meta_file=str(configurations / "metadata.json"),

@@ -16,7 +16,7 @@ from monai_chexmask_u.anatomy import HEART, LEFT_LUNG, RIGHT_LUNG
 from monai_chexmask_u.data import landmark_datalist
 from monai_chexmask_u.model import default_bundle, load_model
 from monai_chexmask_u.networks.checkpoints import sha256_of
-from monai_chexmask_u.reading import read_radiograph
+from monai_chexmask_u.reading import list_inputs, read_radiograph
 from monai_chexmask_u.segmenter import Segmenter
 from monai_chexmask_u.transforms import LandmarksToMasksd
 from monai_chexmask_u.transforms.masks import MASK_CHANNELS
@@ -97,3 +97,14 @@ def test_a_film_stored_mirrored_keeps_its_right_lung(segmenter: Segmenter, chest
     expected, actual = segmenter.segment(film), segmenter.segment(turned)
     mirrored = np.stack([film.shape[1] - 1 - actual.landmarks[:, 0], actual.landmarks[:, 1]], axis=1)
     np.testing.assert_allclose(mirrored, expected.landmarks, atol=0.1)
+
+
+@pytest.mark.parametrize("folder", ["nih", "hannover"])
+def test_lungs_are_never_swapped_on_films_of_other_scanners(
+    segmenter: Segmenter, shared_data: Path, folder: str
+) -> None:
+    for path in list_inputs([shared_data / folder])[::8]:
+        segmentation = segmenter.segment(read_radiograph(path))
+        right, left = (segmentation.contour(organ)[:, 0] for organ in (RIGHT_LUNG, LEFT_LUNG))
+        assert right.mean() < left.mean()
+        assert right.max() < left.max()
