@@ -190,8 +190,8 @@ def _print_summary(path: Path) -> None:
     for name, values in summary["metrics"].items():
         organ = next((organ for organ in organs if name.endswith(f"_{organ}")), "")
         metric = name.removesuffix(f"_{organ}") if organ else name
-        cell = "" if values["mean"] is None else f"{values['mean']:.4g}"
-        rows.setdefault(metric, {})[organ] = cell
+        mean = values["mean"]
+        rows.setdefault(metric, {})[organ] = "" if mean is None else f"{mean:.1f}" if mean >= 100 else f"{mean:.4g}"
     table = Table(title=f"mean over {summary['images']} images")
     table.add_column("metric", no_wrap=True)
     for title in ("all", *(organ.replace("_", " ") for organ in organs)):
