@@ -40,7 +40,7 @@ def main(
         folder = output / f"fold{fold}"
         _write_part(folder / "data" / "train", [item for index, item in enumerate(items) if index not in held_out])
         _write_part(folder / "data" / "val", [item for index, item in enumerate(items) if index in held_out])
-        summary = folder / "evaluation" / "summary.json"
+        summary = folder / f"evaluation_{epochs}" / "summary.json"  # more epochs continue the same training
         if not summary.is_file():
             _train(folder, epochs=epochs, image_size=image_size, seed=seed)
             engines.evaluate(folder / "data" / "val", summary.parent, folder / "runs" / "final.pt")

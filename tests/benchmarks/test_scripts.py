@@ -67,7 +67,7 @@ def test_cross_validation_holds_every_image_out_once(script: Any, landmark_data:
         assert not train & val
         assert len(train | val) == 8
         held_out += val
-        with (folder / "evaluation" / "per_image.csv").open() as stream:
+        with (folder / "evaluation_1" / "per_image.csv").open() as stream:
             assert {Path(row["image"]).stem for row in csv.DictReader(stream)} == val
     assert len(held_out) == len(set(held_out)) == 8
     result = json.loads((tmp_path / "out" / "cross_validation.json").read_text())
