@@ -33,6 +33,7 @@ def main(
 ) -> None:
     """Train and evaluate every fold, and print mean and spread."""
     items = landmark_datalist([data / "train", data / "val"])
+    _claim(output, {"data": str(data.resolve()), "folds": folds, "image_size": image_size, "seed": seed})
     order = np.random.default_rng(seed).permutation(len(items))
     results = []
     for fold in range(folds):
@@ -46,6 +47,16 @@ def main(
             engines.evaluate(folder / "data" / "val", summary.parent, folder / "runs" / "final.pt")
         results.append(json.loads(summary.read_text(encoding="utf-8")))
         _report(results, output, epochs=epochs, image_size=image_size, folds=folds, seed=seed)
+
+
+def _claim(output: Path, setup: dict[str, Any]) -> None:
+    """Note what the folds are in a new folder; refuse a folder of other folds, whose weights have seen these images."""
+    note = output / "setup.json"
+    if note.is_file() and json.loads(note.read_text(encoding="utf-8")) != setup:
+        raise SystemExit(f"{output}: holds a cross-validation with another setup; give another output folder")
+    output.mkdir(parents=True, exist_ok=True)
+    with atomic_path(note) as path:
+        path.write_text(json.dumps(setup, indent=2) + "\n", encoding="utf-8")
 
 
 def _write_part(folder: Path, items: list[dict[str, Any]]) -> None:
@@ -63,6 +74,8 @@ def _train(folder: Path, **settings: Any) -> None:
     runs = folder / "runs"
     record = runs / "training_record.json"
     done = json.loads(record.read_text(encoding="utf-8"))["epochs"] if record.is_file() else 0
+    if done > settings["epochs"]:
+        raise SystemExit(f"{folder}: was trained for {done} epochs already; ask for as many or more")
     if done < settings["epochs"] or not (runs / "final.pt").is_file():
         resume = any(runs.glob("checkpoint_epoch=*.pt"))
         engines.train([folder / "data"], runs, resume=resume, early_stopping=0, val_interval=10, **settings)

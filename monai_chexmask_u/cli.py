@@ -168,7 +168,7 @@ def _settings(pairs: list[str]) -> dict[str, object]:
     """Parse ``NAME=VALUE``; a value that is not JSON is taken as text.
 
     Raises:
-        ValueError: if there is no ``=``.
+        ValueError: if there is no ``=``, or the value is Python's spelling of a JSON constant.
     """
     settings: dict[str, object] = {}
     for pair in pairs:
@@ -176,8 +176,10 @@ def _settings(pairs: list[str]) -> dict[str, object]:
         if not equals or not name:
             raise ValueError(f"--set {pair}: expected NAME=VALUE")
         try:
+            if value in ("True", "False", "None"):
+                raise ValueError(f"--set {pair}: write true, false or null")  # as text it would count as true
             settings[name] = json.loads(value)
-        except ValueError:
+        except json.JSONDecodeError:
             settings[name] = value
     return settings
 
@@ -190,12 +192,13 @@ def _print_summary(path: Path) -> None:
     for name, values in summary["metrics"].items():
         organ = next((organ for organ in organs if name.endswith(f"_{organ}")), "")
         metric = name.removesuffix(f"_{organ}") if organ else name
-        mean = values["mean"]
-        rows.setdefault(metric, {})[organ] = "" if mean is None else f"{mean:.1f}" if mean >= 100 else f"{mean:.4g}"
+        mean, failed = values["mean"], values["failed"]
+        cell = "" if mean is None else f"{mean:.4g}" if mean < 1000 else f"{mean:.0f}"
+        rows.setdefault(metric, {})[organ] = cell + (f" ({failed} failed)" if failed else "")
     table = Table(title=f"mean over {summary['images']} images")
     table.add_column("metric", no_wrap=True)
     for title in ("all", *(organ.replace("_", " ") for organ in organs)):
-        table.add_column(title, justify="right")
+        table.add_column(title, justify="right", overflow="fold")
     for metric, cells in rows.items():
         if any(cells.values()):
             table.add_row(metric, *(cells.get(organ, "") for organ in ("", *organs)))

@@ -63,18 +63,15 @@ def evaluate(data: Path, output: Path, model: Path | None = None, **settings: An
         CheckpointError: if there is no model, or it is broken.
     """
     weights = weights_file(model or default_bundle())
-    network = read_checkpoint(weights)
+    read_checkpoint(weights)  # what is wrong with the weights or the data is said before anything is written
     landmark_datalist(data)
     prepare_folder(output)
-    variant = {name: getattr(network, name) for name in ("latent_size", "skip_connections", "refinements")}
     _run(
         ["train.json", "evaluate.json"],
         dataset_dir=str(data),
         val_dir=str(data),
         output_dir=str(output),
         ckpt_path=str(weights),
-        image_size=network.image_size,
-        **{f"network_def#{name}": value for name, value in variant.items()},
         **{"validate#handlers#0#_disabled_": True},  # it logs what the summary says
         **settings,
     )
@@ -84,6 +81,9 @@ def _refuse_unknown(settings: Mapping[str, Any]) -> None:
     """Refuse what ``train.json`` does not have: MONAI would add it, and nobody would read it."""
     from monai.bundle import ConfigParser
 
+    reserved = [name for name in settings if name in ("bundle_root", "dataset_dir", "train_dir", "val_dir", "ckpt_dir")]
+    if reserved:
+        raise EngineError(f"{reserved[0]} follows from --data and --output and cannot be set")
     parser = ConfigParser()
     parser.read_config(str(default_bundle() / "configs" / "train.json"))
     unknown = [name for name in settings if name not in parser]
@@ -117,20 +117,21 @@ def _explained() -> Iterator[None]:
     try:
         yield
     except Exception as error:  # MONAI raises RuntimeError around nearly anything
-        cause = _root_cause(error)
+        cause = _cause(error)
         if _is_out_of_memory(cause):
             way_out = "use a smaller batch (--batch-size) or smaller images (--set image_size=256)"
             raise EngineError(f"memory ran out; {way_out}, and --resume to go on from the last checkpoint") from error
         if isinstance(cause, ModuleNotFoundError):
             missing = f"the package {cause.name} is missing"
             raise EngineError(f"{missing}; install monai-chexmask-u with its extra: pip install '.[bundle]'") from error
-        if isinstance(cause, ValueError | OSError):
+        if isinstance(cause, ValueError | OSError | TypeError):
             raise EngineError(str(cause)) from error
         raise
 
 
-def _root_cause(error: BaseException) -> BaseException:
-    while error.__cause__ is not None:
+def _cause(error: BaseException) -> BaseException:
+    """Return what MONAI's RuntimeErrors are wrapped around: the first error of another kind, or the last of all."""
+    while type(error) is RuntimeError and error.__cause__ is not None:
         error = error.__cause__
     return error
 

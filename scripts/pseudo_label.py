@@ -19,6 +19,7 @@ from monai_chexmask_u.reading import list_inputs, read_radiograph
 from monai_chexmask_u.segmenter import Segmenter
 from monai_chexmask_u.transforms.network_frame import LANDMARK_MARGIN
 from monai_chexmask_u.writers.atomic import atomic_path
+from monai_chexmask_u.writers.naming import output_names
 
 
 def main(
@@ -31,12 +32,13 @@ def main(
 ) -> None:
     """Write the data set and say how many images were kept."""
     segmenter = Segmenter(load_model(model))
-    kept, total = {}, 0
-    for path in list_inputs(inputs):
-        total += 1
+    kept = {}
+    paths = list_inputs(inputs)
+    for path, name in zip(paths, output_names(paths), strict=True):
         try:
             segmentation = segmenter.segment(read_radiograph(path))
-        except (RadiographError, ValueError):
+        except RadiographError as error:
+            print(f"{path}: left out: {error} [{error.code}]")
             continue
         rows, columns = segmentation.shape
         margin = LANDMARK_MARGIN * max(rows, columns)
@@ -45,9 +47,9 @@ def main(
             and (segmentation.landmarks <= np.array([columns, rows]) - 1 + margin).all()
         )
         if segmentation.score <= max_uncertainty and inside:
-            kept[f"{path.parent.parent.name}-{path.stem}"] = (path, segmentation.landmarks.astype(np.float32))
+            kept[name] = (path, segmentation.landmarks.astype(np.float32))
     if not kept:
-        raise SystemExit(f"none of {total} images has an uncertainty up to {max_uncertainty}: nothing was written")
+        raise SystemExit(f"none of {len(paths)} images has an uncertainty up to {max_uncertainty}: nothing was written")
     images = output / "train" / "images"
     images.mkdir(parents=True, exist_ok=True)
     for name, (path, _) in kept.items():
@@ -56,7 +58,7 @@ def main(
         link.symlink_to(path.resolve())
     with atomic_path(output / "train" / "landmarks.npz") as temporary:
         np.savez(temporary, names=np.array(list(kept)), landmarks=np.stack([points for _, points in kept.values()]))
-    print(f"{output}: {len(kept)} of {total} images kept")
+    print(f"{output}: {len(kept)} of {len(paths)} images kept")
 
 
 if __name__ == "__main__":

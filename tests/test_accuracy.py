@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,10 @@ def test_accuracy_on_the_validation_images_is_what_the_record_says(
         frame = fit_frame(radiograph, segmenter.network.image_size)
         with torch.no_grad():
             image = to_network_image(torch.from_numpy(radiograph.pixels), frame)
-            pair = {"pred": segmenter.network(image[None])[0], "label": torch.from_numpy(item["label"] / 1024)}
+            pair: dict[Hashable, Any] = {
+                "pred": segmenter.network(image[None])[0],
+                "label": torch.from_numpy(item["label"] / 1024),
+            }
         difference = (pair["pred"] - torch.from_numpy(frame.to_network(item["label"]))) * 1024
         squared.append(difference.square().mean().item())
         distances.append(difference.norm(dim=1).mean().item())

@@ -33,7 +33,7 @@ def test_training_then_evaluation_print_what_they_wrote(landmark_data: Path, tmp
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
     assert summary["images"] == 4
     assert "mean over 4 images" in stdout
-    assert f"{summary['metrics']['mse']['mean']:.1f}" in stdout
+    assert f"{summary['metrics']['mse']['mean']:.0f}" in stdout
     assert "mm" not in stdout.replace("summary", "")  # no spacing, no millimeters
 
 

@@ -125,6 +125,7 @@ def _evaluate(name: str, setup: Setup, folder: Path) -> None:
         ckpt_path=str(folder / "final.pt"),
         output_dir=str(_summary(folder).parent),
         image_size=setup.image_size,
+        network="$@network_def.to(@device)",
         initialize=[
             "$monai.utils.set_determinism(seed=@seed)",
             "$@network.load_state_dict(torch.load(@ckpt_path, map_location=@device, weights_only=True)['ema'])",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import zipfile
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -42,7 +43,7 @@ def read_arrays(path: Path) -> Landmarks:
         raise ValueError(f"{path}: cannot be read as arrays 'names' and 'landmarks' ({error})") from error
     if landmarks.shape != (len(names), NODE_COUNT, 2):
         raise ValueError(f"{path}: landmarks must have shape ({len(names)}, {NODE_COUNT}, 2), got {landmarks.shape}")
-    twice = sorted({name for name in names if names.count(name) > 1})
+    twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if twice:
         raise ValueError(f"{path}: names must differ, but {twice[:3]} come more than once")
     found = dict(zip(names, landmarks, strict=True))

@@ -80,7 +80,7 @@ class EvaluationReport:
             writer.writerow(["image", *columns])
             for row, (name, _) in enumerate(self._images):
                 values = [float(column[row]) for column in columns.values()]
-                writer.writerow([name, *(f"{value:.6g}" if math.isfinite(value) else "" for value in values)])
+                writer.writerow([name, *("" if math.isnan(value) else f"{value:.6g}" for value in values)])
         summary = {
             **self.context,
             "images": len(self._images),
@@ -106,13 +106,15 @@ class EvaluationReport:
         return columns
 
     def _summary(self, name: str, values: np.ndarray[Any, np.dtype[np.float64]]) -> dict[str, float | int | None]:
-        """Summarize one column over the images in which it is known."""
+        """Summarize one column over the images in which it is known; a distance to nothing is infinite, a failure."""
+        failed = int(np.isinf(values).sum())
         known = values[np.isfinite(values)]
         if not known.size:
-            return {"count": 0, "mean": None, "std": None, "median": None, "min": None, "max": None}
+            return {"count": 0, "failed": failed, "mean": None, "std": None, "median": None, "min": None, "max": None}
         is_root = any(name.startswith(metric) for metric in self.root_mean)
         return {
             "count": known.size,
+            "failed": failed,
             "mean": float(np.sqrt(np.square(known).mean()) if is_root else known.mean()),
             "std": float(known.std()),
             "median": float(np.median(known)),

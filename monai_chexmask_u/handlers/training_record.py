@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import monai
 import torch
@@ -20,6 +20,9 @@ from monai_chexmask_u import __version__
 from monai_chexmask_u.writers.atomic import atomic_path, prepare_folder
 
 __all__ = ["TrainingRecord"]
+
+# What a resumed training cannot change: its optimizer, its schedule and the length of its epochs were saved with it.
+FIXED: Final = ("training_images", "batch_size", "learning_rate", "latent_learning_rate", "image_size")
 
 
 class TrainingRecord:
@@ -32,6 +35,9 @@ class TrainingRecord:
         validator: engine that keeps the best validation metric.
         settings: what was chosen: data, sizes, learning rates, seed.
         resume: go on with the record in the folder.
+
+    Raises:
+        ValueError: if a training is to be resumed with another batch size, learning rate, image size or data set.
     """
 
     def __init__(self, output_dir: str, validator: Engine, settings: Mapping[str, Any], resume: bool = False) -> None:
@@ -41,6 +47,13 @@ class TrainingRecord:
         self.settings = dict(settings)
         earlier = json.loads(self.path.read_text(encoding="utf-8")) if resume and self.path.is_file() else {}
         self.seconds_before = float(earlier.get("seconds", 0))
+        for name in FIXED:
+            before, now = (values.get(name) for values in (earlier.get("settings", {}), self.settings))
+            if before is not None and before != now:
+                raise ValueError(
+                    f"{self.path}: the training to resume has {name} {before}, not {now}; give the same, or start a "
+                    "new training from its best.pt (initial_weights)"
+                )
         self.sessions = int(earlier.get("sessions", 0)) + 1
         self.best = earlier.get("best")
         self.commit = _commit()  # of the code that is running, whatever happens to the checkout meanwhile

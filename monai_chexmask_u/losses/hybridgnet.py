@@ -55,9 +55,17 @@ class HybridGNetLoss(nn.Module):
             A scalar.
 
         Raises:
-            ValueError: if no landmark of the batch is known.
+            ValueError: if no landmark of the batch is known, or the loss is not finite.
         """
         target = torch.as_tensor(target).as_subclass(Tensor).float()
+        # MONAI's trainer computes the loss under autocast, whose products would round the coarse target to 4 pixels.
+        with torch.autocast(target.device.type, enabled=False):
+            loss = self._loss(prediction, target)
+        if not loss.isfinite():
+            raise ValueError("the loss is not finite: the training has diverged; use a smaller learning rate")
+        return loss
+
+    def _loss(self, prediction: Mapping[str, Any], target: Tensor) -> Tensor:
         known = target.isfinite().all(dim=-1)
         if not known.any():
             raise ValueError("no landmark of the batch is known: leave images without landmarks out of the training")
@@ -74,8 +82,11 @@ class HybridGNetLoss(nn.Module):
         loss: Tensor = torch.stack(errors).sum()
         mean, log_var = prediction["latent_mean"], prediction["latent_log_var"]
         loss = loss - 0.5 * self.kl_weight * (1 + log_var - mean.square() - log_var.exp()).mean()
-        if self.mask_weight and "organ_logits" in prediction:
-            loss = loss + self.mask_weight * _organ_cross_entropy(prediction["organ_logits"], target)
+        if "organ_logits" in prediction:
+            logits = prediction["organ_logits"]
+            # Without a weight the logits still belong to the loss: DistributedDataParallel stops on unused parameters.
+            entropy = _organ_cross_entropy(logits, target) if self.mask_weight else logits.sum()
+            loss = loss + self.mask_weight * entropy
         return loss
 
 

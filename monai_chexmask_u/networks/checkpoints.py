@@ -17,6 +17,7 @@ from monai_chexmask_u.writers.atomic import atomic_path
 
 __all__ = [
     "CheckpointError",
+    "is_complete",
     "latest_checkpoint",
     "network_from_state",
     "read_checkpoint",
@@ -110,18 +111,26 @@ def latest_checkpoint(folder: str | Path) -> str:
     A training that is killed while it writes leaves an incomplete file; the one before it is taken then.
 
     Args:
-        folder: where the training wrote ``checkpoint_epoch=N.pt``.
+        folder: where the training wrote ``checkpoint_epoch=N.pt`` and ``final.pt``.
 
     Raises:
         CheckpointError: if there is no complete one.
     """
-    for path in sorted(Path(folder).glob("checkpoint_epoch=*.pt"), key=lambda path: path.stat().st_mtime, reverse=True):
-        try:
-            torch.load(path, map_location="meta", weights_only=True)
+    paths = [*Path(folder).glob("checkpoint_epoch=*.pt"), *Path(folder).glob("final.pt")]
+    for path in sorted(paths, key=lambda path: path.stat().st_mtime, reverse=True):
+        if is_complete(path):
             return str(path)
-        except Exception as error:  # torch's unpickler raises nearly anything on a truncated file
-            logger.warning("%s is not complete, the one before it is tried (%s)", path, type(error).__name__)
+        logger.warning("%s is not complete, the one before it is tried", path)
     raise CheckpointError(f"{folder}: no complete checkpoint to resume from; start the training without resume")
+
+
+def is_complete(path: Path) -> bool:
+    """Return whether a checkpoint is there and whole; one that was being written when a training was killed is not."""
+    try:
+        torch.load(path, map_location="meta", weights_only=True)
+    except Exception:  # torch's unpickler raises nearly anything on a truncated file
+        return False
+    return True
 
 
 def sha256_of(path: Path) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from monai.transforms import MapTransform
 
+from monai_chexmask_u.radiograph import RadiographError
 from monai_chexmask_u.reading import read_radiograph
 
 __all__ = ["LoadRadiographd"]
@@ -26,9 +27,12 @@ class LoadRadiographd(MapTransform):
         """Read the files of one item.
 
         Raises:
-            RadiographError: if a file is of no use.
+            RadiographError: if a file is of no use; it names the file.
         """
         item = dict(data)
         for key in self.key_iterator(item):
-            item[key] = read_radiograph(Path(item[key]))
+            try:
+                item[key] = read_radiograph(Path(item[key]))
+            except RadiographError as error:
+                raise RadiographError(error.code, f"{item[key]}: {error}") from error
         return item

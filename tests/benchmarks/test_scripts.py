@@ -44,12 +44,11 @@ def test_pseudo_labels_are_those_of_the_model_for_images_it_is_sure_of(
     bound = float(np.median([found[name].score for name in inside]))
     pseudo_label([images], tmp_path / "out", bound, tiny_bundle)
     items = landmark_datalist(tmp_path / "out" / "train")
-    expected = {f"train-{name}" for name in inside if found[name].score <= bound}
+    expected = {name for name in inside if found[name].score <= bound}
     assert {item["name"] for item in items} == expected
     for item in items:
-        name = item["name"].removeprefix("train-")
-        np.testing.assert_allclose(item["label"], found[name].landmarks, atol=1e-3)
-        assert Path(item["image"]).resolve() == (images / f"{name}.png").resolve()
+        np.testing.assert_allclose(item["label"], found[item["name"]].landmarks, atol=1e-3)
+        assert Path(item["image"]).resolve() == (images / f"{item['name']}.png").resolve()
 
 
 def test_nothing_to_be_sure_of_is_said(script: Any, landmark_data: Path, tiny_bundle: Path, tmp_path: Path) -> None:
@@ -72,6 +71,8 @@ def test_cross_validation_holds_every_image_out_once(script: Any, landmark_data:
     assert len(held_out) == len(set(held_out)) == 8
     result = json.loads((tmp_path / "out" / "cross_validation.json").read_text())
     assert result["images"] == 8
+    with pytest.raises(SystemExit, match="another setup"):
+        script("benchmarks/cross_validation.py")(landmark_data, tmp_path / "out", 2, 1, 64, 1)
     assert result["metrics"]["mse"]["mean"] == pytest.approx(np.mean(result["metrics"]["mse"]["folds"]))
 
 

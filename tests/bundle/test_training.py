@@ -143,6 +143,8 @@ def test_evaluation_of_a_perfect_copy_of_the_labels_differs_from_none(landmark_d
         ({"imgae_size": 64}, "no entry 'imgae_size'"),
         ({"resume": True}, "no complete checkpoint"),
         ({"initial_weights": "nowhere.pt"}, "nowhere.pt"),
+        ({"dataset_dir": "elsewhere"}, "dataset_dir follows from --data"),
+        ({"learning_rate": 1e30, "batch_size": 1}, "diverged"),
     ],
 )
 def test_settings_of_no_use_are_refused(
@@ -159,6 +161,21 @@ def test_landmarks_of_another_image_are_refused_with_the_image(landmark_data: Pa
     np.savez(table, names=names, landmarks=landmarks)
     with pytest.raises(EngineError, match=r"train0\.png: landmarks lie up to \d+ pixels outside"):
         train([landmark_data], tmp_path, epochs=1, **SMALL)
+
+
+def test_a_broken_image_is_named(landmark_data: Path, tmp_path: Path) -> None:
+    image = landmark_data / "train" / "images" / "train2.png"
+    image.write_bytes(image.read_bytes()[:200])
+    with pytest.raises(EngineError, match=r"train2\.png: the picture ends early"):
+        train([landmark_data], tmp_path, epochs=1, **SMALL)
+
+
+def test_one_epoch_leaves_weights_and_can_be_resumed(landmark_data: Path, tmp_path: Path) -> None:
+    longer_interval = SMALL | {"val_interval": "$min(5, @epochs)"}
+    train([landmark_data], tmp_path, epochs=1, **longer_interval)
+    (tmp_path / "best.pt").write_bytes((tmp_path / "best.pt").read_bytes()[:1000])  # as if killed while writing it
+    train([landmark_data], tmp_path, epochs=2, resume=True, **longer_interval)
+    assert record_of(tmp_path)["epochs"] == 2
 
 
 def test_lack_of_memory_is_said_with_a_way_out(landmark_data: Path, tmp_path: Path) -> None:

@@ -91,11 +91,13 @@ def test_names_tell_no_folders(tmp_path: Path) -> None:
         assert "secret" not in path.read_text(encoding="utf-8")
 
 
-def test_what_is_not_known_is_empty(tmp_path: Path) -> None:
+def test_what_is_not_known_is_empty_and_a_distance_to_nothing_is_a_failure(tmp_path: Path) -> None:
     run(evaluator(DETAILS | {"mse": torch.tensor([[NAN], [math.inf], [1.0]])}), tmp_path)
     assert column(tmp_path, "dice_heart") == ["0.8", "", "0.6"]
     assert column(tmp_path, "rmse_px1024_heart") == ["2", "", "6"]
-    assert column(tmp_path, "mse") == ["", "", "1"]
+    assert column(tmp_path, "mse") == ["", "inf", "1"]
+    mse = summary(tmp_path)["metrics"]["mse"]
+    assert (mse["count"], mse["failed"], mse["mean"]) == (1, 1, 1.0)
 
 
 def test_lengths_are_given_in_millimeters_of_the_images_own_spacing(tmp_path: Path) -> None:
@@ -125,9 +127,9 @@ def test_summary_is_of_the_images_in_which_a_value_is_known(tmp_path: Path) -> N
     result = summary(tmp_path)
     assert (result["weights_sha256"], result["images"]) == ("ab", 3)
     assert list(result["metrics"]) == list(table(tmp_path)[0])[1:]
-    expected = {"count": 2, "mean": 0.7, "std": 0.1, "median": 0.7, "min": 0.6, "max": 0.8}
+    expected = {"count": 2, "failed": 0, "mean": 0.7, "std": 0.1, "median": 0.7, "min": 0.6, "max": 0.8}
     assert result["metrics"]["dice_heart"] == pytest.approx(expected)
-    expected = {"count": 3, "mean": 25 / 3, "std": math.sqrt(128.67 / 3), "median": 9, "min": 0, "max": 16}
+    expected = {"count": 3, "failed": 0, "mean": 25 / 3, "std": math.sqrt(128.67 / 3), "median": 9, "min": 0, "max": 16}
     assert result["metrics"]["mse"] == pytest.approx(expected, rel=1e-4)
 
 
@@ -147,7 +149,7 @@ def test_mean_of_a_root_is_the_root_of_the_mean_square(tmp_path: Path) -> None:
 
 def test_a_value_that_no_image_knows_is_null(tmp_path: Path) -> None:
     run(evaluator(DETAILS | {"mse": torch.full((3, 1), NAN)}), tmp_path)
-    nothing = {"count": 0, "mean": None, "std": None, "median": None, "min": None, "max": None}
+    nothing = {"count": 0, "failed": 0, "mean": None, "std": None, "median": None, "min": None, "max": None}
     assert summary(tmp_path)["metrics"]["mse"] == nothing
 
 

@@ -146,3 +146,10 @@ def test_resuming_without_a_record_is_a_first_session(tmp_path: Path, clock: Clo
     record.attach(trainer)
     trainer.run([0], max_epochs=1)
     assert (read(tmp_path)["sessions"], read(tmp_path)["best"]) == (1, None)
+
+
+def test_a_training_is_not_resumed_with_other_batches_or_rates(tmp_path: Path, clock: Clock) -> None:
+    train(tmp_path, clock, [1.0], settings={"batch_size": 4, "epochs": 1})
+    train(tmp_path, clock, [1.0], resume=True, settings={"batch_size": 4, "epochs": 9})
+    with pytest.raises(ValueError, match="has batch_size 4, not 2"):
+        train(tmp_path, clock, [1.0], resume=True, settings={"batch_size": 2})

@@ -99,9 +99,19 @@ def test_a_batch_without_a_whole_organ_has_no_mask_error() -> None:
 
 def test_without_a_weight_masks_do_not_matter() -> None:
     expected = HybridGNetLoss()(perfect(), TARGET)
-    for given_logits in (logits(), logits() * torch.nan):
-        actual = HybridGNetLoss()(perfect(organ_logits=given_logits), TARGET)
-        torch.testing.assert_close(actual, expected, rtol=0, atol=0)
+    actual = HybridGNetLoss()(perfect(organ_logits=logits()), TARGET)
+    torch.testing.assert_close(actual, expected, rtol=0, atol=0)
+
+
+def test_a_training_that_diverges_is_stopped() -> None:
+    with pytest.raises(ValueError, match="diverged; use a smaller learning rate"):
+        HybridGNetLoss(mask_weight=1.0)(perfect(organ_logits=logits() * torch.nan), TARGET)
+
+
+def test_autocast_does_not_round_the_coarse_target() -> None:
+    with torch.autocast("cpu", torch.bfloat16):
+        actual = HybridGNetLoss()(perfect(), TARGET)
+    torch.testing.assert_close(actual, HybridGNetLoss()(perfect(), TARGET), rtol=0, atol=0)
 
 
 def test_a_published_network_has_no_mask_error() -> None:
