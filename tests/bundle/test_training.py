@@ -87,9 +87,10 @@ def test_sets_of_lungs_train_beside_sets_of_lungs_and_heart(landmark_data: Path,
         names, landmarks = arrays["names"], arrays["landmarks"].copy()
     landmarks[:, 94:] = np.nan
     np.savez(lungs / "landmarks.npz", names=names, landmarks=landmarks)
-    train([landmark_data, lungs.parent], tmp_path / "runs", epochs=1, **SMALL)
+    train([landmark_data, lungs.parent], tmp_path / "runs", epochs=1, **(SMALL | {"amp": True}))
     record = record_of(tmp_path / "runs")
     assert record["settings"]["training_images"] == 8
+    assert record["settings"]["mixed_precision"] is True
     assert np.isfinite(record["best"]["value"])
 
 

@@ -100,3 +100,17 @@ def test_parameters_are_those_of_the_network(tiny_network: HybridGNet) -> None:
     ours = dict(VariationalTraining(tiny_network).named_parameters())
     assert set(ours) == {f"network.{name}" for name, _ in tiny_network.named_parameters()}
     assert all(value is tiny_network.get_parameter(name.removeprefix("network.")) for name, value in ours.items())
+
+
+def test_mixed_precision_rounds_the_feature_maps_and_keeps_landmarks_in_float32(tiny_network: HybridGNet) -> None:
+    images = torch.rand(2, 1, 64, 64, generator=torch.Generator().manual_seed(0))
+    results = []
+    for mixed_precision in (False, True):
+        torch.manual_seed(0)
+        results.append(VariationalTraining(tiny_network, mixed_precision)(images)["latent_mean"])
+    exact, rounded = results
+    assert isinstance(exact, torch.Tensor)
+    assert isinstance(rounded, torch.Tensor)
+    assert rounded.dtype == torch.float32
+    difference = (exact - rounded).abs().max()
+    assert 0 < difference < 0.1 * exact.abs().max()
