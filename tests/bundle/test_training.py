@@ -124,7 +124,7 @@ def test_two_processes_train_one_network(landmark_data: Path, tmp_path: Path) ->
     assert read_checkpoint(tmp_path / "best.pt").image_size == 64
 
 
-def test_evaluation_of_a_perfect_copy_of_the_labels_differs_from_none(landmark_data: Path, tmp_path: Path) -> None:
+def test_evaluation_writes_a_row_per_image_and_a_summary(landmark_data: Path, tmp_path: Path) -> None:
     train([landmark_data], tmp_path / "runs", epochs=1, **SMALL)
     evaluate(landmark_data / "val", tmp_path / "eval", tmp_path / "runs" / "best.pt", spacing_mm=0.35)
     with (tmp_path / "eval" / "per_image.csv").open() as stream:
