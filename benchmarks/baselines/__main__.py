@@ -1,4 +1,4 @@
-"""Measure all baselines in one run: ``python -m benchmarks.baselines --data ../shared/data/jsrt -o out/baselines``."""
+"""Measure all baselines in one run: ``python -m benchmarks.baselines --data JSRT -o out/baselines``."""
 
 from benchmarks.baselines.cli import main
 
