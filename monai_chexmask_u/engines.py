@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,11 @@ def _refuse_unknown(settings: Mapping[str, Any]) -> None:
 
 def _run(configs: list[str], log: str | None = None, /, **settings: Any) -> None:
     """Run configurations of the shipped bundle; with a logging configuration they tell how it goes."""
+    missing = [package for package in ("ignite", "tensorboard") if find_spec(package) is None]
+    if missing:
+        raise EngineError(
+            f"the package {missing[0]} is missing; install this one with its extra: pip install '.[bundle]'"
+        )
     configurations = default_bundle() / "configs"
     with _explained():
         from monai.bundle import ConfigWorkflow
@@ -121,9 +127,6 @@ def _explained() -> Iterator[None]:
         if _is_out_of_memory(cause):
             way_out = "use a smaller batch (--batch-size) or smaller images (--set image_size=256)"
             raise EngineError(f"memory ran out; {way_out}, and --resume to go on from the last checkpoint") from error
-        if isinstance(cause, ModuleNotFoundError):
-            missing = f"the package {cause.name} is missing"
-            raise EngineError(f"{missing}; install monai-chexmask-u with its extra: pip install '.[bundle]'") from error
         if isinstance(cause, ValueError | OSError | TypeError):
             raise EngineError(str(cause)) from error
         raise

@@ -179,6 +179,12 @@ def test_one_epoch_leaves_weights_and_can_be_resumed(landmark_data: Path, tmp_pa
     assert record_of(tmp_path)["epochs"] == 2
 
 
+def test_a_missing_extra_is_named(landmark_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("monai_chexmask_u.engines.find_spec", lambda name: None)
+    with pytest.raises(EngineError, match=r"the package ignite is missing.*\[bundle\]"):
+        train([landmark_data], tmp_path, epochs=1, **SMALL)
+
+
 def test_lack_of_memory_is_said_with_a_way_out(landmark_data: Path, tmp_path: Path) -> None:
     with pytest.raises(EngineError, match="memory ran out; use a smaller batch"):
         train([landmark_data], tmp_path, epochs=1, **(SMALL | {"network_def#latent_size": 1 << 40}))
