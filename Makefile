@@ -40,13 +40,13 @@ $(VENV)/.demo-ready: $(INPUTS)
 	touch $@
 
 $(VENV)/.test-ready: $(VENV)/.demo-ready
-	$(BIN)/python $(PIP) --editable '.[deploy,bundle,export,dev]'
+	$(BIN)/python $(PIP) --editable '.[deploy,bundle,export,experiments,dev]'
 	touch $@
 
 $(PLAIN)/.ready: $(INPUTS)
 	$(PYTHON) -m venv $(PLAIN)
 	$(PLAIN)/bin/python $(PIP) torch
-	$(PLAIN)/bin/python $(PIP) '.[bundle,dev]'
+	$(PLAIN)/bin/python $(PIP) '.[bundle,experiments,dev]'
 	touch $@
 
 # Two epochs on a few images, a training killed and resumed, two processes, an evaluation.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
@@ -55,8 +56,14 @@ class LandmarkSegmentation:
         cardiothoracic_ratio: widest heart over widest inner thorax; NaN if it cannot be measured.
         model: the network and its weights.
         reliability: accept, review or reject, with reasons.
+        area_std_px: standard deviation over the samples of each organ's area, in squared pixels, in the organs' order.
+        error_covariance: ``(120, 2, 2)``, expected covariance of the landmark's error: the total uncertainty, in
+            squared pixels; None without a calibration.
+        total_px1024: mean over the nodes of the total uncertainty in pixels of a 1024-pixel image, or None.
         radius90: ``(120,)``, pixels around each landmark that hold the true one with 90 % probability; None until
             the model has been calibrated.
+        scores: how foreign the image is to the network, by the name of the score, higher is more foreign; empty
+            without a calibration.
     """
 
     landmarks: NDArray[np.float64]
@@ -69,7 +76,11 @@ class LandmarkSegmentation:
     cardiothoracic_ratio: Estimate
     model: ModelIdentity
     reliability: Reliability
+    area_std_px: tuple[float, ...] = (float("nan"),) * len(ORGANS)
+    error_covariance: NDArray[np.float64] | None = None
+    total_px1024: float | None = None
     radius90: NDArray[np.float64] | None = None
+    scores: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Check shapes and that every number can be written to a file.
@@ -80,14 +91,15 @@ class LandmarkSegmentation:
         for name, array, shape in (
             ("landmarks", self.landmarks, (NODE_COUNT, 2)),
             ("covariance", self.covariance, (NODE_COUNT, 2, 2)),
+            ("error_covariance", self.error_covariance, (NODE_COUNT, 2, 2)),
         ):
-            if array.shape != shape or not np.isfinite(array).all():
+            if array is not None and (array.shape != shape or not np.isfinite(array).all()):
                 raise ValueError(f"{name} must be finite and have shape {shape}, got {array.shape}")
 
     @property
     def score(self) -> float:
-        """The one number that ranks images by uncertainty."""
-        return self.predictive_px1024
+        """The one number that ranks images by uncertainty: the total one if there is a calibration."""
+        return self.predictive_px1024 if self.total_px1024 is None else self.total_px1024
 
     @cached_property
     def std(self) -> NDArray[np.float64]:
@@ -99,6 +111,14 @@ class LandmarkSegmentation:
     def node_uncertainty(self) -> NDArray[np.float64]:
         """Published node uncertainty, the mean of the two standard deviations, ``(120,)``, in pixels."""
         mean: NDArray[np.float64] = self.std.mean(axis=1)
+        return mean
+
+    @cached_property
+    def total_uncertainty(self) -> NDArray[np.float64] | None:
+        """Total node uncertainty ``(120,)`` in pixels, defined like the published one, or None without calibration."""
+        if self.error_covariance is None:
+            return None
+        mean: NDArray[np.float64] = np.sqrt(np.diagonal(self.error_covariance, axis1=1, axis2=2)).mean(axis=1)
         return mean
 
     @cached_property

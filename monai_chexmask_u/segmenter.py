@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from monai_chexmask_u.geometry import Frame, cardiothoracic_ratio
+from monai_chexmask_u.anatomy import ORGANS
+from monai_chexmask_u.geometry import Frame, cardiothoracic_ratio, polygon_area
 from monai_chexmask_u.inferers import LandmarkUncertaintyInferer
 from monai_chexmask_u.model import Model
 from monai_chexmask_u.posterior import LandmarkPosterior
@@ -78,7 +79,8 @@ def segmentation_from_posterior(
     """
     if len(posterior.mean) != 1:
         raise ValueError(f"expected the posterior of one image, got {len(posterior.mean)}")
-    ratios = cardiothoracic_ratio(frame.to_image(posterior.samples[0].cpu().numpy()))
+    samples = frame.to_image(posterior.samples[0].cpu().numpy())
+    ratios = cardiothoracic_ratio(samples)
     return LandmarkSegmentation(
         landmarks=frame.to_image(posterior.mean[0].cpu().numpy()),
         covariance=frame.covariance_to_image(posterior.covariance[0].cpu().numpy()),
@@ -90,6 +92,7 @@ def segmentation_from_posterior(
         cardiothoracic_ratio=Estimate(float(np.mean(ratios)), float(np.std(ratios))),
         model=identity,
         reliability=assess(),
+        area_std_px=tuple(float(np.std(polygon_area(samples[:, organ.nodes]))) for organ in ORGANS),
     )
 
 
