@@ -11,6 +11,7 @@ from typing import Any
 from monai_chexmask_u.anatomy import NODE_IDS, ORGANS, organ_of_node
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.segmentation import LandmarkSegmentation
+from monai_chexmask_u.uncertainty.ellipses import normal_std
 from monai_chexmask_u.writers.atomic import atomic_path
 
 __all__ = ["SCHEMA", "segmentation_record", "write_json", "write_table"]
@@ -45,27 +46,31 @@ def segmentation_record(segmentation: LandmarkSegmentation, radiograph: Radiogra
         "organs": {
             organ.name: {
                 "area_px": segmentation.area_px(organ),
+                "area_std_px": _finite(area_std),
                 "area_mm2": segmentation.area_mm2(organ),
                 "uncertainty_px": segmentation.organ_uncertainty_px(organ),
             }
-            for organ in ORGANS
+            for organ, area_std in zip(ORGANS, segmentation.area_std_px, strict=True)
         },
         "cardiothoracic_ratio": {"value": _finite(ratio.value), "std": _finite(ratio.std)},
         "uncertainty": {
             "latent": segmentation.latent_uncertainty,
             "predictive_px1024": segmentation.predictive_px1024,
+            "total_px1024": segmentation.total_px1024,
             "score": segmentation.score,
         },
         "reliability": {
             "verdict": segmentation.reliability.verdict,
             "reasons": list(segmentation.reliability.reasons),
+            "scores": {name: _finite(float(score)) for name, score in segmentation.scores.items()},
         },
     }
 
 
 def landmark_rows(segmentation: LandmarkSegmentation) -> list[dict[str, Any]]:
     """Return one dictionary per landmark, in node order."""
-    radius = segmentation.radius90
+    total, radius = segmentation.total_uncertainty, segmentation.radius90
+    across = normal_std(segmentation.covariance, segmentation.landmarks)
     return [
         {
             "id": identifier,
@@ -75,6 +80,8 @@ def landmark_rows(segmentation: LandmarkSegmentation) -> list[dict[str, Any]]:
             "std_x": float(segmentation.std[node, 0]),
             "std_y": float(segmentation.std[node, 1]),
             "cov_xy": float(segmentation.covariance[node, 0, 1]),
+            "std_normal": float(across[node]),
+            "uncertainty_px": None if total is None else float(total[node]),
             "radius90": None if radius is None else _finite(float(radius[node])),
         }
         for node, identifier in enumerate(NODE_IDS)

@@ -13,10 +13,23 @@ from segmentation_samples import make_radiograph, make_segmentation
 from monai_chexmask_u.anatomy import NODE_IDS, ORGANS
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.segmentation import Estimate, LandmarkSegmentation
+from monai_chexmask_u.uncertainty import normal_std
 from monai_chexmask_u.writers.record import segmentation_record, write_json, write_table
 
 ORGAN_OF_PREFIX = {"RL": "right_lung", "LL": "left_lung", "H": "heart"}
-LANDMARK_KEYS = ["id", "organ", "x", "y", "std_x", "std_y", "cov_xy", "radius90"]
+LANDMARK_KEYS = [
+    "id",
+    "organ",
+    "x",
+    "y",
+    "std_x",
+    "std_y",
+    "cov_xy",
+    "std_normal",
+    "uncertainty_px",
+    "radius90",
+]
+ORGAN_KEYS = ["area_px", "area_std_px", "area_mm2", "uncertainty_px"]
 
 
 @pytest.fixture(scope="module")
@@ -54,12 +67,12 @@ def test_record_has_exactly_the_agreed_keys(
         "model": {"name": "tiny", "version": "1.2.3", "sha256": "ab" * 32},
         "samples": 50,
         "cardiothoracic_ratio": {"value": 0.43, "std": 0.02},
-        "uncertainty": {"latent": 0.25, "predictive_px1024": 8.5, "score": 8.5},
-        "reliability": {"verdict": "review", "reasons": ["not_calibrated"]},
+        "uncertainty": {"latent": 0.25, "predictive_px1024": 8.5, "total_px1024": None, "score": 8.5},
+        "reliability": {"verdict": "review", "reasons": ["not_calibrated"], "scores": {}},
     }
     assert [list(landmark) for landmark in landmarks] == [LANDMARK_KEYS] * 120
     assert list(organs) == ["right_lung", "left_lung", "heart"]
-    assert all(list(organ) == ["area_px", "area_mm2", "uncertainty_px"] for organ in organs.values())
+    assert all(list(organ) == ORGAN_KEYS for organ in organs.values())
 
 
 def test_landmarks_and_organs_say_what_the_result_says(
@@ -73,10 +86,12 @@ def test_landmarks_and_organs_say_what_the_result_says(
     np.testing.assert_array_equal(np.transpose([columns["x"], columns["y"]]), result.landmarks)
     np.testing.assert_array_equal(np.transpose([columns["std_x"], columns["std_y"]]), result.std)
     np.testing.assert_array_equal(columns["cov_xy"], result.covariance[:, 0, 1])
-    assert set(columns["radius90"]) == {None}
+    np.testing.assert_array_equal(columns["std_normal"], normal_std(result.covariance, result.landmarks))
+    assert set(columns["uncertainty_px"]) == set(columns["radius90"]) == {None}
     for organ in ORGANS:
         assert record["organs"][organ.name] == {
             "area_px": result.area_px(organ),
+            "area_std_px": None,
             "area_mm2": result.area_mm2(organ),
             "uncertainty_px": result.organ_uncertainty_px(organ),
         }
@@ -90,6 +105,27 @@ def test_what_is_not_known_is_null(tmp_path: Path) -> None:
     assert record["image"]["spacing_mm"] is None
     assert record["image"]["view"] is None
     assert {organ["area_mm2"] for organ in record["organs"].values()} == {None}
+
+
+def test_a_calibrated_result_says_its_total_uncertainty_and_how_foreign_the_image_is(
+    result: LandmarkSegmentation, radiograph: Radiograph, tmp_path: Path
+) -> None:
+    total = np.arange(1.0, 121)
+    calibrated = replace(
+        result,
+        error_covariance=total[:, None, None] ** 2 * np.eye(2),
+        total_px1024=12.5,
+        area_std_px=(10.0, np.nan, 30.0),
+        scores={"latent": 1.5, "features": 2.5, "depth": np.inf},
+    )
+    record = written(calibrated, radiograph, tmp_path)
+    assert [row["uncertainty_px"] for row in record["landmarks"]] == pytest.approx(total.tolist())
+    assert record["uncertainty"]["total_px1024"] == record["uncertainty"]["score"] == 12.5
+    assert [organ["area_std_px"] for organ in record["organs"].values()] == [10, None, 30]
+    assert record["reliability"]["scores"] == {"latent": 1.5, "features": 2.5, "depth": None}
+    # What the samples say stays beside it.
+    assert record["uncertainty"]["predictive_px1024"] == 8.5
+    np.testing.assert_array_equal([row["std_x"] for row in record["landmarks"]], result.std[:, 0])
 
 
 def test_radius_is_written_where_it_is_known(
@@ -112,7 +148,7 @@ def test_table_round_trips(
     result: LandmarkSegmentation, radiograph: Radiograph, tmp_path: Path, calibrated: bool
 ) -> None:
     if calibrated:
-        result = replace(result, radius90=np.linspace(0, 17, 120))
+        result = replace(result, radius90=np.linspace(0, 17, 120), error_covariance=4 * result.covariance)
     write_table(result, radiograph, tmp_path / "chest.csv")
     assert b"\r\r" not in (tmp_path / "chest.csv").read_bytes()
     with (tmp_path / "chest.csv").open(newline="", encoding="utf-8") as stream:
