@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 import monai_chexmask_u
+from monai_chexmask_u.experiments.cli import experiments
 
 if TYPE_CHECKING:
     from monai_chexmask_u.batch import Outcome
@@ -28,6 +29,7 @@ EXIT_SOME_FAILED, EXIT_USAGE = 1, 2
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
 weights = typer.Typer(no_args_is_help=True, help="Weights files.")
 app.add_typer(weights, name="weights")
+app.add_typer(experiments, name="experiments")
 out = Console(soft_wrap=True, highlight=False, markup=False, emoji=False)
 err = Console(stderr=True, soft_wrap=True, highlight=False, markup=False, emoji=False)
 

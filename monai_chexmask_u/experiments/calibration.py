@@ -1,0 +1,106 @@
+"""Experiment: does the stated uncertainty hold on clean films, and what does it cost to have it node by node?"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from monai_chexmask_u.anatomy import ORGANS
+from monai_chexmask_u.experiments.figures import calibration_figure
+from monai_chexmask_u.experiments.findings import Findings, Measurements, Picture, node_rows
+from monai_chexmask_u.experiments.statistics import conformal_quantile, miscalibration_area, observed_coverage
+
+__all__ = ["analyze", "calibration_curve", "coverage_table", "radius_table"]
+
+EXPECTED: Final = np.linspace(0.05, 0.95, 19)
+COLUMNS: Final = (
+    "node_error",
+    "node_radius90",
+    "node_predictive",
+    "node_predictive_level",
+    "node_total",
+    "node_total_level",
+)
+NO_RADIUS: Final = "The model gives no error radii, so that their coverage is not known."
+
+
+def analyze(measurements: Measurements) -> Findings:
+    """Return the tables of coverage, radii and calibration curves, on outlined films as they come."""
+    nodes = node_rows(measurements.clean(), COLUMNS)
+    nodes = nodes[nodes["error"].notna()]
+    has_radius = bool(nodes["radius90"].notna().any())
+    curve = calibration_curve(nodes, measurements.node_measures)
+    tables = {"calibration_curve": curve, "calibration_measures": _measure_table(nodes, curve)}
+    if has_radius:
+        tables |= {"calibration_coverage": coverage_table(nodes), "calibration_radius": radius_table(nodes)}
+    caption = "Share of nodes within the confidence ellipse of each probability, on clean films; the diagonal is ideal."
+    pictures = {"calibration_curve": Picture(calibration_figure(curve), caption)}
+    return Findings(tables, pictures, _summary(tables), () if has_radius else (NO_RADIUS,))
+
+
+def coverage_table(nodes: pd.DataFrame) -> pd.DataFrame:
+    """Return how many true landmarks lie within the radius: of all nodes, per organ, and the spread over films."""
+    groups = {"all": nodes} | {organ.name: nodes[nodes["organ"] == organ.name] for organ in ORGANS}
+    rows = []
+    for name, group in groups.items():
+        covered = (group["error"] <= group["radius90"]).astype(float)
+        films = covered.groupby(group["film"]).mean()
+        row: dict[str, Any] = {"organ": name, "nodes": len(group), "films": len(films), "coverage": covered.mean()}
+        row |= {"film_std": films.std(ddof=0), "film_least": films.min(), "film_q1": films.quantile(0.25)}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def radius_table(nodes: pd.DataFrame) -> pd.DataFrame:
+    """Compare the mean radius with one constant per organ that covers as much.
+
+    The constant of a film is the conformal quantile of the errors on the other films, at the coverage that the radii
+    have over all films; ``constant`` is its mean over the films.
+    """
+    rows = []
+    for organ in ORGANS:
+        group = nodes[nodes["organ"] == organ.name]
+        coverage = (group["error"] <= group["radius90"]).mean()
+        constants = [conformal_quantile(group["error"][group["film"] != film], coverage) for film in set(group["film"])]
+        constant, radius = float(np.mean(constants or [np.nan])), group["radius90"].mean()
+        row = {"organ": organ.name, "coverage": coverage, "radius": radius, "constant": constant}
+        rows.append({**row, "smaller_percent": 100 * (1 - radius / constant)})
+    return pd.DataFrame(rows)
+
+
+def calibration_curve(nodes: pd.DataFrame, measures: tuple[str, ...]) -> pd.DataFrame:
+    """Return which share of true landmarks lies within the confidence ellipses of 5, 10, ..., 95 %."""
+    tables = [
+        pd.DataFrame(
+            {"measure": name, "expected": EXPECTED, "observed": observed_coverage(nodes[f"{name}_level"], EXPECTED)}
+        )
+        for name in measures
+    ]
+    return pd.concat(tables, ignore_index=True)
+
+
+def _measure_table(nodes: pd.DataFrame, curve: pd.DataFrame) -> pd.DataFrame:
+    """Return miscalibration area and sharpness (the mean uncertainty) of each measure, beside the mean error."""
+    rows = []
+    for name, group in curve.groupby("measure", sort=False):
+        area = miscalibration_area(group["expected"], group["observed"])
+        row = {"measure": name, "miscalibration_area": area, "sharpness": nodes[str(name)].mean()}
+        rows.append({**row, "mean_error": nodes["error"].mean()})
+    return pd.DataFrame(rows)
+
+
+def _summary(tables: dict[str, pd.DataFrame]) -> dict[str, float]:
+    found = {}
+    for row in tables["calibration_measures"].to_dict("records"):
+        for name in ("miscalibration_area", "sharpness"):
+            found[f"calibration.{name}.{row['measure']}"] = row[name]
+    if "calibration_coverage" in tables:
+        for row in tables["calibration_coverage"].to_dict("records"):
+            found[f"calibration.coverage90.{row['organ']}"] = row["coverage"]
+            found[f"calibration.coverage90.{row['organ']}.film_std"] = row["film_std"]
+        for row in tables["calibration_radius"].to_dict("records"):
+            for name in ("radius", "constant", "smaller_percent"):
+                found[f"calibration.{name}.{row['organ']}"] = row[name]
+    return found

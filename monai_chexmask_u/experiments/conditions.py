@@ -1,0 +1,99 @@
+"""What is done to a film before it is measured."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+import numpy as np
+
+from monai_chexmask_u.experiments.foreign import FOREIGN
+from monai_chexmask_u.experiments.subjects import FRONTAL, Film
+from monai_chexmask_u.transforms.corruptions import CORRUPTIONS
+
+__all__ = ["CLEAN", "Condition", "Part", "Plan", "condition_seed", "conditions_of", "published_severity"]
+
+CLEAN: Final = "clean"
+Part = Literal["clean", "corrupted", "foreign"]
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One way to show a film: as it is, corrupted, or made foreign.
+
+    Attributes:
+        part: what the condition is measured for.
+        kind: ``clean``, or a name of `CORRUPTIONS` or `FOREIGN`.
+        severity: of the corruption, in its unit; 0 for the others.
+    """
+
+    part: Part
+    kind: str = CLEAN
+    severity: float = 0.0
+
+
+def published_severity(kind: str) -> float:
+    """Return the severity at which the paper looks at nodes inside and outside the altered squares.
+
+    It is that of the paper's figures; where it has none, the middle one of the levels.
+    """
+    corruption = CORRUPTIONS[kind]
+    levels = corruption.levels
+    return levels[len(levels) // 2] if corruption.published is None else corruption.published
+
+
+def _all_levels() -> dict[str, tuple[float, ...]]:
+    """Return the levels above zero, a published one in place of its neighbor where it is none of the levels."""
+    found = {}
+    for name, corruption in CORRUPTIONS.items():
+        published = corruption.published
+        near = [
+            published if published and abs(level - published) <= 0.01 * published else level
+            for level in corruption.levels
+        ]
+        found[name] = tuple(sorted({level for level in near if level > 0}))
+    return found
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that a run looks at.
+
+    Attributes:
+        levels: severities above zero, by corruption; clean films stand for zero.
+        foreign: kinds of foreign images to make.
+    """
+
+    levels: Mapping[str, Sequence[float]] = field(default_factory=_all_levels)
+    foreign: Sequence[str] = tuple(FOREIGN)
+
+
+def conditions_of(film: Film, part: Part, plan: Plan) -> list[Condition]:
+    """List the conditions of a film.
+
+    Corrupted are films with outlines; foreign images are made of frontal films; every film is shown as it is.
+    """
+    if part == "clean":
+        return [Condition(part)]
+    if part == "foreign":
+        return [Condition(part, kind) for kind in plan.foreign] if film.label == FRONTAL else []
+    if film.landmarks is None:
+        return []
+    return [
+        Condition(part, kind, float(level))
+        for kind, levels in plan.levels.items()
+        if film.partner is not None or not CORRUPTIONS[kind].needs_partner
+        for level in levels
+    ]
+
+
+def condition_seed(seed: int, film: Film, condition: Condition) -> int:
+    """Return the seed of a condition's noise and places.
+
+    It depends on the run's seed, the film's name and the kind alone: neither on the order nor on the other films, and
+    not on the severity either, so that severities are nested.
+    """
+    words = (seed, zlib.crc32(film.name.encode()), zlib.crc32(condition.kind.encode()))
+    return int(np.random.SeedSequence(words).generate_state(1)[0])

@@ -1,0 +1,131 @@
+"""What the experiments start from, the measurements, and what they come to: tables, figures and numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from monai_chexmask_u.anatomy import NODE_COUNT, NODE_IDS, organ_of_node
+from monai_chexmask_u.experiments.measure import NODE_COLUMNS
+from monai_chexmask_u.writers.atomic import atomic_path
+
+__all__ = ["Findings", "Measurements", "Picture", "node_rows", "write_table"]
+
+_ORGAN_OF_NODE: Final = tuple(organ_of_node(node).name for node in range(NODE_COUNT))
+_IDENTITY: Final = ("film", "set", "part", "kind", "severity")
+
+
+@dataclass(frozen=True, eq=False)
+class Measurements:
+    """All rows of a run.
+
+    Attributes:
+        images: a row per film and condition, with columns as of `measure`; failed ones are left out.
+        calibrated: the model gives total uncertainty; otherwise ``total`` repeats ``predictive``.
+    """
+
+    images: pd.DataFrame
+    calibrated: bool
+
+    @classmethod
+    def of(cls, rows: pd.DataFrame) -> Measurements:
+        """Take stored rows; where there is no total uncertainty, the predictive one stands in for it."""
+        images = rows[rows["failure"] == ""].reset_index(drop=True)
+        calibrated = bool(images["total"].notna().any())
+        if not calibrated:
+            images["total"] = images["predictive"]
+            for suffix in ("", "_normal", "_level"):
+                images[f"node_total{suffix}"] = images[f"node_predictive{suffix}"]
+        return cls(images, calibrated)
+
+    @property
+    def measures(self) -> tuple[str, ...]:
+        """Names of the measures of uncertainty of an image, each once."""
+        return ("predictive", "latent", "total") if self.calibrated else ("predictive", "latent")
+
+    @property
+    def node_measures(self) -> tuple[str, ...]:
+        """Names of the measures of uncertainty of a node, each once."""
+        return ("predictive", "total") if self.calibrated else ("predictive",)
+
+    @property
+    def scores(self) -> tuple[str, ...]:
+        """Columns that may tell foreign images from own ones."""
+        return (*self.measures, *sorted(name for name in self.images.columns if name.startswith("score_")))
+
+    @property
+    def outlined(self) -> pd.DataFrame:
+        """The rows of images whose true landmarks are known."""
+        return self.images[self.images["error"].notna()]
+
+    def clean(self) -> pd.DataFrame:
+        """Return the rows of outlined films as they come."""
+        return self.outlined[self.outlined["part"] == "clean"]
+
+
+def node_rows(images: pd.DataFrame, columns: Sequence[str] = NODE_COLUMNS) -> pd.DataFrame:
+    """Return a row per node: the image's names, the node's id and organ, and columns without ``node_``.
+
+    Args:
+        images: rows with true landmarks.
+        columns: those of `NODE_COLUMNS` that are wanted; one that the model does not give is NaN.
+    """
+    count = len(images)
+    data: dict[str, Any] = {name: np.repeat(images[name].to_numpy(), NODE_COUNT) for name in _IDENTITY}
+    data["node"] = np.tile(NODE_IDS, count)
+    data["organ"] = np.tile(_ORGAN_OF_NODE, count)
+    for name in columns:
+        known = name in images and count and images[name].notna().all()
+        lists = np.concatenate(images[name].to_list()) if known else np.full(count * NODE_COUNT, np.nan)
+        data[name.removeprefix("node_")] = lists.astype(float)
+    return pd.DataFrame(data)
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A figure, and what it shows in one sentence."""
+
+    figure: Figure
+    caption: str
+
+
+@dataclass(frozen=True, eq=False)
+class Findings:
+    """What one experiment came to.
+
+    Attributes:
+        tables: by file name.
+        pictures: by file name.
+        summary: headline numbers by their stable key; NaN where a number cannot be had.
+        notes: sentences that a reader of the numbers must know.
+    """
+
+    tables: Mapping[str, pd.DataFrame]
+    pictures: Mapping[str, Picture]
+    summary: Mapping[str, float]
+    notes: Sequence[str] = field(default=())
+
+    def write(self, folder: Path) -> None:
+        """Write tables as Parquet and CSV to ``tables/``, figures as PNG and SVG to ``figures/``."""
+        for name, table in self.tables.items():
+            write_table(table, folder / "tables", name)
+        (folder / "figures").mkdir(exist_ok=True)
+        for name, picture in self.pictures.items():
+            for suffix, metadata in ((".png", {}), (".svg", {"Date": None})):
+                with atomic_path(folder / "figures" / f"{name}{suffix}") as temporary:
+                    picture.figure.savefig(temporary, dpi=120, metadata=metadata)
+
+
+def write_table(table: pd.DataFrame, folder: Path, name: str) -> None:
+    """Write a table as Parquet and as CSV with six digits."""
+    folder.mkdir(exist_ok=True)
+    with atomic_path(folder / f"{name}.parquet") as temporary:
+        table.to_parquet(temporary, index=False)
+    with atomic_path(folder / f"{name}.csv") as temporary:
+        table.to_csv(temporary, index=False, float_format="%.6g")

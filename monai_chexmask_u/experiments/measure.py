@@ -1,0 +1,198 @@
+"""One film under one condition -> one row: error, uncertainty and verdict of the image and of its nodes.
+
+All lengths are in pixels of a 1024-pixel image: those of the image that the network saw, times 1024 over its longer
+side, also where a corruption cut a part off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monai_chexmask_u.anatomy import NODE_COUNT, ORGANS
+from monai_chexmask_u.experiments.conditions import Condition
+from monai_chexmask_u.experiments.foreign import make_foreign
+from monai_chexmask_u.experiments.subjects import Film
+from monai_chexmask_u.radiograph import Radiograph
+from monai_chexmask_u.segmentation import LandmarkSegmentation
+from monai_chexmask_u.segmenter import Segmenter
+from monai_chexmask_u.transforms.corruptions import corrupt
+from monai_chexmask_u.uncertainty import PUBLISHED_IMAGE_SIZE
+
+__all__ = ["NODE_COLUMNS", "Shown", "contour_normals", "measure", "names_of", "row_of", "show"]
+
+Floats = NDArray[np.float64]
+
+NODE_COLUMNS: Final = (
+    "node_error",
+    "node_normal_error",
+    "node_predictive",
+    "node_predictive_normal",
+    "node_predictive_level",
+    "node_total",
+    "node_total_normal",
+    "node_total_level",
+    "node_radius90",
+    "node_altered",
+)
+"""Columns that hold a list over the nodes; empty where the film has no outline, or the model no calibration."""
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """What the network is shown, with the truth about it.
+
+    Attributes:
+        radiograph: the image.
+        landmarks: ``(120, 2)`` true landmarks in its pixels, or None.
+        altered: ``(120,)``, which of them lie in a square that was altered.
+    """
+
+    radiograph: Radiograph
+    landmarks: Floats | None = None
+    altered: NDArray[np.bool_] | None = None
+
+
+def measure(
+    segmenter: Segmenter, film: Film, radiograph: Radiograph, condition: Condition, seed: int, partner: Any = None
+) -> dict[str, Any]:
+    """Segment a film under a condition.
+
+    Args:
+        segmenter: does the work.
+        film: the film.
+        radiograph: the film's image.
+        condition: what is done to it.
+        seed: of the condition.
+        partner: pixels of the film to blend in, if the condition needs one.
+
+    Returns:
+        A row as of `row_of`, with the names of film and condition.
+    """
+    shown = show(film, radiograph, condition, seed, partner)
+    return {**names_of(film, condition), "failure": "", **row_of(segmenter.segment(shown.radiograph), shown)}
+
+
+def names_of(film: Film, condition: Condition) -> dict[str, Any]:
+    """Return the columns that say which film under which condition a row is of."""
+    return {
+        "film": film.key,
+        "set": film.source,
+        "label": film.label,
+        "part": condition.part,
+        "kind": condition.kind,
+        "severity": condition.severity,
+    }
+
+
+def show(film: Film, radiograph: Radiograph, condition: Condition, seed: int, partner: Any = None) -> Shown:
+    """Do to a film what a condition says."""
+    if condition.part == "foreign":
+        return Shown(make_foreign(radiograph, condition.kind, seed))
+    if condition.part == "clean":
+        return Shown(radiograph, film.landmarks)
+    corrupted = corrupt(
+        radiograph.pixels, condition.kind, condition.severity, seed=seed, landmarks=film.landmarks, partner=partner
+    )
+    altered = None if corrupted.landmarks is None else corrupted.altered_nodes
+    return Shown(replace(radiograph, pixels=corrupted.pixels), corrupted.landmarks, altered)
+
+
+def row_of(segmentation: LandmarkSegmentation, shown: Shown) -> dict[str, Any]:
+    """Return the columns of a result: of the image and, where the truth is known, lists over the nodes."""
+    reliability = segmentation.reliability
+    scale = PUBLISHED_IMAGE_SIZE / max(segmentation.shape)
+    row = {
+        "latent": segmentation.latent_uncertainty,
+        "predictive": segmentation.predictive_px1024,
+        "total": _number(segmentation.total_px1024),
+        "score": segmentation.score,
+        "verdict": reliability.verdict,
+        "reasons": " ".join(reliability.reasons),
+        **{f"score_{name}": float(value) for name, value in segmentation.scores.items()},
+        **_organ_radii(segmentation.radius90, scale),
+    }
+    if shown.landmarks is None:
+        return {**row, "error": np.nan, "normal_error": np.nan, **dict.fromkeys(NODE_COLUMNS)}
+    nodes = _node_lists(segmentation, shown.landmarks, shown.altered, scale)
+    means = {"error": _mean(nodes["node_error"]), "normal_error": _mean(nodes["node_normal_error"])}
+    return {**row, **means, **{name: _compact(values) for name, values in nodes.items()}}
+
+
+def _node_lists(
+    segmentation: LandmarkSegmentation, truth: Floats, altered: NDArray[np.bool_] | None, scale: float
+) -> Mapping[str, Any]:
+    offset = segmentation.landmarks - truth
+    normals = contour_normals(truth)
+    radius = segmentation.radius90
+    lists: dict[str, Any] = {
+        "node_error": scale * np.hypot(*offset.T),
+        "node_normal_error": scale * np.abs((offset * normals).sum(axis=1)),
+        "node_radius90": None if radius is None else scale * radius,
+        "node_altered": np.zeros(NODE_COUNT) if altered is None else altered.astype(float),
+    }
+    measures = (
+        ("predictive", segmentation.node_uncertainty, segmentation.covariance),
+        ("total", segmentation.total_uncertainty, segmentation.error_covariance),
+    )
+    for name, uncertainty, covariance in measures:
+        lists |= dict.fromkeys((f"node_{name}", f"node_{name}_normal", f"node_{name}_level"))
+        if uncertainty is not None and covariance is not None:
+            lists[f"node_{name}"] = scale * uncertainty
+            lists[f"node_{name}_normal"] = scale * _std_along(covariance, normals)
+            lists[f"node_{name}_level"] = _confidence_level(offset, covariance)
+    return lists
+
+
+def contour_normals(landmarks: Floats) -> Floats:
+    """Return unit vectors across each organ's closed contour, by its two neighbors on it.
+
+    Args:
+        landmarks: ``(120, 2)``, (x, y).
+
+    Returns:
+        ``(120, 2)``; NaN where the contour is unknown or stands still.
+    """
+    tangents = np.empty_like(landmarks)
+    for organ in ORGANS:
+        contour = landmarks[organ.nodes]
+        tangents[organ.nodes] = np.roll(contour, -1, axis=0) - np.roll(contour, 1, axis=0)
+    normals = np.stack([tangents[:, 1], -tangents[:, 0]], axis=1)
+    length = np.hypot(*normals.T)
+    return normals / np.where(length > 0, length, np.nan)[:, None]
+
+
+def _std_along(covariance: Floats, directions: Floats) -> Floats:
+    variance: Floats = np.einsum("ni,nij,nj->n", directions, covariance, directions)
+    return np.sqrt(np.maximum(variance, 0))
+
+
+def _confidence_level(offset: Floats, covariance: Floats) -> Floats:
+    """Return the probability of the smallest confidence ellipse of a normal distribution that holds the truth."""
+    floor = 1e-9 * np.eye(2)  # squared pixels; keeps a node without any spread invertible
+    distance: Floats = np.einsum("ni,ni->n", offset, np.linalg.solve(covariance + floor, offset[..., None])[..., 0])
+    return 1 - np.exp(-distance / 2)
+
+
+def _organ_radii(radius: Floats | None, scale: float) -> dict[str, float]:
+    names = [f"radius90_{organ.name}" for organ in ORGANS]
+    if radius is None:
+        return dict.fromkeys(names, float("nan"))
+    return {name: float(scale * radius[organ.nodes].mean()) for name, organ in zip(names, ORGANS, strict=True)}
+
+
+def _number(value: float | None) -> float:
+    return float("nan") if value is None else float(value)
+
+
+def _mean(values: Floats) -> float:
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if known.size else float("nan")
+
+
+def _compact(values: Floats | None) -> NDArray[np.float32] | None:
+    return None if values is None else values.astype(np.float32)

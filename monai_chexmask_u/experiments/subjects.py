@@ -1,0 +1,165 @@
+"""The films of an experiment, read from folders that are known by what lies in them."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monai_chexmask_u.data import landmark_datalist
+from monai_chexmask_u.reading import is_candidate
+from monai_chexmask_u.writers.naming import output_names
+
+__all__ = ["FRONTAL", "Film", "FilmSet", "read_sets"]
+
+FRONTAL: Final = "frontal_chest"
+"""The label of what the network is made for; every other label is foreign to it."""
+
+_LANDMARKS: Final = ("landmarks.npz", "landmarks.csv", "RL", "landmarks/RL", "Landmarks/RL")
+_PARTS: Final = ("train", "val", "test", "images")
+
+
+@dataclass(frozen=True, eq=False)
+class Film:
+    """One image of an experiment.
+
+    Attributes:
+        path: the file.
+        name: unique within its set.
+        source: name of its set.
+        label: `FRONTAL` or what else it shows.
+        landmarks: ``(120, 2)``, (x, y) in pixels of the image, NaN where unknown; None without outlines.
+        partner: the set's next film, which is blended in; None where there is none.
+    """
+
+    path: Path
+    name: str
+    source: str
+    label: str = FRONTAL
+    landmarks: NDArray[np.float64] | None = None
+    partner: Path | None = None
+
+    @property
+    def key(self) -> str:
+        """Name among the films of all sets."""
+        return f"{self.source}/{self.name}"
+
+    def fingerprint(self) -> str:
+        """Return the SHA-256 of all that a measurement depends on: the file, the outline, and the partner's file.
+
+        Raises:
+            OSError: if a file cannot be read.
+        """
+        digest = hashlib.sha256(self.path.read_bytes())
+        digest.update(b"" if self.landmarks is None else self.landmarks.tobytes())
+        digest.update(b"" if self.partner is None else self.partner.read_bytes())
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class FilmSet:
+    """The films of one folder.
+
+    Attributes:
+        name: after the folder, unique in a run.
+        kind: ``outlined`` films have true landmarks, ``labelled`` ones a word for what they show, ``frontal`` ones are
+            chest films of other scanners and people.
+        rule: how the kind was recognized, for the report.
+        films: those to use.
+        found: number of films in the folder.
+    """
+
+    name: str
+    kind: Literal["outlined", "labelled", "frontal"]
+    rule: str
+    films: tuple[Film, ...]
+    found: int
+
+
+def read_sets(folders: Sequence[Path], *, limit: int | None = None) -> list[FilmSet]:
+    """Read the films of several folders.
+
+    A folder in a layout of `landmark_datalist` holds outlined films; one with ``labels.csv`` (columns ``file`` and
+    ``label``) labelled ones; any other folder with images, there or in ``images/``, frontal chest films.
+
+    Args:
+        folders: at least one with outlined films.
+        limit: use no more than so many films of each folder, of a labelled one so many of each label.
+
+    Raises:
+        ValueError: if a folder is of no use or none has outlines; the message names the folder.
+    """
+    sets = [_read(folder, name) for folder, name in zip(folders, _names(folders), strict=True)]
+    if not any(each.kind == "outlined" for each in sets):
+        raise ValueError(f"{', '.join(map(str, folders))}: no folder with landmarks among these; give one with --data")
+    return [replace(each, films=_first_of_each_label(each.films, limit)) for each in sets]
+
+
+def _read(folder: Path, name: str) -> FilmSet:
+    if any((folder / each).exists() for each in _LANDMARKS):
+        return _outlined(folder, name)
+    if (folder / "labels.csv").is_file():
+        return _labelled(folder, name)
+    place = folder / "images" if (folder / "images").is_dir() else folder
+    paths = [path for path in sorted(place.iterdir()) if is_candidate(path)] if place.is_dir() else []
+    if not paths:
+        landmark_datalist(folder)  # says what is missing, and where it may be
+        raise ValueError(f"{folder}: there are no images in it")
+    films = tuple(Film(path, key, name) for path, key in zip(paths, output_names(paths), strict=True))
+    return FilmSet(name, "frontal", "images without landmarks or labels.csv: frontal chest films", films, len(films))
+
+
+def _outlined(folder: Path, name: str) -> FilmSet:
+    items = landmark_datalist(folder)
+    partners = [Path(item["image"]) for item in [*items[1:], items[0]]] if len(items) > 1 else [None]
+    films = tuple(
+        Film(Path(item["image"]), item["name"], name, landmarks=np.asarray(item["label"], float), partner=partner)
+        for item, partner in zip(items, partners, strict=True)
+    )
+    return FilmSet(name, "outlined", "landmarks beside the images: outlined films", films, len(films))
+
+
+def _labelled(folder: Path, name: str) -> FilmSet:
+    table = folder / "labels.csv"
+    with table.open(newline="", encoding="utf-8-sig") as file:
+        rows = list(csv.DictReader(file))
+    if not rows or not {"file", "label"} <= rows[0].keys() or not all(row["file"] and row["label"] for row in rows):
+        raise ValueError(f"{table}: expected the columns file and label, and a row per image")
+    place = folder / "images" if (folder / "images").is_dir() else folder
+    paths = [place / row["file"] for row in rows]
+    missing = [path.name for path in paths if not path.is_file()]
+    if missing:
+        raise ValueError(f"{place}: {len(missing)} images of labels.csv are missing, e.g. {missing[:3]}")
+    films = tuple(
+        Film(path, key, name, label=row["label"])
+        for path, key, row in zip(paths, output_names(paths), rows, strict=True)
+    )
+    rule = f"labels.csv: labelled films, all but {FRONTAL} foreign"
+    return FilmSet(name, "labelled", rule, films, len(films))
+
+
+def _names(folders: Iterable[Path]) -> list[str]:
+    """Name sets after their folders, with the parent's name where it says more, and with a number where it repeats."""
+    names: list[str] = []
+    for folder in map(Path.resolve, folders):
+        name = f"{folder.parent.name}_{folder.name}" if folder.name in _PARTS else folder.name
+        count = sum(each == name or each.startswith(f"{name}-") for each in names)
+        names.append(f"{name}-{count + 1}" if count else name)
+    return names
+
+
+def _first_of_each_label(films: Sequence[Film], limit: int | None) -> tuple[Film, ...]:
+    counts: defaultdict[str, int] = defaultdict(int)
+    kept = []
+    for film in films:
+        counts[film.label] += 1
+        if limit is None or counts[film.label] <= limit:
+            kept.append(film)
+    return tuple(kept)
