@@ -128,6 +128,6 @@ def _tangents(ring: Floats) -> Floats:
 
 def _turn(ring: Floats) -> Floats:
     """Return 1 where the ring turns from x to y, clockwise as seen, or -1: which side of it is outside."""
-    x, y = np.moveaxis(ring - ring[..., :1, :], -1, 0)  # near 0, so that nothing is lost far from it
+    x, y = np.moveaxis(ring, -1, 0)
     doubled_area = (x * np.roll(y, -1, axis=-1) - y * np.roll(x, -1, axis=-1)).sum(axis=-1)
     return np.where(doubled_area < 0, -1.0, 1.0)

@@ -228,6 +228,12 @@ def test_low_resolution_leaves_the_same_detail_in_every_size(side: int) -> None:
         assert low <= seen <= high
 
 
+def test_low_resolution_leaves_an_image_alone_that_shows_no_more() -> None:
+    small = halved(BIG)
+    np.testing.assert_array_equal(eight_bit(corrupt(small, "low_resolution", 1).pixels), eight_bit(small))
+    assert not np.array_equal(eight_bit(corrupt(small, "low_resolution", 1.5).pixels), eight_bit(small))
+
+
 def test_low_resolution_averages_and_interpolates() -> None:
     checks = (np.indices((1024, 1024)).sum(axis=0) % 2).astype(np.float32)
     np.testing.assert_allclose(levels_of(corrupt(checks, "low_resolution", 1)), 127.5, atol=0.51)
