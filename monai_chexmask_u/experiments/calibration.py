@@ -14,7 +14,7 @@ from monai_chexmask_u.experiments.statistics import conformal_quantile, miscalib
 
 __all__ = ["analyze", "calibration_curve", "coverage_table", "radius_table"]
 
-EXPECTED: Final = np.linspace(0.05, 0.95, 19)
+EXPECTED: Final = np.arange(1, 20) / 20
 COLUMNS: Final = (
     "node_error",
     "node_radius90",

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogFormatter
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from monai_chexmask_u.experiments.statistics import area_under_roc, risk_coverage, roc_curve
 from monai_chexmask_u.transforms.corruptions import CORRUPTIONS
@@ -214,9 +214,9 @@ def _panels(items: Sequence[str], columns: int, *, width: float, height: float) 
 
 def _log_axis(panel: Axes) -> None:
     panel.set_yscale("log")
-    for formatter in (panel.yaxis.set_major_formatter, panel.yaxis.set_minor_formatter):
-        formatter(LogFormatter(minor_thresholds=(2, 0.5)))  # 5, 10, 20 rather than powers
-    panel.tick_params(which="both", labelsize=8)
+    panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    panel.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    panel.yaxis.set_minor_formatter(NullFormatter())
 
 
 def _thinned(coverage: Any, risk: Any, count: int = 500) -> tuple[Any, Any]:

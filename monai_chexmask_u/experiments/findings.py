@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 import pandas as pd
+from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from monai_chexmask_u.anatomy import NODE_COUNT, NODE_IDS, organ_of_node
@@ -94,6 +97,18 @@ class Picture:
     figure: Figure
     caption: str
 
+    @cached_property
+    def png(self) -> bytes:
+        """The figure as a PNG file."""
+        return self.drawn("png")
+
+    def drawn(self, kind: Literal["png", "svg"]) -> bytes:
+        """Draw the figure; the same figure gives the same file."""
+        buffer = io.BytesIO()
+        with rc_context({"svg.hashsalt": "chexmask-u"}):
+            self.figure.savefig(buffer, format=kind, dpi=110, metadata={"Date": None} if kind == "svg" else None)
+        return buffer.getvalue()
+
 
 @dataclass(frozen=True, eq=False)
 class Findings:
@@ -117,9 +132,9 @@ class Findings:
             write_table(table, folder / "tables", name)
         (folder / "figures").mkdir(exist_ok=True)
         for name, picture in self.pictures.items():
-            for suffix, metadata in ((".png", {}), (".svg", {"Date": None})):
+            for suffix, content in ((".png", picture.png), (".svg", picture.drawn("svg"))):
                 with atomic_path(folder / "figures" / f"{name}{suffix}") as temporary:
-                    picture.figure.savefig(temporary, dpi=120, metadata=metadata)
+                    temporary.write_bytes(content)
 
 
 def write_table(table: pd.DataFrame, folder: Path, name: str) -> None:

@@ -21,9 +21,9 @@ from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.segmentation import LandmarkSegmentation
 from monai_chexmask_u.segmenter import Segmenter
 from monai_chexmask_u.transforms.corruptions import corrupt
-from monai_chexmask_u.uncertainty import PUBLISHED_IMAGE_SIZE
+from monai_chexmask_u.uncertainty import PUBLISHED_IMAGE_SIZE, contour_normals, normal_std
 
-__all__ = ["NODE_COLUMNS", "Shown", "contour_normals", "measure", "names_of", "row_of", "show"]
+__all__ = ["NODE_COLUMNS", "Shown", "measure", "names_of", "row_of", "show"]
 
 Floats = NDArray[np.float64]
 
@@ -127,11 +127,10 @@ def _node_lists(
     segmentation: LandmarkSegmentation, truth: Floats, altered: NDArray[np.bool_] | None, scale: float
 ) -> Mapping[str, Any]:
     offset = segmentation.landmarks - truth
-    normals = contour_normals(truth)
     radius = segmentation.radius90
     lists: dict[str, Any] = {
         "node_error": scale * np.hypot(*offset.T),
-        "node_normal_error": scale * np.abs((offset * normals).sum(axis=1)),
+        "node_normal_error": scale * np.abs((offset * contour_normals(truth)).sum(axis=1)),
         "node_radius90": None if radius is None else scale * radius,
         "node_altered": np.zeros(NODE_COUNT) if altered is None else altered.astype(float),
     }
@@ -143,32 +142,9 @@ def _node_lists(
         lists |= dict.fromkeys((f"node_{name}", f"node_{name}_normal", f"node_{name}_level"))
         if uncertainty is not None and covariance is not None:
             lists[f"node_{name}"] = scale * uncertainty
-            lists[f"node_{name}_normal"] = scale * _std_along(covariance, normals)
+            lists[f"node_{name}_normal"] = scale * normal_std(covariance, truth)
             lists[f"node_{name}_level"] = _confidence_level(offset, covariance)
     return lists
-
-
-def contour_normals(landmarks: Floats) -> Floats:
-    """Return unit vectors across each organ's closed contour, by its two neighbors on it.
-
-    Args:
-        landmarks: ``(120, 2)``, (x, y).
-
-    Returns:
-        ``(120, 2)``; NaN where the contour is unknown or stands still.
-    """
-    tangents = np.empty_like(landmarks)
-    for organ in ORGANS:
-        contour = landmarks[organ.nodes]
-        tangents[organ.nodes] = np.roll(contour, -1, axis=0) - np.roll(contour, 1, axis=0)
-    normals = np.stack([tangents[:, 1], -tangents[:, 0]], axis=1)
-    length = np.hypot(*normals.T)
-    return normals / np.where(length > 0, length, np.nan)[:, None]
-
-
-def _std_along(covariance: Floats, directions: Floats) -> Floats:
-    variance: Floats = np.einsum("ni,nij,nj->n", directions, covariance, directions)
-    return np.sqrt(np.maximum(variance, 0))
 
 
 def _confidence_level(offset: Floats, covariance: Floats) -> Floats:

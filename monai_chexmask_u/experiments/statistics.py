@@ -154,12 +154,16 @@ def miscalibration_area(expected: ArrayLike, observed: ArrayLike) -> float:
     """Return the area between the calibration curve and the diagonal, the curve going from (0, 0) to (1, 1) [2].
 
     Example:
-        >>> miscalibration_area([0.25, 0.5, 0.75], [0.35, 0.6, 0.85])
+        >>> round(miscalibration_area([0.25, 0.5, 0.75], [0.35, 0.6, 0.85]), 6)
         0.075
     """
     x = np.concatenate([[0.0], np.asarray(expected, float), [1.0]])
-    gap = np.abs(np.concatenate([[0.0], np.asarray(observed, float), [1.0]]) - x)
-    return round(float(np.sum(np.diff(x) * (gap[1:] + gap[:-1]) / 2)), 12)
+    gap = np.concatenate([[0.0], np.asarray(observed, float), [1.0]]) - x
+    before, after = np.abs(gap[:-1]), np.abs(gap[1:])
+    both = before + after
+    crosses = gap[:-1] * gap[1:] < 0  # then there are two triangles, not a trapezoid
+    heights = np.where(crosses, (before**2 + after**2) / np.where(crosses, both, 1), both) / 2
+    return float(np.sum(np.diff(x) * heights))
 
 
 def _finite(values: ArrayLike) -> Floats:

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from monai_chexmask_u.experiments.calibration import calibration_curve, coverage_table, radius_table
+
+# Ten films; film k has errors 10 k + 1 ... 10 k + 10 of the heart's landmarks, and a radius that holds nine of ten.
+NODES = pd.DataFrame(
+    {
+        "film": np.repeat([f"film{number}" for number in range(10)], 10),
+        "organ": "heart",
+        "error": np.arange(1.0, 101.0),
+        "radius90": np.repeat(10.0 * np.arange(10) + 9, 10),
+    }
+)
+
+
+def test_coverage_is_over_all_and_per_organ_with_the_spread_over_films() -> None:
+    nodes = pd.concat([NODES, NODES.assign(organ="left_lung", radius90=1000.0)])
+    table = coverage_table(nodes).set_index("organ")
+    assert table.loc["heart", "coverage"] == pytest.approx(0.9)
+    assert table.loc["heart", "film_std"] == pytest.approx(0)
+    assert table.loc["left_lung", "coverage"] == 1
+    assert table.loc["all", "coverage"] == pytest.approx(0.95)
+    assert (table.loc["all", "nodes"], table.loc["all", "films"]) == (200, 10)
+    assert np.isnan(table.loc["right_lung", "coverage"])
+
+
+def test_films_differ_where_one_radius_serves_all() -> None:
+    row = coverage_table(NODES.assign(radius90=90.0)).set_index("organ").loc["heart"]
+    assert (row["coverage"], row["film_least"]) == (0.9, 0)
+    assert row["film_std"] == pytest.approx(0.3)
+
+
+def test_radii_are_compared_with_the_constant_that_the_other_films_give() -> None:
+    row = radius_table(NODES).set_index("organ").loc["heart"]
+    # Of the 90 errors on the other films the ceil(91 * 0.9) = 82nd smallest; it is 92 for the nine lower films that are
+    # left out, and 82 for the uppermost.
+    assert row["constant"] == pytest.approx((9 * 92 + 82) / 10)
+    assert row["radius"] == pytest.approx(54)
+    assert row["smaller_percent"] == pytest.approx(100 * (1 - 54 / 91))
+
+
+def test_calibration_curve_counts_the_truths_within_each_ellipse() -> None:
+    nodes = pd.DataFrame({"predictive_level": [0.02, 0.3, 0.5, 0.99]})
+    curve = calibration_curve(nodes, ("predictive",)).set_index("expected")["observed"]
+    assert len(curve) == 19
+    assert curve.iloc[0] == 0.25
+    assert curve.iloc[9] == 0.75  # at 50 %
+    assert curve.iloc[-1] == 0.75
