@@ -9,7 +9,6 @@ References:
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -92,7 +91,7 @@ def find_corruption(name: str, severity: float) -> Corruption:
     if name not in CORRUPTIONS:
         raise ValueError(f"unknown corruption {name!r}; choose from {', '.join(CORRUPTIONS)}")
     corruption = CORRUPTIONS[name]
-    if not (math.isfinite(severity) and 0 <= severity <= corruption.largest):
+    if not 0 <= severity <= corruption.largest:
         raise ValueError(
             f"the severity of {name} ({corruption.unit}) must be in 0..{corruption.largest:g}, got {severity}"
         )

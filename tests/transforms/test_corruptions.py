@@ -142,6 +142,8 @@ def test_unknown_landmarks_stay_unknown_and_squares_need_the_lungs_alone() -> No
         if CORRUPTIONS[name].kind == "local":
             with pytest.raises(ValueError, match="both lungs must be known"):
                 corrupt(CHEST, name, severity, landmarks=no_lung)
+        else:
+            corrupt(CHEST, name, severity, landmarks=no_lung)
 
 
 def test_the_missing_package_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
