@@ -30,7 +30,7 @@ class Measurements:
 
     Attributes:
         images: a row per film and condition, with columns as of `measure`; failed ones are left out.
-        calibrated: the model gives total uncertainty; otherwise ``total`` repeats ``predictive``.
+        calibrated: the model gives total uncertainty; otherwise the score is the predictive one.
     """
 
     images: pd.DataFrame
@@ -38,14 +38,9 @@ class Measurements:
 
     @classmethod
     def of(cls, rows: pd.DataFrame) -> Measurements:
-        """Take stored rows; where there is no total uncertainty, the predictive one stands in for it."""
+        """Take stored rows."""
         images = rows[rows["failure"] == ""].reset_index(drop=True)
-        calibrated = bool(images["total"].notna().any())
-        if not calibrated:
-            images["total"] = images["predictive"]
-            for suffix in ("", "_normal", "_level"):
-                images[f"node_total{suffix}"] = images[f"node_predictive{suffix}"]
-        return cls(images, calibrated)
+        return cls(images, calibrated=bool(images["total"].notna().any()))
 
     @property
     def measures(self) -> tuple[str, ...]:

@@ -31,7 +31,7 @@ img { max-width: 100% } figure { margin: 1em 0 2em } figcaption { color: #555 }
 div.wide { overflow-x: auto } .note { color: #a33 }
 """
 NOT_CALIBRATED: Final = (
-    "The model has no calibration: there is no total uncertainty. The score is the predictive uncertainty."
+    "The model has no calibration: there is no total uncertainty, and the score is the predictive uncertainty."
 )
 
 

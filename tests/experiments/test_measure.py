@@ -89,6 +89,8 @@ def test_conditions_show_what_they_say() -> None:
     occluded = show(film, RADIOGRAPH, Condition("corrupted", "occlusion", 301), 0)
     assert occluded.altered is not None
     assert 1 <= occluded.altered.sum() < 120
+    row = row_of(PLAIN, occluded)
+    np.testing.assert_array_equal(row["node_altered"], occluded.altered)
     foreign = show(film, RADIOGRAPH, Condition("foreign", "inverted"), 0)
     assert foreign.landmarks is None
     np.testing.assert_array_equal(foreign.radiograph.pixels, 1 - RADIOGRAPH.pixels)

@@ -162,6 +162,17 @@ def test_result_of_a_film_does_not_depend_on_the_other_films(
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "less" / part), pd.read_parquet(tmp_path / "out" / part))
 
 
+@pytest.mark.parametrize(
+    ("name", "images"), [("corruption", 3 + 15), ("error", 3 + 15), ("ood", 7 + 18), ("calibration", 3)]
+)
+@pytest.mark.usefixtures("undrawn")
+def test_only_what_an_experiment_needs_is_measured(
+    folders: Folders, plain: Segmenter, tmp_path: Path, name: str, images: int
+) -> None:
+    _, recorder = run(folders, plain, tmp_path / "out", (name,))
+    assert recorder.calls[-1] == (images, images)
+
+
 @pytest.mark.usefixtures("undrawn")
 def test_changed_film_is_measured_again(folders: Folders, plain: Segmenter, tmp_path: Path) -> None:
     run(folders, plain, tmp_path / "out", ("calibration",))
