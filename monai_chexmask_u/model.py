@@ -4,22 +4,34 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from monai_chexmask_u.networks import HybridGNet
 from monai_chexmask_u.networks.checkpoints import CheckpointError, read_checkpoint, sha256_of
 from monai_chexmask_u.segmentation import ModelIdentity
+from monai_chexmask_u.uncertainty.calibration import Calibration, read_calibration
 
-__all__ = ["Model", "default_bundle", "load_model", "model_identity", "weights_file"]
+__all__ = [
+    "Model",
+    "calibration_file",
+    "default_bundle",
+    "load_calibration",
+    "load_model",
+    "model_identity",
+    "weights_file",
+]
+
+CALIBRATION_SUFFIX = ".calibration.pt"
 
 
 @dataclass(frozen=True)
 class Model:
-    """A network ready for use, and what it is called in every output."""
+    """A network ready for use, what it is called in every output, and its calibration if there is one."""
 
     network: HybridGNet
     identity: ModelIdentity
+    calibration: Calibration | None = None
 
 
 def default_bundle() -> Path:
@@ -38,9 +50,36 @@ def load_model(path: Path | None = None) -> Model:
 
     Raises:
         CheckpointError: if there is no model there, or it is broken; the message names the file.
+        CalibrationError: if its calibration is broken or belongs to other weights.
     """
     path = path or default_bundle()
-    return Model(read_checkpoint(weights_file(path)), model_identity(path))
+    identity, calibration = model_identity(path), load_calibration(path)
+    if calibration is not None:
+        identity = replace(identity, calibration_sha256=calibration.sha256)
+    return Model(read_checkpoint(weights_file(path)), identity, calibration)
+
+
+def load_calibration(path: Path) -> Calibration | None:
+    """Read the calibration of the model at a path: ``model.calibration.pt`` beside the weights ``model.pt``.
+
+    Args:
+        path: as for `load_model`.
+
+    Returns:
+        The calibration, or None if there is none.
+
+    Raises:
+        CheckpointError: if there is no model there.
+        CalibrationError: if the calibration is broken or belongs to other weights.
+    """
+    weights = weights_file(path)
+    file = calibration_file(weights)
+    return read_calibration(file, sha256_of(weights)) if file.is_file() else None
+
+
+def calibration_file(weights: Path) -> Path:
+    """Return where the calibration of a weights file lies, whether there is one or not."""
+    return weights.with_name(weights.stem + CALIBRATION_SUFFIX)
 
 
 def model_identity(path: Path) -> ModelIdentity:
@@ -72,7 +111,7 @@ def weights_file(path: Path) -> Path:
         return path
     if (path / "models" / "model.pt").is_file():
         return path / "models" / "model.pt"
-    found = sorted(path.rglob("*.pt"))
+    found = sorted(file for file in path.rglob("*.pt") if not file.name.endswith(CALIBRATION_SUFFIX))
     if len(found) != 1:
         raise CheckpointError(
             f"{path}: expected a bundle with models/model.pt, or just one .pt file, and found {len(found)}"

@@ -25,6 +25,10 @@ class LandmarkPosterior(Mapping[str, "Tensor"]):
         latent_mean: ``(batch, latent)``.
         latent_std: ``(batch, latent)``, the spread that the encoder predicts.
         samples: ``(batch, sample, 120, 2)``, the decoded landmarks themselves.
+        error_covariance: ``(batch, 120, 2, 2)``, covariance of the landmarks' errors that an examiner expects; NaN
+            without one.
+        scores: ``(batch, score)``, how foreign the images are, in the order of the examiner's `SCORES`; no score
+            without one.
     """
 
     mean: Tensor
@@ -32,6 +36,8 @@ class LandmarkPosterior(Mapping[str, "Tensor"]):
     latent_mean: Tensor
     latent_std: Tensor
     samples: Tensor
+    error_covariance: Tensor
+    scores: Tensor
 
     def __post_init__(self) -> None:
         """Check that all fields speak of the same batch.
@@ -45,6 +51,8 @@ class LandmarkPosterior(Mapping[str, "Tensor"]):
             "covariance": (batch, NODE_COUNT, 2, 2),
             "latent_std": (batch, self.latent_mean.shape[-1]),
             "latent_mean": (batch, self.latent_mean.shape[-1]),
+            "error_covariance": (batch, NODE_COUNT, 2, 2),
+            "scores": (batch, self.scores.shape[-1]),
             "samples": (batch, self.samples.shape[1] if self.samples.ndim == 4 else -1, NODE_COUNT, 2),
         }
         for name, shape in expected.items():
@@ -67,7 +75,15 @@ class LandmarkPosterior(Mapping[str, "Tensor"]):
         mean = exact.mean(dim=1)
         centered = exact - mean.unsqueeze(1)
         covariance = torch.einsum("bsni,bsnj->bnij", centered, centered) / samples.shape[1]
-        return cls(mean.float(), covariance.float(), latent_mean.float(), latent_std.float(), samples.float())
+        return cls(
+            mean.float(),
+            covariance.float(),
+            latent_mean.float(),
+            latent_std.float(),
+            samples.float(),
+            error_covariance=torch.full_like(covariance, torch.nan, dtype=torch.float32),
+            scores=latent_mean.new_zeros(len(mean), 0, dtype=torch.float32),
+        )
 
     def __getitem__(self, name: str) -> Tensor:
         """Return a field by its name."""

@@ -26,11 +26,12 @@ class Estimate:
 
 @dataclass(frozen=True)
 class ModelIdentity:
-    """Which network made a result: name, version, and SHA-256 of the weights file."""
+    """Which network made a result: name, version, and SHA-256 of the weights file and of its calibration, if any."""
 
     name: str
     version: str
     sha256: str
+    calibration_sha256: str | None = None
 
 
 @dataclass(frozen=True)

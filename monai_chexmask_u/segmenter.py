@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
@@ -9,11 +11,19 @@ from monai_chexmask_u.anatomy import ORGANS
 from monai_chexmask_u.geometry import Frame, cardiothoracic_ratio, polygon_area
 from monai_chexmask_u.inferers import LandmarkUncertaintyInferer
 from monai_chexmask_u.model import Model
+from monai_chexmask_u.networks.examiner import SCORES
 from monai_chexmask_u.posterior import LandmarkPosterior
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.segmentation import Estimate, LandmarkSegmentation, ModelIdentity
 from monai_chexmask_u.transforms.network_frame import fit_frame, to_network_image
-from monai_chexmask_u.uncertainty import assess, latent_uncertainty, predictive_uncertainty
+from monai_chexmask_u.uncertainty import (
+    NOT_CALIBRATED,
+    PUBLISHED_IMAGE_SIZE,
+    assess,
+    latent_uncertainty,
+    predictive_uncertainty,
+)
+from monai_chexmask_u.uncertainty.calibration import Calibration
 
 __all__ = ["Segmenter", "segmentation_from_posterior"]
 
@@ -46,7 +56,9 @@ class Segmenter:
     ) -> None:
         """Move the network to its device."""
         self.identity = model.identity
-        self.inferer = LandmarkUncertaintyInferer(num_samples, seed)
+        self.calibration = model.calibration
+        examiner = self.calibration.examiner if self.calibration else None
+        self.inferer = LandmarkUncertaintyInferer(num_samples, seed, examiner=examiner)
         self.device = _device(device)
         self.network = model.network.eval().to(self.device)
         self.crop_border = crop_border
@@ -60,11 +72,15 @@ class Segmenter:
         frame = fit_frame(radiograph, self.network.image_size, crop_border=self.crop_border)
         image = to_network_image(torch.from_numpy(radiograph.pixels), frame)
         posterior = self.inferer(image.unsqueeze(0).to(self.device), self.network)
-        return segmentation_from_posterior(posterior, radiograph, frame, self.identity)
+        return segmentation_from_posterior(posterior, radiograph, frame, self.identity, self.calibration)
 
 
 def segmentation_from_posterior(
-    posterior: LandmarkPosterior, radiograph: Radiograph, frame: Frame, identity: ModelIdentity
+    posterior: LandmarkPosterior,
+    radiograph: Radiograph,
+    frame: Frame,
+    identity: ModelIdentity,
+    calibration: Calibration | None = None,
 ) -> LandmarkSegmentation:
     """Take the posterior of one image back to that image's pixels.
 
@@ -73,6 +89,7 @@ def segmentation_from_posterior(
         radiograph: the image.
         frame: how it was shown to the network.
         identity: of the network.
+        calibration: of the network; its examiner has made the posterior's expected errors and scores.
 
     Raises:
         ValueError: if the posterior is of several images or not finite.
@@ -81,7 +98,7 @@ def segmentation_from_posterior(
         raise ValueError(f"expected the posterior of one image, got {len(posterior.mean)}")
     samples = frame.to_image(posterior.samples[0].cpu().numpy())
     ratios = cardiothoracic_ratio(samples)
-    return LandmarkSegmentation(
+    result = LandmarkSegmentation(
         landmarks=frame.to_image(posterior.mean[0].cpu().numpy()),
         covariance=frame.covariance_to_image(posterior.covariance[0].cpu().numpy()),
         shape=radiograph.shape,
@@ -91,8 +108,28 @@ def segmentation_from_posterior(
         predictive_px1024=float(predictive_uncertainty(posterior.samples)[0]),
         cardiothoracic_ratio=Estimate(float(np.mean(ratios)), float(np.std(ratios))),
         model=identity,
-        reliability=assess(),
+        reliability=NOT_CALIBRATED,
         area_std_px=tuple(float(np.std(polygon_area(samples[:, organ.nodes]))) for organ in ORGANS),
+    )
+    return result if calibration is None else _calibrated(result, posterior, frame, calibration)
+
+
+def _calibrated(
+    result: LandmarkSegmentation, posterior: LandmarkPosterior, frame: Frame, calibration: Calibration
+) -> LandmarkSegmentation:
+    """Add total uncertainty, radii, scores and the verdict."""
+    network_covariance = posterior.error_covariance[0].double().cpu().numpy()
+    uncertainty = np.sqrt(np.diagonal(network_covariance, axis1=1, axis2=2)).mean(axis=1) * PUBLISHED_IMAGE_SIZE
+    scores = dict(zip(SCORES, posterior.scores[0].tolist(), strict=True))
+    covariance = frame.covariance_to_image(network_covariance)
+    of_organs = {organ.name: float(uncertainty[organ.nodes].mean()) for organ in ORGANS}
+    return replace(
+        result,
+        error_covariance=covariance,
+        total_px1024=float(uncertainty.mean()),
+        radius90=calibration.radius90(covariance),
+        scores=scores,
+        reliability=assess(scores, of_organs, calibration.limits),
     )
 
 

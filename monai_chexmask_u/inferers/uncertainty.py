@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
 from monai.inferers import Inferer
 from torch import Tensor
 
-from monai_chexmask_u.networks import HybridGNet
+from monai_chexmask_u.networks import Examiner, HybridGNet
 from monai_chexmask_u.posterior import LandmarkPosterior
 
 __all__ = ["LandmarkUncertaintyInferer"]
@@ -24,6 +25,8 @@ class LandmarkUncertaintyInferer(Inferer):
         num_samples: latent samples per image; at least 2.
         seed: of the generator.
         chunk_size: samples decoded at a time, which bounds the memory.
+        examiner: of the network's calibration; without one, the posterior has neither expected errors nor scores. It is
+            moved to the network's device.
 
     Raises:
         ValueError: if a number is too small.
@@ -32,7 +35,9 @@ class LandmarkUncertaintyInferer(Inferer):
         Cosarinsky et al., CheXmask-U, https://arxiv.org/abs/2512.10715
     """
 
-    def __init__(self, num_samples: int = 50, seed: int = 0, chunk_size: int = 25) -> None:
+    def __init__(
+        self, num_samples: int = 50, seed: int = 0, chunk_size: int = 25, examiner: Examiner | None = None
+    ) -> None:
         """Keep the settings."""
         super().__init__()
         if num_samples < 2 or chunk_size < 1:
@@ -40,6 +45,7 @@ class LandmarkUncertaintyInferer(Inferer):
         self.num_samples = num_samples
         self.seed = seed
         self.chunk_size = chunk_size
+        self.examiner = examiner.eval() if examiner is not None else None
 
     def __call__(self, inputs: Tensor, network: HybridGNet, *args: Any, **kwargs: Any) -> LandmarkPosterior:
         """Infer the posterior of a batch.
@@ -54,11 +60,19 @@ class LandmarkUncertaintyInferer(Inferer):
             The posterior in the network frame.
         """
         with torch.no_grad():
-            latent_mean, latent_log_var, features = network.encode(torch.as_tensor(inputs).as_subclass(Tensor))
+            image = torch.as_tensor(inputs).as_subclass(Tensor)
+            latent_mean, latent_log_var, features = network.encode(image)
             latent_std = torch.exp(0.5 * latent_log_var)
             # Drawn on the CPU, so that a GPU gets the same numbers.
             generator = torch.Generator().manual_seed(self.seed)
             noise = torch.randn(self.num_samples, latent_mean.shape[1], generator=generator).to(latent_mean)
             z = latent_mean.unsqueeze(1) + noise * latent_std.unsqueeze(1)
             chunks = [network.decode(chunk, features) for chunk in torch.split(z, self.chunk_size, dim=1)]
-            return LandmarkPosterior.from_samples(torch.cat(chunks, dim=1), latent_mean, latent_std)
+            posterior = LandmarkPosterior.from_samples(torch.cat(chunks, dim=1), latent_mean, latent_std)
+            if self.examiner is None:
+                return posterior
+            examiner = self.examiner.to(latent_mean.device)
+            error_covariance, scores = examiner(
+                image, features, posterior.mean, posterior.covariance, posterior.latent_mean, posterior.latent_std
+            )
+            return replace(posterior, error_covariance=error_covariance, scores=scores)

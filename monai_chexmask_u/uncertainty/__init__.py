@@ -1,5 +1,6 @@
 """Measures of uncertainty and the verdict."""
 
+from monai_chexmask_u.uncertainty.conformal import conformal_quantile, error_scale
 from monai_chexmask_u.uncertainty.ellipses import confidence_ellipse, contour_normals, normal_std, tangential_std
 from monai_chexmask_u.uncertainty.measures import (
     PUBLISHED_IMAGE_SIZE,
@@ -7,13 +8,18 @@ from monai_chexmask_u.uncertainty.measures import (
     node_uncertainty,
     predictive_uncertainty,
 )
-from monai_chexmask_u.uncertainty.reliability import assess
+from monai_chexmask_u.uncertainty.reliability import NOT_CALIBRATED, Limit, Limits, assess
 
 __all__ = [
+    "NOT_CALIBRATED",
     "PUBLISHED_IMAGE_SIZE",
+    "Limit",
+    "Limits",
     "assess",
     "confidence_ellipse",
+    "conformal_quantile",
     "contour_normals",
+    "error_scale",
     "latent_uncertainty",
     "node_uncertainty",
     "normal_std",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from monai.transforms import MapTransform
 
-from monai_chexmask_u.model import model_identity
+from monai_chexmask_u.model import load_calibration, model_identity
 from monai_chexmask_u.posterior import LandmarkPosterior
 from monai_chexmask_u.reading import read_radiograph
 from monai_chexmask_u.segmenter import segmentation_from_posterior
@@ -48,7 +49,9 @@ class SaveLandmarkSegmentationd(MapTransform):
         self.output_dir = Path(output_dir)
         self.output_dir.mkdir(parents=True, exist_ok=True)
         self.formats = list(formats)
-        self.identity = model_identity(Path(weights))
+        self.calibration = load_calibration(Path(weights))
+        digest = self.calibration.sha256 if self.calibration else None
+        self.identity = replace(model_identity(Path(weights)), calibration_sha256=digest)
         self.image_key = image_key
         self.crop_border = crop_border
 
@@ -61,6 +64,6 @@ class SaveLandmarkSegmentationd(MapTransform):
         name = item.get("name") or output_names([radiograph.path])[0]
         for key in self.key_iterator(item):
             posterior = LandmarkPosterior(**{field: value.unsqueeze(0) for field, value in item[key].items()})
-            segmentation = segmentation_from_posterior(posterior, radiograph, frame, self.identity)
+            segmentation = segmentation_from_posterior(posterior, radiograph, frame, self.identity, self.calibration)
             write_outputs(segmentation, radiograph, self.output_dir, name, self.formats)
         return item

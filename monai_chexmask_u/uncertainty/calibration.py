@@ -1,0 +1,114 @@
+"""The calibration of a model: what turns its output into radii and a verdict, and the file that it is kept in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from monai_chexmask_u.anatomy import NODE_COUNT, ORGANS
+from monai_chexmask_u.networks.checkpoints import sha256_of
+from monai_chexmask_u.networks.examiner import Examiner
+from monai_chexmask_u.uncertainty.conformal import error_scale
+from monai_chexmask_u.uncertainty.reliability import Limits
+from monai_chexmask_u.writers.atomic import atomic_path
+
+__all__ = ["FORMAT", "Calibration", "CalibrationError", "read_calibration", "write_calibration"]
+
+FORMAT: Final = "chexmask-u-calibration/1"
+
+
+class CalibrationError(ValueError):
+    """A calibration cannot be used; the message names the file, the cause and the way out."""
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """What was learned about a model on films with true outlines, and on frontal films of other scanners.
+
+    Attributes:
+        examiner: predicts errors and scores images.
+        radius_factors: per organ, what the predicted error is multiplied by to hold the truth with 90 % probability.
+        limits: of the verdict.
+        weights_sha256: of the weights that this belongs to.
+        record: how it was made: data, counts, settings, results.
+        sha256: of the file.
+    """
+
+    examiner: Examiner
+    radius_factors: Mapping[str, float]
+    limits: Limits
+    weights_sha256: str
+    record: Mapping[str, Any]
+    sha256: str = ""
+
+    def radius90(self, error_covariance: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the radius around each landmark that holds the true one with 90 % probability.
+
+        Args:
+            error_covariance: ``(..., 120, 2, 2)``.
+
+        Returns:
+            ``(..., 120)`` in the covariance's unit of length; infinite where the calibration had too few films.
+        """
+        factors = np.empty(NODE_COUNT)
+        for organ in ORGANS:
+            factors[organ.nodes] = self.radius_factors[organ.name]
+        return error_scale(error_covariance) * factors
+
+
+def write_calibration(calibration: Calibration, path: Path) -> None:
+    """Write a calibration file, whole or not at all."""
+    content = {
+        "format": FORMAT,
+        "weights_sha256": calibration.weights_sha256,
+        "examiner": calibration.examiner.state_dict(),
+        "radius_factors": dict(calibration.radius_factors),
+        "limits": calibration.limits.as_dict(),
+        "record": dict(calibration.record),
+    }
+    with atomic_path(path) as temporary:
+        torch.save(content, temporary)
+
+
+def read_calibration(path: Path, weights_sha256: str) -> Calibration:
+    """Read a calibration file.
+
+    Args:
+        path: the file.
+        weights_sha256: of the weights that it will be used with.
+
+    Raises:
+        CalibrationError: if the file cannot be read, is no calibration, or belongs to other weights.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise CalibrationError(f"{path}: cannot be read ({error.strerror})") from error
+    except Exception as error:  # torch raises many kinds for a file that is cut off or no such file
+        raise CalibrationError(
+            f"{path}: is no calibration, or is broken; make it anew with chexmask-u calibrate"
+        ) from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise CalibrationError(
+            f"{path}: is no calibration of this version ({FORMAT}); make it with chexmask-u calibrate"
+        )
+    if content["weights_sha256"] != weights_sha256:
+        raise CalibrationError(
+            f"{path}: belongs to other weights ({content['weights_sha256'][:12]}, not {weights_sha256[:12]}); "
+            "calibrate these weights with chexmask-u calibrate, or take the file away to use them uncalibrated"
+        )
+    try:
+        state = content["examiner"]
+        examiner = Examiner(state["latent.mean"].numel())
+        examiner.load_state_dict(state)
+        limits = Limits.from_dict(content["limits"])
+        factors = {organ.name: float(content["radius_factors"][organ.name]) for organ in ORGANS}
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise CalibrationError(f"{path}: is incomplete; make it anew with chexmask-u calibrate") from error
+    return Calibration(examiner.eval(), factors, limits, weights_sha256, content.get("record", {}), sha256_of(path))
