@@ -15,8 +15,8 @@ from rich.progress import Progress as ProgressBar
 from rich.table import Table
 
 if TYPE_CHECKING:
+    from monai_chexmask_u.data.film_sets import FilmSet
     from monai_chexmask_u.experiments.report import Report
-    from monai_chexmask_u.experiments.subjects import FilmSet
     from monai_chexmask_u.segmenter import Segmenter
 
 __all__ = ["experiments"]
@@ -77,7 +77,7 @@ def _run(
     if missing:
         message = f"the package {missing[0]} is missing; install this one with its extra: pip install '.[experiments]'"
         raise _usage_error(message)
-    from monai_chexmask_u.experiments.subjects import read_sets
+    from monai_chexmask_u.data.film_sets import read_sets
     from monai_chexmask_u.model import load_model
     from monai_chexmask_u.segmenter import Segmenter
     from monai_chexmask_u.writers.atomic import prepare_folder

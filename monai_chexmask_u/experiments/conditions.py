@@ -9,8 +9,8 @@ from typing import Final, Literal
 
 import numpy as np
 
+from monai_chexmask_u.data.film_sets import FRONTAL, Film
 from monai_chexmask_u.experiments.foreign import FOREIGN
-from monai_chexmask_u.experiments.subjects import FRONTAL, Film
 from monai_chexmask_u.transforms.corruptions import CORRUPTIONS
 
 __all__ = ["CLEAN", "Condition", "Part", "Plan", "condition_seed", "conditions_of", "published_severity"]

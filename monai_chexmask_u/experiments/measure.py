@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monai_chexmask_u.anatomy import NODE_COUNT, ORGANS
+from monai_chexmask_u.data.film_sets import Film
 from monai_chexmask_u.experiments.conditions import Condition
 from monai_chexmask_u.experiments.foreign import make_foreign
-from monai_chexmask_u.experiments.subjects import Film
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.segmentation import LandmarkSegmentation
 from monai_chexmask_u.segmenter import Segmenter

@@ -6,10 +6,10 @@ from typing import Any, Final
 
 import pandas as pd
 
+from monai_chexmask_u.data.film_sets import FRONTAL
 from monai_chexmask_u.experiments.figures import roc_figure, scatter_figure
 from monai_chexmask_u.experiments.findings import Findings, Measurements, Picture
 from monai_chexmask_u.experiments.statistics import area_under_roc, false_positive_rate
-from monai_chexmask_u.experiments.subjects import FRONTAL
 
 __all__ = ["POOLED", "analyze", "detection_table", "images_by_kind", "verdict_table"]
 

@@ -10,13 +10,13 @@ from typing import Final
 
 import pandas as pd
 
+from monai_chexmask_u.data.film_sets import Film, FilmSet
 from monai_chexmask_u.experiments import calibration, corruption, error, ood
 from monai_chexmask_u.experiments.conditions import Part, Plan
 from monai_chexmask_u.experiments.findings import Findings, Measurements, write_table
 from monai_chexmask_u.experiments.jobs import Failure, list_jobs, run_jobs
 from monai_chexmask_u.experiments.report import Report
 from monai_chexmask_u.experiments.store import Store, run_settings
-from monai_chexmask_u.experiments.subjects import Film, FilmSet
 from monai_chexmask_u.segmenter import Segmenter
 
 __all__ = ["EXPERIMENTS", "Experiment", "Progress", "run_experiments"]

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from experiment_samples import FEW
 
+from monai_chexmask_u.data.film_sets import Film
 from monai_chexmask_u.experiments.conditions import (
     Condition,
     Plan,
@@ -15,7 +16,6 @@ from monai_chexmask_u.experiments.conditions import (
     published_severity,
 )
 from monai_chexmask_u.experiments.foreign import FOREIGN
-from monai_chexmask_u.experiments.subjects import Film
 from monai_chexmask_u.transforms.corruptions import CORRUPTIONS
 
 OUTLINED = Film(Path("a.png"), "a", "set", landmarks=np.zeros((120, 2)), partner=Path("b.png"))

@@ -7,9 +7,9 @@ import pytest
 from segmentation_samples import make_radiograph, make_segmentation
 
 from monai_chexmask_u.anatomy import HEART, ORGANS
+from monai_chexmask_u.data.film_sets import Film
 from monai_chexmask_u.experiments.conditions import Condition
 from monai_chexmask_u.experiments.measure import NODE_COLUMNS, Shown, row_of, show
-from monai_chexmask_u.experiments.subjects import Film
 
 RADIOGRAPH = make_radiograph(256, 200)  # 4 px of a 1024-pixel image are one of its pixels
 PLAIN = make_segmentation(RADIOGRAPH)

@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 from experiment_samples import FEW, Folders, make_folders
 
+from monai_chexmask_u.data.film_sets import read_sets
 from monai_chexmask_u.experiments.findings import Picture
 from monai_chexmask_u.experiments.report import Report
 from monai_chexmask_u.experiments.run import EXPERIMENTS, run_experiments
-from monai_chexmask_u.experiments.subjects import read_sets
 from monai_chexmask_u.model import Model
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.segmentation import LandmarkSegmentation

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from experiment_samples import Folders, save_films
 
-from monai_chexmask_u.experiments.subjects import FRONTAL, read_sets
+from monai_chexmask_u.data.film_sets import FRONTAL, read_sets
 
 
 def test_folders_are_known_by_what_lies_in_them(folders: Folders) -> None:
