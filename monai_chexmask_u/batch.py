@@ -25,6 +25,7 @@ class Outcome:
         left_out: formats that need a DICOM source, for a picture.
         code: machine-readable reason of a failure, or None.
         message: the failure in one sentence.
+        verdict: accept, review or reject; None after a failure.
     """
 
     path: Path
@@ -32,6 +33,7 @@ class Outcome:
     left_out: tuple[str, ...] = ()
     code: str | None = None
     message: str = ""
+    verdict: str | None = None
 
 
 def segment_files(
@@ -58,7 +60,7 @@ def segment_files(
             segmentation = segmenter.segment(radiograph)
             for key in formats:  # one by one, so that what was written before a failure is known
                 written += write_outputs(segmentation, radiograph, folder, name, [key])
-            yield Outcome(path, tuple(written), left_out)
+            yield Outcome(path, tuple(written), left_out, verdict=segmentation.reliability.verdict)
         except Exception as error:  # whatever is wrong with one file, the others go on
             code, message = fault_of(error)
             yield Outcome(path, tuple(written), code=code, message=message)

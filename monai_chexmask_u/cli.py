@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 import monai_chexmask_u
+from monai_chexmask_u.calibrating.cli import calibrate
 from monai_chexmask_u.experiments.cli import experiments
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_
 weights = typer.Typer(no_args_is_help=True, help="Weights files.")
 app.add_typer(weights, name="weights")
 app.add_typer(experiments, name="experiments")
+app.command()(calibrate)
 out = Console(soft_wrap=True, highlight=False, markup=False, emoji=False)
 err = Console(stderr=True, soft_wrap=True, highlight=False, markup=False, emoji=False)
 
@@ -254,10 +256,14 @@ def _printable(path: Path) -> str:
 
 
 def _report(outcomes: list[Outcome], folder: Path) -> None:
-    """Say what was written, and count the failures by cause."""
+    """Say what was written, and count the verdicts, and the failures by cause."""
     done = [outcome for outcome in outcomes if not outcome.code]
     files = sum(len(outcome.written) for outcome in outcomes)
     out.print(f"{len(done)} of {len(outcomes)} images segmented, {files} files written to {folder}")
+    verdicts = Counter(outcome.verdict for outcome in done)
+    if verdicts:
+        counts = ", ".join(f"{verdicts[name]} {name}" for name in ("accept", "review", "reject") if verdicts[name])
+        out.print(f"verdicts: {counts}")
     failures = Counter(outcome.code for outcome in outcomes if outcome.code)
     if failures:
         causes = ", ".join(f"{count} {code}" for code, count in failures.most_common())

@@ -41,22 +41,24 @@ def default_bundle() -> Path:
     return installed if installed.is_dir() else package.parent / "bundle"
 
 
-def load_model(path: Path | None = None) -> Model:
+def load_model(path: Path | None = None, *, calibrated: bool = True) -> Model:
     """Load a network and its identity.
 
     Args:
         path: a bundle folder (``configs/metadata.json`` and ``models/model.pt``), a folder that holds just one such
             bundle or weights file, or a weights file; the project's own bundle by default.
+        calibrated: load its calibration, where there is one.
 
     Raises:
         CheckpointError: if there is no model there, or it is broken; the message names the file.
         CalibrationError: if its calibration is broken or belongs to other weights.
     """
     path = path or default_bundle()
-    identity, calibration = model_identity(path), load_calibration(path)
+    network, identity = read_checkpoint(weights_file(path)), model_identity(path)
+    calibration = load_calibration(path) if calibrated else None  # after the weights: damaged ones are others, too
     if calibration is not None:
         identity = replace(identity, calibration_sha256=calibration.sha256)
-    return Model(read_checkpoint(weights_file(path)), identity, calibration)
+    return Model(network, identity, calibration)
 
 
 def load_calibration(path: Path) -> Calibration | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,12 +34,31 @@ class ModelIdentity:
     calibration_sha256: str | None = None
 
 
+_REASONS_IN_WORDS: Final = {
+    "not_calibrated": "The model is not calibrated",
+    "not_frontal_chest": "Not like a frontal chest radiograph",
+    "upside_down": "Seems to be upside down",
+    "turned_sideways": "Seems to be turned sideways",
+    "mirrored": "Seems to be mirrored",
+    "inverted": "Seems to have inverted gray levels",
+    "implausible_shape": "The outlines have an implausible shape",
+    "image_quality": "Too little contrast or too much saturation",
+    **{f"high_uncertainty:{organ.name}": f"High uncertainty of the {organ.title.lower()}" for organ in ORGANS},
+}
+
+
 @dataclass(frozen=True)
 class Reliability:
     """The verdict on one result, with machine-readable reasons such as ``not_calibrated``."""
 
     verdict: Literal["accept", "review", "reject"]
     reasons: tuple[str, ...]
+
+    @staticmethod
+    def in_words(reason: str) -> str:
+        """Return a reason for people, in at most 64 characters if it is one of this project's."""
+        words = reason.replace("_", " ").replace(":", " ")
+        return _REASONS_IN_WORDS.get(reason) or words[:1].upper() + words[1:]
 
 
 @dataclass(frozen=True, eq=False)

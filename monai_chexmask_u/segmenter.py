@@ -21,6 +21,7 @@ from monai_chexmask_u.uncertainty import (
     PUBLISHED_IMAGE_SIZE,
     assess,
     latent_uncertainty,
+    organ_uncertainty,
     predictive_uncertainty,
 )
 from monai_chexmask_u.uncertainty.calibration import Calibration
@@ -69,10 +70,14 @@ class Segmenter:
         Raises:
             ValueError: if the network's output is not finite.
         """
+        posterior, frame = self.infer(radiograph)
+        return segmentation_from_posterior(posterior, radiograph, frame, self.identity, self.calibration)
+
+    def infer(self, radiograph: Radiograph) -> tuple[LandmarkPosterior, Frame]:
+        """Return the posterior of one radiograph, in the network frame, and the frame."""
         frame = fit_frame(radiograph, self.network.image_size, crop_border=self.crop_border)
         image = to_network_image(torch.from_numpy(radiograph.pixels), frame)
-        posterior = self.inferer(image.unsqueeze(0).to(self.device), self.network)
-        return segmentation_from_posterior(posterior, radiograph, frame, self.identity, self.calibration)
+        return self.inferer(image.unsqueeze(0).to(self.device), self.network), frame
 
 
 def segmentation_from_posterior(
@@ -122,14 +127,13 @@ def _calibrated(
     uncertainty = np.sqrt(np.diagonal(network_covariance, axis1=1, axis2=2)).mean(axis=1) * PUBLISHED_IMAGE_SIZE
     scores = dict(zip(SCORES, posterior.scores[0].tolist(), strict=True))
     covariance = frame.covariance_to_image(network_covariance)
-    of_organs = {organ.name: float(uncertainty[organ.nodes].mean()) for organ in ORGANS}
     return replace(
         result,
         error_covariance=covariance,
         total_px1024=float(uncertainty.mean()),
         radius90=calibration.radius90(covariance),
         scores=scores,
-        reliability=assess(scores, of_organs, calibration.limits),
+        reliability=assess(scores, organ_uncertainty(network_covariance), calibration.limits),
     )
 
 

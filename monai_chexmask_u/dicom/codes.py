@@ -25,6 +25,7 @@ __all__ = [
     "DISPLACEMENT_X",
     "DISPLACEMENT_Y",
     "DISTANCE",
+    "FOREIGN_SCORE",
     "IMAGE_UNCERTAINTY",
     "IMAGING_MEASUREMENT_REPORT",
     "LATENT_UNCERTAINTY",
@@ -50,6 +51,7 @@ __all__ = [
     "ROOT_MEAN_SQUARE",
     "SQUARE_MILLIMETER",
     "STANDARD_DEVIATION",
+    "TOTAL_UNCERTAINTY",
     "VERDICTS",
     "OrganCode",
     "private_code",
@@ -135,6 +137,8 @@ LATENT_UNCERTAINTY: Final = private_code("latent_uncert", "Latent uncertainty")
 IMAGE_UNCERTAINTY: Final = private_code("image_uncert", "Predictive uncertainty in a 1024-pixel image")
 NODE_UNCERTAINTY: Final = private_code("node_uncert", "Predictive uncertainty of landmarks")
 RADIUS_90: Final = private_code("radius90", "Radius that holds the true landmark with 90 % probability")
+FOREIGN_SCORE: Final = private_code("foreign_score", "How foreign the image is to the network, higher is more")
+TOTAL_UNCERTAINTY: Final = private_code("total_uncert", "Total uncertainty in a 1024-pixel image")
 
 QUALITY_ASSESSMENT: Final = _standard("DCM", "QualityAssessment")
 # The standard's nearest words; the private verdict beside them says the same without "usable".

@@ -34,13 +34,19 @@ def image_group(
         _measurement(codes.IMAGE_UNCERTAINTY, segmentation.predictive_px1024, codes.PIXELS),
         _measurement(codes.LATENT_UNCERTAINTY, segmentation.latent_uncertainty, codes.NO_UNITS),
     ]
+    if segmentation.total_px1024 is not None:
+        measurements.append(_measurement(codes.TOTAL_UNCERTAINTY, segmentation.total_px1024, codes.PIXELS))
+    foreign = segmentation.scores.get("combined", np.nan)
+    if np.isfinite(foreign):  # DICOM has no number for another one, and the verdict tells of it
+        measurements.append(_measurement(codes.FOREIGN_SCORE, foreign, codes.NO_UNITS))
     if np.isfinite(segmentation.cardiothoracic_ratio.value):
         measurements.insert(0, _cardiothoracic_ratio(segmentation))
-    verdict = segmentation.reliability.verdict
+    reliability = segmentation.reliability
+    verdict, reasons = reliability.verdict, reliability.reasons
     evaluations = [
         (codes.QUALITY_ASSESSMENT, codes.QUALITY_OF_VERDICT[verdict]),
         (codes.RELIABILITY_VERDICT, codes.VERDICTS[verdict]),
-        *((codes.RELIABILITY_REASON, codes.private_code(reason)) for reason in segmentation.reliability.reasons),
+        *((codes.RELIABILITY_REASON, codes.private_code(reason, reliability.in_words(reason))) for reason in reasons),
         *((codes.READING_NOTE, codes.private_code(note)) for note in notes),
     ]
     return sr.MeasurementsAndQualitativeEvaluations(
@@ -202,9 +208,12 @@ def _site(organ: Organ) -> sr.FindingSite:
 def _algorithm(segmentation: LandmarkSegmentation) -> sr.AlgorithmIdentification:
     """Return what made the measurements; without the manufacturer, which dcmqi takes for an unknown evaluation."""
     model = segmentation.model
+    parameters = [f"weights_sha256={model.sha256}", f"samples={segmentation.sample_count}"]
+    if model.calibration_sha256 is not None:
+        parameters.append(f"calibration_sha256={model.calibration_sha256}")
     return sr.AlgorithmIdentification(
         name=model.name,
         version=model.version,
-        parameters=[f"weights_sha256={model.sha256}", f"samples={segmentation.sample_count}"],
+        parameters=parameters,
         family=codes.ARTIFICIAL_INTELLIGENCE,
     )

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import json
 import math
-import platform
-import subprocess
 import time
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Final
 
-import monai
 import torch
 from ignite.engine import Engine, Events
 
-from monai_chexmask_u import __version__
+from monai_chexmask_u.provenance import commit, software
 from monai_chexmask_u.writers.atomic import atomic_path, prepare_folder
 
 __all__ = ["TrainingRecord"]
@@ -56,7 +53,7 @@ class TrainingRecord:
                 )
         self.sessions = int(earlier.get("sessions", 0)) + 1
         self.best = earlier.get("best")
-        self.commit = _commit()  # of the code that is running, whatever happens to the checkout meanwhile
+        self.commit = commit()  # of the code that is running, whatever happens to the checkout meanwhile
         self.started = time.monotonic()
 
     def attach(self, engine: Any) -> None:
@@ -74,13 +71,7 @@ class TrainingRecord:
         if epoch > 0 and math.isfinite(metric) and (self.best is None or metric < self.best["value"]):
             self.best = {"metric": self.validator.state.key_metric_name, "value": float(metric), "epoch": epoch}
         record = {
-            "software": {
-                "monai-chexmask-u": __version__,
-                "commit": self.commit,
-                "torch": torch.__version__,
-                "monai": monai.__version__,
-                "python": platform.python_version(),
-            },
+            "software": software(self.commit),
             "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
             "device": torch.cuda.get_device_name()
             if torch.cuda.is_available()
@@ -95,13 +86,3 @@ class TrainingRecord:
         prepare_folder(self.path.parent)
         with atomic_path(self.path) as path:
             path.write_text(json.dumps(record, indent=2, default=str) + "\n", encoding="utf-8")
-
-
-def _commit() -> str | None:
-    """Return the commit of the checkout that this runs from, with a mark if it was changed; None if it is installed."""
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
-    try:
-        done = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return done.stdout.strip()

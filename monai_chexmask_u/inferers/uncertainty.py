@@ -59,6 +59,10 @@ class LandmarkUncertaintyInferer(Inferer):
         Returns:
             The posterior in the network frame.
         """
+        return self.infer(inputs, network)[0]
+
+    def infer(self, inputs: Tensor, network: HybridGNet) -> tuple[LandmarkPosterior, list[Tensor]]:
+        """Infer the posterior of a batch; return the network's feature maps too."""
         with torch.no_grad():
             image = torch.as_tensor(inputs).as_subclass(Tensor)
             latent_mean, latent_log_var, features = network.encode(image)
@@ -70,9 +74,9 @@ class LandmarkUncertaintyInferer(Inferer):
             chunks = [network.decode(chunk, features) for chunk in torch.split(z, self.chunk_size, dim=1)]
             posterior = LandmarkPosterior.from_samples(torch.cat(chunks, dim=1), latent_mean, latent_std)
             if self.examiner is None:
-                return posterior
+                return posterior, features
             examiner = self.examiner.to(latent_mean.device)
             error_covariance, scores = examiner(
                 image, features, posterior.mean, posterior.covariance, posterior.latent_mean, posterior.latent_std
             )
-            return replace(posterior, error_covariance=error_covariance, scores=scores)
+            return replace(posterior, error_covariance=error_covariance, scores=scores), features

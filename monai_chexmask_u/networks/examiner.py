@@ -77,6 +77,18 @@ class Examiner(nn.Module):
             Covariance of the landmarks' errors ``(batch, 120, 2, 2)`` in the network frame, and the scores
             ``(batch, score)`` in the order of `SCORES`.
         """
+        with torch.autocast(image.device.type, enabled=False):  # bfloat16 has three digits
+            return self._examine(image, features, mean, covariance, latent_mean, latent_std)
+
+    def _examine(
+        self,
+        image: Tensor,
+        features: list[Tensor],
+        mean: Tensor,
+        covariance: Tensor,
+        latent_mean: Tensor,
+        latent_std: Tensor,
+    ) -> tuple[Tensor, Tensor]:
         grid = ShiftDetector.look_at(features)
         log_var = 2 * torch.log(latent_std)
         kinds = self.detector(grid, torch.cat([latent_mean, log_var], dim=-1)).log_softmax(dim=-1)

@@ -8,7 +8,7 @@ from monai_chexmask_u.uncertainty.measures import (
     node_uncertainty,
     predictive_uncertainty,
 )
-from monai_chexmask_u.uncertainty.reliability import NOT_CALIBRATED, Limit, Limits, assess
+from monai_chexmask_u.uncertainty.reliability import NOT_CALIBRATED, Limit, Limits, assess, organ_uncertainty
 
 __all__ = [
     "NOT_CALIBRATED",
@@ -23,6 +23,7 @@ __all__ = [
     "latent_uncertainty",
     "node_uncertainty",
     "normal_std",
+    "organ_uncertainty",
     "predictive_uncertainty",
     "tangential_std",
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +17,7 @@ from monai_chexmask_u.anatomy import NODE_COUNT, ORGANS
 from monai_chexmask_u.networks.checkpoints import sha256_of
 from monai_chexmask_u.networks.examiner import Examiner
 from monai_chexmask_u.uncertainty.conformal import error_scale
-from monai_chexmask_u.uncertainty.reliability import Limits
+from monai_chexmask_u.uncertainty.reliability import Limits, criteria
 from monai_chexmask_u.writers.atomic import atomic_path
 
 __all__ = ["FORMAT", "Calibration", "CalibrationError", "read_calibration", "write_calibration"]
@@ -63,15 +65,20 @@ class Calibration:
 
 
 def write_calibration(calibration: Calibration, path: Path) -> None:
-    """Write a calibration file, whole or not at all."""
-    content = {
+    """Write a calibration file, whole or not at all.
+
+    Raises:
+        TypeError: if the record holds what JSON cannot.
+    """
+    plain = {
         "format": FORMAT,
         "weights_sha256": calibration.weights_sha256,
-        "examiner": calibration.examiner.state_dict(),
         "radius_factors": dict(calibration.radius_factors),
         "limits": calibration.limits.as_dict(),
         "record": dict(calibration.record),
     }
+    # By way of JSON: a NumPy number in the file would keep it from being read.
+    content = json.loads(json.dumps(plain)) | {"examiner": calibration.examiner.state_dict()}
     with atomic_path(path) as temporary:
         torch.save(content, temporary)
 
@@ -98,9 +105,9 @@ def read_calibration(path: Path, weights_sha256: str) -> Calibration:
         raise CalibrationError(
             f"{path}: is no calibration of this version ({FORMAT}); make it with chexmask-u calibrate"
         )
-    if content["weights_sha256"] != weights_sha256:
+    if content.get("weights_sha256") != weights_sha256:
         raise CalibrationError(
-            f"{path}: belongs to other weights ({content['weights_sha256'][:12]}, not {weights_sha256[:12]}); "
+            f"{path}: belongs to other weights ({str(content.get('weights_sha256'))[:12]}, not {weights_sha256[:12]}); "
             "calibrate these weights with chexmask-u calibrate, or take the file away to use them uncalibrated"
         )
     try:
@@ -109,6 +116,9 @@ def read_calibration(path: Path, weights_sha256: str) -> Calibration:
         examiner.load_state_dict(state)
         limits = Limits.from_dict(content["limits"])
         factors = {organ.name: float(content["radius_factors"][organ.name]) for organ in ORGANS}
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        record = dict(content["record"])
+        if missing := criteria(defaultdict(float), defaultdict(float)).keys() - limits.by_criterion.keys():
+            raise ValueError(f"no limit of {missing}")
+    except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise CalibrationError(f"{path}: is incomplete; make it anew with chexmask-u calibrate") from error
-    return Calibration(examiner.eval(), factors, limits, weights_sha256, content.get("record", {}), sha256_of(path))
+    return Calibration(examiner.eval(), factors, limits, weights_sha256, record, sha256_of(path))

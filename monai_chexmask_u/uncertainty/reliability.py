@@ -7,10 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from monai_chexmask_u.anatomy import ORGANS
 from monai_chexmask_u.segmentation import Reliability
+from monai_chexmask_u.uncertainty.measures import PUBLISHED_IMAGE_SIZE
 
-__all__ = ["NOT_CALIBRATED", "Limit", "Limits", "assess", "criteria"]
+__all__ = ["NOT_CALIBRATED", "Limit", "Limits", "assess", "criteria", "organ_uncertainty"]
 
 NOT_CALIBRATED: Final = Reliability("review", ("not_calibrated",))
 """Nothing is accepted without a look as long as the model has no calibration."""
@@ -63,29 +67,39 @@ class Limits:
         return cls({name: Limit(float(review), float(reject)) for name, (review, reject) in content.items()})
 
 
-def criteria(scores: Mapping[str, float], organ_uncertainty: Mapping[str, float]) -> dict[str, float]:
+def organ_uncertainty(error_covariance: NDArray[np.floating]) -> dict[str, float]:
+    """Return the mean total node uncertainty of each organ, in pixels of a 1024-pixel image.
+
+    Args:
+        error_covariance: ``(120, 2, 2)`` in the network frame.
+    """
+    nodes = np.sqrt(np.diagonal(error_covariance, axis1=1, axis2=2)).mean(axis=1) * PUBLISHED_IMAGE_SIZE
+    return {organ.name: float(nodes[organ.nodes].mean()) for organ in ORGANS}
+
+
+def criteria(scores: Mapping[str, float], uncertainty: Mapping[str, float]) -> dict[str, float]:
     """Return the numbers that decide about a result.
 
     Args:
         scores: from the examiner, by name.
-        organ_uncertainty: mean total node uncertainty of each organ, in pixels of a 1024-pixel image.
+        uncertainty: of each organ, from `organ_uncertainty`.
     """
-    uncertainty = {f"uncertainty:{organ.name}": organ_uncertainty[organ.name] for organ in ORGANS}
-    return {name: scores[name] for name in _REASONS} | uncertainty
+    of_organs = {f"uncertainty:{organ.name}": uncertainty[organ.name] for organ in ORGANS}
+    return {name: scores[name] for name in _REASONS} | of_organs
 
 
-def assess(scores: Mapping[str, float], organ_uncertainty: Mapping[str, float], limits: Limits) -> Reliability:
+def assess(scores: Mapping[str, float], uncertainty: Mapping[str, float], limits: Limits) -> Reliability:
     """Return the verdict on one result.
 
     Args:
         scores: from the examiner, by name.
-        organ_uncertainty: mean total node uncertainty of each organ, in pixels of a 1024-pixel image.
+        uncertainty: of each organ, from `organ_uncertainty`.
         limits: of every criterion; one that is not a number counts as beyond its limits.
 
     Returns:
         The verdict; its reasons are in the order of the criteria, those of rejection alone if there are any.
     """
-    values = criteria(scores, organ_uncertainty)
+    values = criteria(scores, uncertainty)
     kind = next((kind for kind in _EXPLAINED if scores[f"is_{kind}"] >= SURE), None)
     rejected = [name for name, value in values.items() if not value <= limits.by_criterion[name].reject]
     reviewed = [name for name, value in values.items() if not value <= limits.by_criterion[name].review]

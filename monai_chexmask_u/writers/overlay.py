@@ -36,7 +36,7 @@ def write_overlay(segmentation: LandmarkSegmentation, radiograph: Radiograph, pa
 
 
 def draw_overlay(segmentation: LandmarkSegmentation, radiograph: Radiograph) -> Image.Image:
-    """Draw contours, nodes, color bar and verdict; the radiograph is shown as it was stored.
+    """Draw contours, nodes in the color of their uncertainty, color bar and verdict; the radiograph is shown as it was stored.
 
     Returns:
         An RGB picture whose longer side is about 1200 pixels, plus a caption below.
@@ -45,8 +45,10 @@ def draw_overlay(segmentation: LandmarkSegmentation, radiograph: Radiograph) -> 
     height, width = (max(1, round(side * scale)) for side in radiograph.shape)
     grey = Image.fromarray((radiograph.pixels * 255).round().astype(np.uint8))
     picture = grey.resize((width * OVERSAMPLING, height * OVERSAMPLING), Image.Resampling.BILINEAR).convert("RGB")
-    top = _round_up(float(segmentation.node_uncertainty.max()))
-    _draw_landmarks(ImageDraw.Draw(picture), segmentation, scale * OVERSAMPLING, top)
+    uncertainty = _shown_uncertainty(segmentation)
+    top = _round_up(float(uncertainty.max()))
+    points = (segmentation.landmarks + 0.5) * scale * OVERSAMPLING
+    _draw_landmarks(ImageDraw.Draw(picture), points, uncertainty / top)
     picture = picture.resize((width, height), Image.Resampling.LANCZOS)
     caption = _caption(segmentation, radiograph, width, top)
     page = Image.new("RGB", (width, height + caption.height))
@@ -55,16 +57,21 @@ def draw_overlay(segmentation: LandmarkSegmentation, radiograph: Radiograph) -> 
     return page
 
 
-def _draw_landmarks(draw: ImageDraw.ImageDraw, segmentation: LandmarkSegmentation, scale: float, top: float) -> None:
+def _shown_uncertainty(segmentation: LandmarkSegmentation) -> NDArray[np.float64]:
+    """Return the total uncertainty of each node, or that of the samples where there is no calibration."""
+    total = segmentation.total_uncertainty
+    return segmentation.node_uncertainty if total is None else total
+
+
+def _draw_landmarks(draw: ImageDraw.ImageDraw, points: NDArray[np.float64], fractions: NDArray[np.float64]) -> None:
     """Draw every organ's closed contour, and a dot per node in the color of its uncertainty."""
-    points: NDArray[np.float64] = (segmentation.landmarks + 0.5) * scale
     for organ in ORGANS:
         contour = points[organ.nodes]
         draw.line([*map(tuple, contour), tuple(contour[0])], fill=organ.color, width=2 * OVERSAMPLING)
     radius = 4 * OVERSAMPLING
-    for (x, y), uncertainty in zip(points, segmentation.node_uncertainty, strict=True):
+    for (x, y), fraction in zip(points, fractions, strict=True):
         box = (x - radius, y - radius, x + radius, y + radius)
-        draw.ellipse(box, fill=uncertainty_color(uncertainty / top), outline=(0, 0, 0), width=OVERSAMPLING)
+        draw.ellipse(box, fill=uncertainty_color(fraction), outline=(0, 0, 0), width=OVERSAMPLING)
 
 
 def _caption(segmentation: LandmarkSegmentation, radiograph: Radiograph, width: int, top: float) -> Image.Image:
@@ -76,7 +83,8 @@ def _caption(segmentation: LandmarkSegmentation, radiograph: Radiograph, width: 
     bar_width = min(300, width // 3)
     for x in range(bar_width):
         draw.line([(12 + x, 14), (12 + x, 32)], fill=uncertainty_color(x / bar_width))
-    draw.text((bar_width + 24, 13), f"node uncertainty 0 to {top:g} px of this image", font=font, fill="white")
+    kind = "node" if segmentation.total_uncertainty is None else "total node"
+    draw.text((bar_width + 24, 13), f"{kind} uncertainty 0 to {top:g} px of this image", font=font, fill="white")
     x = 12
     for organ in ORGANS:
         draw.line([(x, 47), (x + 24, 47)], fill=organ.color, width=4)
@@ -90,13 +98,16 @@ def _caption(segmentation: LandmarkSegmentation, radiograph: Radiograph, width: 
 def _sentences(segmentation: LandmarkSegmentation, radiograph: Radiograph) -> list[str]:
     ratio, reliability = segmentation.cardiothoracic_ratio, segmentation.reliability
     model = segmentation.model
+    reasons = ", ".join(map(reliability.in_words, reliability.reasons))
     sentences = [
-        f"Verdict: {reliability.verdict} ({', '.join(reliability.reasons)}).",
+        f"Verdict: {reliability.verdict}{f' ({reasons})' if reasons else ''}.",
         f"Cardiothoracic ratio {ratio.value:.3f} (std {ratio.std:.3f}).",
         f"Predictive uncertainty {segmentation.predictive_px1024:.1f} px at 1024, "
         f"latent {segmentation.latent_uncertainty:.2f}, {segmentation.sample_count} samples.",
         f"Model {model.name} {model.version}, {model.sha256[:12]}.",
     ]
+    if segmentation.total_px1024 is not None:
+        sentences.insert(2, f"Total uncertainty {segmentation.total_px1024:.1f} px at 1024.")
     if radiograph.notes:
         sentences.append(f"Notes: {', '.join(radiograph.notes)}.")
     return [*sentences, "Research use only."]

@@ -40,6 +40,7 @@ def segmentation_record(segmentation: LandmarkSegmentation, radiograph: Radiogra
             "name": segmentation.model.name,
             "version": segmentation.model.version,
             "sha256": segmentation.model.sha256,
+            "calibration_sha256": segmentation.model.calibration_sha256,
         },
         "samples": segmentation.sample_count,
         "landmarks": landmark_rows(segmentation),

@@ -99,7 +99,7 @@ def test_record_names_the_commit_that_the_training_started_from(
     tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     commits = iter(["abc", "def"])
-    monkeypatch.setattr(training_record, "_commit", lambda: next(commits))
+    monkeypatch.setattr(training_record, "commit", lambda: next(commits))
     assert [record["software"]["commit"] for record in train(tmp_path, clock, [1.0, 2.0])] == ["abc", "abc"]
 
 

@@ -1,0 +1,153 @@
+"""What the examiner learns from: the landmark network's features and errors on altered films."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from monai_chexmask_u.calibrating.views import FOREIGN_VIEWS, corrupted_view, frontal_view
+from monai_chexmask_u.data.film_sets import Film
+from monai_chexmask_u.geometry import Frame
+from monai_chexmask_u.inferers import LandmarkUncertaintyInferer
+from monai_chexmask_u.networks import HybridGNet
+from monai_chexmask_u.networks.error_head import ErrorHead
+from monai_chexmask_u.networks.shift_detector import KINDS_OF_IMAGE, ShiftDetector
+from monai_chexmask_u.reading import read_radiograph
+from monai_chexmask_u.transforms.network_frame import to_network_image
+
+__all__ = ["ErrorExamples", "ImageExamples", "collect_error_examples", "collect_image_examples", "network_view"]
+
+Progress = Callable[[int, int], None]
+SAMPLES = 20
+FRONTAL_VIEWS = 8
+GREATEST_SIDE = 512
+
+
+@dataclass(frozen=True, eq=False)
+class ErrorExamples:
+    """What the error head sees at the nodes of corrupted films, and where the true landmarks are.
+
+    The features are those of `ErrorHead.look_around`, the landmarks ``(example, 120, 2)`` in the network frame.
+    """
+
+    place: Tensor
+    window: Tensor
+    coarse: Tensor
+    mean: Tensor
+    truth: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class ImageExamples:
+    """What the detector and the distances see of images, and what the images are.
+
+    ``grid`` is that of `ShiftDetector.look_at`, ``latent`` ``(example, 2 * latent)`` mean and log variance, ``mean``
+    the landmarks, ``kind`` an index of `KINDS_OF_IMAGE`.
+    """
+
+    grid: Tensor
+    latent: Tensor
+    mean: Tensor
+    kind: Tensor
+
+
+def network_view(pixels: NDArray[np.float32], network: HybridGNet) -> tuple[Tensor, Frame]:
+    """Fit a view to the network: the image ``(1, 1, size, size)`` and the frame."""
+    frame = Frame.fit(pixels.shape, network.image_size)
+    return to_network_image(torch.from_numpy(np.ascontiguousarray(pixels)), frame).unsqueeze(0), frame
+
+
+def collect_error_examples(
+    films: Sequence[Film], network: HybridGNet, *, rounds: int, seed: int, progress: Progress
+) -> ErrorExamples:
+    """Run the landmark network on corrupted views of outlined films.
+
+    Args:
+        films: with landmarks.
+        network: stays as it is.
+        rounds: views of each film.
+        seed: of the views; they depend on film and round alone.
+        progress: called with the number of views done, and of all.
+    """
+    inferer = LandmarkUncertaintyInferer(SAMPLES)
+
+    def examples() -> Iterator[tuple[Tensor, ...]]:
+        loaded = [(read_radiograph(film.path).pixels, np.asarray(film.landmarks)) for film in films]
+        for index, (pixels, landmarks) in enumerate(loaded):
+            for turn in range(rounds):
+                random = np.random.default_rng([seed, index, turn])
+                partner = loaded[random.integers(len(loaded))][0]
+                view, points = corrupted_view(pixels, landmarks, partner, random)
+                image, frame = network_view(view, network)
+                posterior, features = inferer.infer(image, network)
+                seen = ErrorHead.look_around(features, posterior.mean, posterior.covariance)
+                truth = torch.from_numpy(frame.to_network(points)).float()
+                yield (*(part[0] for part in seen), posterior.mean[0], truth)
+
+    return ErrorExamples(*_stacked(examples(), len(films) * rounds, progress))
+
+
+def collect_image_examples(
+    films: Sequence[Film], network: HybridGNet, *, seed: int, progress: Progress
+) -> ImageExamples:
+    """Run the landmark network on views of frontal films, and on what can be made of them.
+
+    Args:
+        films: frontal films, with landmarks or without.
+        network: stays as it is.
+        seed: of the views; they depend on the film alone.
+        progress: called with the number of views done, and of all.
+    """
+    inferer = LandmarkUncertaintyInferer(2)
+
+    def examples() -> Iterator[tuple[Tensor, ...]]:
+        for index, film in enumerate(films):
+            pixels = _reduced(read_radiograph(film.path).pixels)
+            for kind, view in _views(pixels, np.random.default_rng([seed, index])):
+                image, _ = network_view(np.clip(view, 0, 1).astype(np.float32), network)
+                posterior, features = inferer.infer(image, network)
+                latent = torch.cat([posterior.latent_mean, 2 * torch.log(posterior.latent_std)], dim=-1)
+                mean = network.decode(posterior.latent_mean.unsqueeze(1), features)[0, 0]
+                yield ShiftDetector.look_at(features)[0], latent[0], mean.detach(), torch.tensor(kind)
+
+    each = 1 + FRONTAL_VIEWS + 2 * sum(map(len, FOREIGN_VIEWS.values()))
+    return ImageExamples(*_stacked(examples(), len(films) * each, progress))
+
+
+def _views(pixels: NDArray[np.float32], random: np.random.Generator) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """Yield a film and its views, each with the index of its kind."""
+    yield 0, pixels
+    for _ in range(FRONTAL_VIEWS):
+        yield 0, frontal_view(pixels, random)
+    for kind, name in enumerate(KINDS_OF_IMAGE[1:], start=1):
+        for make in FOREIGN_VIEWS[name]:
+            yield kind, make(pixels, random)
+            yield kind, make(frontal_view(pixels, random), random)
+
+
+def _reduced(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Shrink a film to what the network can see of it, which makes its views faster."""
+    import cv2
+
+    factor = GREATEST_SIDE / max(pixels.shape)
+    if factor >= 1:
+        return pixels
+    return cv2.resize(pixels, None, None, factor, factor, cv2.INTER_AREA).astype(np.float32)
+
+
+def _stacked(examples: Iterator[tuple[Tensor, ...]], count: int, progress: Progress) -> list[Tensor]:
+    """Stack examples in half precision where they are features; thousands of them are gigabytes otherwise."""
+    stacks: list[Tensor] = []
+    for index, parts in enumerate(examples):
+        if not stacks:
+            kept = [part.half() if part.dim() >= 2 and part.shape[-1] > 6 else part for part in parts]
+            stacks = [torch.empty((count, *part.shape), dtype=part.dtype) for part in kept]
+        for stack, part in zip(stacks, parts, strict=True):
+            stack[index] = part
+        progress(index + 1, count)
+    return stacks

@@ -1,0 +1,194 @@
+"""Calibrating a model: teach the examiner, set the radii, choose the limits."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from monai_chexmask_u.anatomy import NODE_COUNT, ORGANS
+from monai_chexmask_u.calibrating.examples import (
+    ErrorExamples,
+    ImageExamples,
+    Progress,
+    collect_error_examples,
+    collect_image_examples,
+)
+from monai_chexmask_u.calibrating.limits import RULE, choose_limits
+from monai_chexmask_u.calibrating.training import train_detector, train_error_head
+from monai_chexmask_u.data.film_sets import Film
+from monai_chexmask_u.model import Model
+from monai_chexmask_u.networks import Examiner
+from monai_chexmask_u.networks.examiner import SCORES
+from monai_chexmask_u.provenance import commit, software
+from monai_chexmask_u.reading import read_radiograph
+from monai_chexmask_u.segmenter import Segmenter
+from monai_chexmask_u.uncertainty import Limits, conformal_quantile, error_scale, organ_uncertainty
+from monai_chexmask_u.uncertainty.calibration import Calibration
+from monai_chexmask_u.uncertainty.reliability import criteria
+from monai_chexmask_u.writers.atomic import atomic_path
+
+__all__ = ["CalibrationFilms", "Settings", "calibrate"]
+
+LEVEL: Final = 0.9
+
+
+@dataclass(frozen=True)
+class CalibrationFilms:
+    """The films that a calibration learns from, and those that it is set by.
+
+    Attributes:
+        outlined: with landmarks; those that the landmark network was trained on may be among them.
+        frontal: further frontal films of other scanners.
+        held_out: with landmarks, of no training: they set the radii and the limits.
+        held_out_frontal: further frontal films, of no training, which set the limits.
+    """
+
+    outlined: Sequence[Film]
+    frontal: Sequence[Film]
+    held_out: Sequence[Film]
+    held_out_frontal: Sequence[Film]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a calibration is made: corrupted views per outlined film, training steps of the two networks, seed."""
+
+    rounds: int = 36
+    error_steps: int = 1500
+    detector_steps: int = 1000
+    seed: int = 0
+
+
+def calibrate(
+    model: Model, films: CalibrationFilms, settings: Settings, *, work: Path, progress: Mapping[str, Progress]
+) -> Calibration:
+    """Calibrate a model.
+
+    Args:
+        model: any calibration it has is left aside.
+        films: to learn from and to be set by.
+        settings: counts and seed.
+        work: folder in which collected examples are kept, so that a calibration that was stopped goes on from them.
+        progress: a function per stage: ``errors``, ``images``, ``error head``, ``detector``, ``held-out films``.
+
+    Returns:
+        The calibration, with its record.
+
+    Raises:
+        ValueError: if the network has no refinements, or there are no held-out films with landmarks.
+    """
+    if not model.network.refinements:
+        raise ValueError("only a network with refinements can be calibrated: the error head reads its fine feature map")
+    if not films.held_out:
+        raise ValueError("the radii need held-out films with landmarks, and there are none")
+    code = commit()
+    network = model.network.eval()
+    examiner = _examiner(network.latent_size, *_examples(model, films, settings, work, progress), settings, progress)
+    draft = Calibration(examiner, {organ.name: 1.0 for organ in ORGANS}, Limits({}), model.identity.sha256, {})
+    segmenter = Segmenter(replace(model, calibration=draft), device="cpu")
+    results = _results(segmenter, [*films.held_out, *films.held_out_frontal], progress["held-out films"])
+    limits = choose_limits([result.criteria for result in results])
+    factors = _radius_factors(results[: len(films.held_out)])
+    record = {
+        "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "software": software(code),
+        "settings": asdict(settings),
+        "films": {name: _by_source(getattr(films, name)) for name in CalibrationFilms.__dataclass_fields__},
+        "rule_of_limits": RULE,
+        "rule_of_radii": f"split conformal over the nodes of the held-out outlined films, per organ, at {LEVEL:.0%}",
+    }
+    return replace(draft, radius_factors=factors, limits=limits, record=record)
+
+
+def _examples(
+    model: Model, films: CalibrationFilms, settings: Settings, work: Path, progress: Mapping[str, Progress]
+) -> tuple[ErrorExamples, ImageExamples]:
+    """Collect the examples, or take those that an earlier run has kept."""
+    every = [*films.outlined, *films.frontal]
+    sources = {"errors": [*films.outlined, settings.rounds], "images": every}
+    paths = {kind: work / f"{kind}-{_key(model, source, settings.seed)}.pt" for kind, source in sources.items()}
+    if not paths["errors"].is_file():
+        errors = collect_error_examples(
+            films.outlined, model.network, rounds=settings.rounds, seed=settings.seed, progress=progress["errors"]
+        )
+        _keep(errors, paths["errors"])
+    if not paths["images"].is_file():
+        images = collect_image_examples(every, model.network, seed=settings.seed, progress=progress["images"])
+        _keep(images, paths["images"])
+    kept = [torch.load(paths[kind], weights_only=True) for kind in ("errors", "images")]
+    return ErrorExamples(**kept[0]), ImageExamples(**kept[1])
+
+
+def _key(model: Model, source: Sequence[Film | int], seed: int) -> str:
+    """Return what tells examples of the same making from others."""
+    contents = [part.fingerprint() if isinstance(part, Film) else part for part in source]
+    return hashlib.sha256(json.dumps([model.identity.sha256, seed, *contents]).encode()).hexdigest()[:16]
+
+
+def _keep(examples: ErrorExamples | ImageExamples, path: Path) -> None:
+    with atomic_path(path) as temporary:
+        torch.save(vars(examples), temporary)
+
+
+def _examiner(
+    latent_size: int,
+    errors: ErrorExamples,
+    images: ImageExamples,
+    settings: Settings,
+    progress: Mapping[str, Progress],
+) -> Examiner:
+    """Teach the networks, and fit the distances to the views of frontal films."""
+    examiner = Examiner(latent_size)
+    examiner.error_head = train_error_head(
+        errors, steps=settings.error_steps, seed=settings.seed, progress=progress["error head"]
+    )
+    examiner.detector = train_detector(
+        images, steps=settings.detector_steps, seed=settings.seed, progress=progress["detector"]
+    )
+    frontal = images.kind == 0
+    examiner.features.fit(images.grid[frontal].float().mean(dim=(2, 3)))
+    examiner.latent.fit(images.latent[frontal, :latent_size].float())
+    examiner.shape.fit(images.mean[frontal])
+    return examiner.eval()
+
+
+@dataclass(frozen=True, eq=False)
+class _Result:
+    """What a held-out film tells: the criteria, and error over expected error per node, NaN without landmarks."""
+
+    criteria: dict[str, float]
+    ratios: NDArray[np.float64]
+
+
+def _results(segmenter: Segmenter, films: Sequence[Film], progress: Progress) -> list[_Result]:
+    results = []
+    for index, film in enumerate(films):
+        posterior, frame = segmenter.infer(read_radiograph(film.path))
+        covariance = posterior.error_covariance[0].double().cpu().numpy()
+        scores = dict(zip(SCORES, posterior.scores[0].tolist(), strict=True))
+        truth = np.full((NODE_COUNT, 2), np.nan) if film.landmarks is None else frame.to_network(film.landmarks)
+        error = np.linalg.norm(posterior.mean[0].double().cpu().numpy() - truth, axis=-1)
+        results.append(_Result(criteria(scores, organ_uncertainty(covariance)), error / error_scale(covariance)))
+        progress(index + 1, len(films))
+    return results
+
+
+def _radius_factors(results: Sequence[_Result]) -> dict[str, float]:
+    """Return per organ the conformal quantile of the error over the expected error."""
+    ratios = np.array([result.ratios for result in results])
+    known = {organ.name: ratios[:, organ.nodes] for organ in ORGANS}
+    return {name: conformal_quantile(values[~np.isnan(values)], LEVEL) for name, values in known.items()}
+
+
+def _by_source(films: Sequence[Film]) -> dict[str, int]:
+    sources = [film.source for film in films]
+    return {source: sources.count(source) for source in dict.fromkeys(sources)}
