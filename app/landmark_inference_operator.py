@@ -53,11 +53,17 @@ class LandmarkInferenceOperator(Operator):
 
         Raises:
             CheckpointError: if there is no usable model.
+            CalibrationError: if its calibration is of no use.
         """
         self._segmenter = Segmenter(load_model(self._model_path))
         identity = self._segmenter.identity
         logger.info(
-            "model %s %s, SHA-256 %s, on %s", identity.name, identity.version, identity.sha256, self._segmenter.device
+            "model %s %s, SHA-256 %s, calibration %s, on %s",
+            identity.name,
+            identity.version,
+            identity.sha256,
+            identity.calibration_sha256 or "none",
+            self._segmenter.device,
         )
 
     def compute(self, op_input: Any, op_output: Any, context: Any) -> None:
@@ -65,6 +71,9 @@ class LandmarkInferenceOperator(Operator):
         radiographs: list[Radiograph] = op_input.receive("radiographs")
         results: list[Result] = []
         for radiograph in radiographs:
-            with self._record.attempt(instance_uid(radiograph)):
-                results.append((radiograph, self._segmenter.segment(radiograph)))
+            uid = instance_uid(radiograph)
+            with self._record.attempt(uid):
+                segmentation = self._segmenter.segment(radiograph)
+                self._record.judged(uid, segmentation.reliability)
+                results.append((radiograph, segmentation))
         op_output.emit(results, "results")

@@ -11,6 +11,7 @@ from typing import Final
 
 from monai_chexmask_u.batch import fault_of
 from monai_chexmask_u.radiograph import RadiographError
+from monai_chexmask_u.segmentation import Reliability
 
 __all__ = ["NOT_MEANT", "RunRecord"]
 
@@ -65,6 +66,11 @@ class RunRecord:
                 self._fail(name, error.code, str(error))
         except Exception as error:  # whatever is wrong with one image, the others go on
             self._fail(name, *fault_of(error))
+
+    def judged(self, name: str, reliability: Reliability) -> None:
+        """Tell the verdict on an image, with its reasons."""
+        reasons = f" ({', '.join(reliability.reasons)})" if reliability.reasons else ""
+        logger.info("segmented %s: %s%s", name, reliability.verdict, reasons)
 
     def wrote(self, paths: list[Path]) -> None:
         """Note output files."""

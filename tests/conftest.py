@@ -89,6 +89,35 @@ def tiny_bundle(tiny_network: HybridGNet, tmp_path_factory: pytest.TempPathFacto
     return folder
 
 
+@pytest.fixture(scope="session")
+def calibrated_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle folder that holds a tiny network with refinements, and a calibration that accepts everything."""
+    import torch
+    from calibration_samples import make_calibration
+
+    from monai_chexmask_u.model import calibration_file
+    from monai_chexmask_u.networks import HybridGNet
+    from monai_chexmask_u.networks.checkpoints import sha256_of, write_checkpoint
+    from monai_chexmask_u.uncertainty.calibration import write_calibration
+
+    folder = tmp_path_factory.mktemp("calibrated")
+    (folder / "configs").mkdir()
+    (folder / "models").mkdir()
+    (folder / "configs" / "metadata.json").write_text('{"name": "tiny", "version": "1.2.3"}')
+    torch.manual_seed(2)  # puts landmarks inside the phantom's image
+    weights = folder / "models" / "model.pt"
+    write_checkpoint(HybridGNet(64, refinements=3), weights)
+    write_calibration(make_calibration(sha256_of(weights)), calibration_file(weights))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def calibrated_model(calibrated_bundle: Path) -> Model:
+    from monai_chexmask_u.model import load_model
+
+    return load_model(calibrated_bundle)
+
+
 @pytest.fixture
 def landmark_data(tmp_path: Path) -> Path:
     """Four images of 64 pixels with landmarks, as training and as validation set."""

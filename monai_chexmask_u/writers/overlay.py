@@ -36,7 +36,9 @@ def write_overlay(segmentation: LandmarkSegmentation, radiograph: Radiograph, pa
 
 
 def draw_overlay(segmentation: LandmarkSegmentation, radiograph: Radiograph) -> Image.Image:
-    """Draw contours, nodes in the color of their uncertainty, color bar and verdict; the radiograph is shown as it was stored.
+    """Draw contours, nodes, color bar and verdict; the radiograph is shown as it was stored.
+
+    The color is that of the total uncertainty, or of the samples' without a calibration.
 
     Returns:
         An RGB picture whose longer side is about 1200 pixels, plus a caption below.
@@ -98,7 +100,7 @@ def _caption(segmentation: LandmarkSegmentation, radiograph: Radiograph, width: 
 def _sentences(segmentation: LandmarkSegmentation, radiograph: Radiograph) -> list[str]:
     ratio, reliability = segmentation.cardiothoracic_ratio, segmentation.reliability
     model = segmentation.model
-    reasons = ", ".join(map(reliability.in_words, reliability.reasons))
+    reasons = "; ".join(map(reliability.in_words, reliability.reasons))
     sentences = [
         f"Verdict: {reliability.verdict}{f' ({reasons})' if reasons else ''}.",
         f"Cardiothoracic ratio {ratio.value:.3f} (std {ratio.std:.3f}).",

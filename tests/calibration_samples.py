@@ -1,0 +1,49 @@
+"""A calibration that has learned nothing, for tests of whatever takes one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from monai_chexmask_u.anatomy import ORGANS
+from monai_chexmask_u.networks import Examiner
+from monai_chexmask_u.uncertainty import Limit, Limits
+from monai_chexmask_u.uncertainty.calibration import Calibration
+
+__all__ = ["CRITERIA", "make_calibration", "make_examiner", "make_limits"]
+
+CRITERIA = (
+    "combined",
+    "shape_distance",
+    "flatness",
+    "saturation",
+    *(f"uncertainty:{organ.name}" for organ in ORGANS),
+)
+
+
+def make_examiner(latent_size: int = 64, *, seed: int = 0) -> Examiner:
+    """Return an examiner of random weights, which says something else of every node and image."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        examiner = Examiner(latent_size)
+        torch.nn.init.normal_(examiner.error_head.to_error.weight, 0, 0.02)
+        examiner.shape.basis.normal_(0, 0.01)
+    return examiner.eval()
+
+
+def make_limits(review: float = 1e9, reject: float = float("inf"), **changes: Limit) -> Limits:
+    """Return the same limits for every criterion, which accept everything by default; keywords replace some."""
+    return Limits({name: Limit(review, reject) for name in CRITERIA} | changes)
+
+
+def make_calibration(weights_sha256: str, **changes: Any) -> Calibration:
+    """Return a calibration for a network of 64 latent dimensions and refinements; keywords replace attributes."""
+    plain = {
+        "examiner": make_examiner(),
+        "radius_factors": {"right_lung": 1.25, "left_lung": 1.5, "heart": 2.0},
+        "limits": make_limits(),
+        "weights_sha256": weights_sha256,
+        "record": {"films": {"phantom": 1}, "seed": 0},
+    }
+    return Calibration(**(plain | changes))
