@@ -114,7 +114,7 @@ def _examples(
 ) -> tuple[ErrorExamples, ImageExamples]:
     """Collect the examples, or take those that an earlier run has kept."""
     every = [*films.outlined, *films.frontal]
-    sources = {"errors": [*films.outlined, settings.rounds], "images": every}
+    sources: dict[str, list[Film | int]] = {"errors": [*films.outlined, settings.rounds], "images": [*every]}
     paths = {kind: work / f"{kind}-{_key(model, source, settings.seed)}.pt" for kind, source in sources.items()}
     if not paths["errors"].is_file():
         errors = collect_error_examples(
