@@ -39,7 +39,7 @@ def make_limits(review: float = 1e9, reject: float = float("inf"), **changes: Li
 
 def make_calibration(weights_sha256: str, **changes: Any) -> Calibration:
     """Return a calibration for a network of 64 latent dimensions and refinements; keywords replace attributes."""
-    plain = {
+    plain: dict[str, Any] = {
         "examiner": make_examiner(),
         "radius_factors": {"right_lung": 1.25, "left_lung": 1.5, "heart": 2.0},
         "limits": make_limits(),
