@@ -47,6 +47,7 @@ def calibrate(
     error_steps: Annotated[int, typer.Option(min=1, help="Training steps of the error head.")] = 1500,
     detector_steps: Annotated[int, typer.Option(min=1, help="Training steps of the detector.")] = 1000,
     seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Seed of views and trainings.")] = 0,
+    workers: Annotated[int, typer.Option(min=0, help="Further processes that make the views.")] = 0,
 ) -> None:
     """Calibrate a model: expected errors, radii, scores of foreign images, and the limits of the verdict.
 
@@ -59,7 +60,7 @@ def calibrate(
     from monai_chexmask_u.uncertainty.calibration import write_calibration
     from monai_chexmask_u.writers.atomic import prepare_folder
 
-    settings = Settings(rounds, error_steps, detector_steps, seed)
+    settings = Settings(rounds, error_steps, detector_steps, seed, workers)
     try:
         films = _films(data, frontal or [], leave_out or [])
         prepare_folder(output.parent)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 
 from monai_chexmask_u.calibrating.views import FOREIGN_VIEWS, corrupted_view, frontal_view
 from monai_chexmask_u.data.film_sets import Film
@@ -63,7 +64,7 @@ def network_view(pixels: NDArray[np.float32], network: HybridGNet) -> tuple[Tens
 
 
 def collect_error_examples(
-    films: Sequence[Film], network: HybridGNet, *, rounds: int, seed: int, progress: Progress
+    films: Sequence[Film], network: HybridGNet, *, rounds: int, seed: int, progress: Progress, workers: int = 0
 ) -> ErrorExamples:
     """Run the landmark network on corrupted views of outlined films.
 
@@ -73,27 +74,30 @@ def collect_error_examples(
         rounds: views of each film.
         seed: of the views; they depend on film and round alone.
         progress: called with the number of views done, and of all.
+        workers: processes to share the work with; the result is the same.
     """
     inferer = LandmarkUncertaintyInferer(SAMPLES)
+    loaded = [(read_radiograph(film.path).pixels, np.asarray(film.landmarks)) for film in films]
 
-    def examples() -> Iterator[tuple[Tensor, ...]]:
-        loaded = [(read_radiograph(film.path).pixels, np.asarray(film.landmarks)) for film in films]
-        for index, (pixels, landmarks) in enumerate(loaded):
-            for turn in range(rounds):
-                random = np.random.default_rng([seed, index, turn])
-                partner = loaded[random.integers(len(loaded))][0]
-                view, points = corrupted_view(pixels, landmarks, partner, random)
-                image, frame = network_view(view, network)
-                posterior, features = inferer.infer(image, network)
-                seen = ErrorHead.look_around(features, posterior.mean, posterior.covariance)
-                truth = torch.from_numpy(frame.to_network(points)).float()
-                yield (*(part[0] for part in seen), posterior.mean[0], truth)
+    def examples(index: int) -> list[tuple[Tensor, ...]]:
+        pixels, landmarks = loaded[index]
+        made: list[tuple[Tensor, ...]] = []
+        for turn in range(rounds):
+            random = np.random.default_rng([seed, index, turn])
+            partner = loaded[random.integers(len(loaded))][0]
+            view, points = corrupted_view(pixels, landmarks, partner, random)
+            image, frame = network_view(view, network)
+            posterior, features = inferer.infer(image, network)
+            seen = ErrorHead.look_around(features, posterior.mean, posterior.covariance)
+            truth = torch.from_numpy(frame.to_network(points)).float()
+            made.append((*(part[0] for part in seen), posterior.mean[0], truth))
+        return made
 
-    return ErrorExamples(*_stacked(examples(), len(films) * rounds, progress))
+    return ErrorExamples(*_collected(examples, len(films), workers, progress))
 
 
 def collect_image_examples(
-    films: Sequence[Film], network: HybridGNet, *, seed: int, progress: Progress
+    films: Sequence[Film], network: HybridGNet, *, seed: int, progress: Progress, workers: int = 0
 ) -> ImageExamples:
     """Run the landmark network on views of frontal films, and on what can be made of them.
 
@@ -101,22 +105,24 @@ def collect_image_examples(
         films: frontal films, with landmarks or without.
         network: stays as it is.
         seed: of the views; they depend on the film alone.
-        progress: called with the number of views done, and of all.
+        progress: called with the number of films done, and of all.
+        workers: processes to share the work with; the result is the same.
     """
     inferer = LandmarkUncertaintyInferer(2)
 
-    def examples() -> Iterator[tuple[Tensor, ...]]:
-        for index, film in enumerate(films):
-            pixels = _reduced(read_radiograph(film.path).pixels)
-            for kind, view in _views(pixels, np.random.default_rng([seed, index])):
-                image, _ = network_view(np.clip(view, 0, 1).astype(np.float32), network)
-                posterior, features = inferer.infer(image, network)
-                latent = torch.cat([posterior.latent_mean, 2 * torch.log(posterior.latent_std)], dim=-1)
+    def examples(index: int) -> list[tuple[Tensor, ...]]:
+        pixels = _reduced(read_radiograph(films[index].path).pixels)
+        made: list[tuple[Tensor, ...]] = []
+        for kind, view in _views(pixels, np.random.default_rng([seed, index])):
+            image, _ = network_view(np.clip(view, 0, 1).astype(np.float32), network)
+            posterior, features = inferer.infer(image, network)
+            latent = torch.cat([posterior.latent_mean, 2 * torch.log(posterior.latent_std)], dim=-1)
+            with torch.no_grad():
                 mean = network.decode(posterior.latent_mean.unsqueeze(1), features)[0, 0]
-                yield ShiftDetector.look_at(features)[0], latent[0], mean.detach(), torch.tensor(kind)
+            made.append((ShiftDetector.look_at(features)[0], latent[0], mean, torch.tensor(kind)))
+        return made
 
-    each = 1 + FRONTAL_VIEWS + 2 * sum(map(len, FOREIGN_VIEWS.values()))
-    return ImageExamples(*_stacked(examples(), len(films) * each, progress))
+    return ImageExamples(*_collected(examples, len(films), workers, progress))
 
 
 def _views(pixels: NDArray[np.float32], random: np.random.Generator) -> Iterator[tuple[int, NDArray[np.float32]]]:
@@ -140,14 +146,29 @@ def _reduced(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
     return cv2.resize(pixels, None, None, factor, factor, cv2.INTER_AREA).astype(np.float32)
 
 
-def _stacked(examples: Iterator[tuple[Tensor, ...]], count: int, progress: Progress) -> list[Tensor]:
-    """Stack examples in half precision where they are features; thousands of them are gigabytes otherwise."""
-    stacks: list[Tensor] = []
-    for index, parts in enumerate(examples):
-        if not stacks:
-            kept = [part.half() if part.dim() >= 2 and part.shape[-1] > 6 else part for part in parts]
-            stacks = [torch.empty((count, *part.shape), dtype=part.dtype) for part in kept]
-        for stack, part in zip(stacks, parts, strict=True):
-            stack[index] = part
-        progress(index + 1, count)
-    return stacks
+class _Films(Dataset[list[Tensor]]):
+    """The examples of one film at a time, stacked; features in half precision, since thousands are gigabytes."""
+
+    def __init__(self, examples: Callable[[int], list[tuple[Tensor, ...]]], count: int) -> None:
+        self.examples = examples
+        self.count = count
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> list[Tensor]:
+        stacks = [torch.stack(parts) for parts in zip(*self.examples(index), strict=True)]
+        return [stack.half() if stack.dim() >= 3 and stack.shape[-1] > 6 else stack for stack in stacks]
+
+
+def _collected(
+    examples: Callable[[int], list[tuple[Tensor, ...]]], count: int, workers: int, progress: Progress
+) -> list[Tensor]:
+    """Collect the examples of all films, in the films' order."""
+    context = "fork" if workers else None  # the examples are closures, which cannot be sent to a new process
+    loader = DataLoader(_Films(examples, count), batch_size=None, num_workers=workers, multiprocessing_context=context)
+    films: list[list[Tensor]] = []
+    for film in loader:
+        films.append(film)
+        progress(len(films), count)
+    return [torch.cat(parts) for parts in zip(*films, strict=True)]

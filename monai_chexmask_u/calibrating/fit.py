@@ -60,12 +60,13 @@ class CalibrationFilms:
 
 @dataclass(frozen=True)
 class Settings:
-    """How a calibration is made: corrupted views per outlined film, training steps of the two networks, seed."""
+    """How a calibration is made: corrupted views per outlined film, steps of the two trainings, seed, processes."""
 
     rounds: int = 36
     error_steps: int = 1500
     detector_steps: int = 1000
     seed: int = 0
+    workers: int = 0
 
 
 def calibrate(
@@ -118,11 +119,18 @@ def _examples(
     paths = {kind: work / f"{kind}-{_key(model, source, settings.seed)}.pt" for kind, source in sources.items()}
     if not paths["errors"].is_file():
         errors = collect_error_examples(
-            films.outlined, model.network, rounds=settings.rounds, seed=settings.seed, progress=progress["errors"]
+            films.outlined,
+            model.network,
+            rounds=settings.rounds,
+            seed=settings.seed,
+            progress=progress["errors"],
+            workers=settings.workers,
         )
         _keep(errors, paths["errors"])
     if not paths["images"].is_file():
-        images = collect_image_examples(every, model.network, seed=settings.seed, progress=progress["images"])
+        images = collect_image_examples(
+            every, model.network, seed=settings.seed, progress=progress["images"], workers=settings.workers
+        )
         _keep(images, paths["images"])
     kept = [torch.load(paths[kind], weights_only=True) for kind in ("errors", "images")]
     return ErrorExamples(**kept[0]), ImageExamples(**kept[1])

@@ -14,8 +14,11 @@ from monai_chexmask_u.transforms.corruptions import CORRUPTIONS, corrupt
 __all__ = ["FOREIGN_VIEWS", "corrupted_view", "frontal_view", "moved_view"]
 
 Floats = NDArray[np.float32]
-Points = NDArray[np.float64]
 Random = np.random.Generator
+Points = NDArray[np.float64]
+
+# Beyond half, a blended film is more the other one, whose outlines are not these.
+GREATEST_BLEND: Final = 0.45
 
 # What a frontal film may suffer and still be one, and the worst severity of it.
 MILD: Final = {
@@ -64,6 +67,8 @@ def corrupted_view(pixels: Floats, landmarks: Points, partner: Floats, random: R
             continue
         levels = CORRUPTIONS[name].levels
         severity = float(np.interp(random.uniform(0, len(levels) - 1), range(len(levels)), levels))
+        if needs_partner:
+            severity *= GREATEST_BLEND
         options = {"landmarks": points, "partner": partner if needs_partner else None}
         changed = corrupt(pixels, name, severity, seed=int(random.integers(2**31)), **options)
         pixels, points = changed.pixels, changed.landmarks
