@@ -50,8 +50,8 @@ def run(paths: Sequence[Path], folder: Path, *formats: str, error: BaseException
 def test_outcomes_are_in_order_and_name_what_was_written(tmp_path: Path, folder: Path) -> None:
     paths = [picture(tmp_path / "b.png"), picture(tmp_path / "a.png")]
     assert run(paths, folder, "json", "mask") == [
-        Outcome(paths[0], (folder / "b.json", folder / "b.mask.png")),
-        Outcome(paths[1], (folder / "a.json", folder / "a.mask.png")),
+        Outcome(paths[0], (folder / "b.json", folder / "b.mask.png"), verdict="review"),
+        Outcome(paths[1], (folder / "a.json", folder / "a.mask.png"), verdict="review"),
     ]
     assert len(list(folder.iterdir())) == 4
 
@@ -63,18 +63,18 @@ def test_same_name_in_two_folders_gives_two_results(tmp_path: Path, folder: Path
 
 def test_a_picture_is_left_without_dicom_outputs(tmp_path: Path, folder: Path) -> None:
     (outcome,) = run([picture(tmp_path / "a.png")], folder, "seg", "json", "sr")
-    assert outcome == Outcome(tmp_path / "a.png", (folder / "a.json",), ("seg", "sr"))
+    assert outcome == Outcome(tmp_path / "a.png", (folder / "a.json",), ("seg", "sr"), verdict="review")
 
 
 def test_a_picture_for_dicom_outputs_alone_is_a_failure(tmp_path: Path, folder: Path) -> None:
     (outcome,) = run([picture(tmp_path / "a.png")], folder, "seg", "sr")
-    assert (outcome.code, outcome.written, outcome.left_out) == ("needs_dicom", (), ())
+    assert (outcome.code, outcome.written, outcome.left_out, outcome.verdict) == ("needs_dicom", (), (), None)
     assert "json or png instead" in outcome.message
 
 
 def test_a_dicom_image_gets_its_segmentation(tmp_path: Path, folder: Path) -> None:
     path = save(make_dx(rows=80, columns=64), tmp_path / "a.dcm")
-    assert run([path], folder, "seg") == [Outcome(path, (folder / "a.seg.dcm",))]
+    assert run([path], folder, "seg") == [Outcome(path, (folder / "a.seg.dcm",), verdict="review")]
 
 
 @pytest.mark.parametrize(
@@ -118,6 +118,7 @@ def test_what_was_written_before_a_failure_is_told(
     monkeypatch.setitem(FORMATS, "csv", Format(".csv", refuse))
     (outcome,) = run([picture(tmp_path / "a.png")], folder, "json", "csv")
     assert (outcome.code, [path.name for path in outcome.written]) == ("not_written", ["a.json"])
+    assert outcome.verdict is None
 
 
 def test_a_result_may_not_replace_an_input(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def everything(segment: Segment, tmp_path_factory: pytest.TempPathFactory) -> Pa
     image = save(make_dx(), folder / "chest.dcm")
     result = segment(image, "-o", folder / "out", "--write", "json,png,mask,csv,seg,sr")
     assert (result.exit_code, result.stderr) == (0, "")
-    assert result.stdout == f"1 of 1 images segmented, 6 files written to {folder / 'out'}\n"
+    assert result.stdout == f"1 of 1 images segmented, 6 files written to {folder / 'out'}\nverdicts: 1 review\n"
     return folder / "out"
 
 
@@ -110,7 +110,8 @@ def test_python_m_writes_the_same(everything: Path, tiny_bundle: Path, tmp_path:
     options = ["--samples", "4", "--device", "cpu", "--model", str(tiny_bundle), "--write", "json"]
     command = [sys.executable, "-m", "monai_chexmask_u", "segment", str(image), "-o", str(tmp_path), *options]
     done = subprocess.run(command, capture_output=True, text=True)
-    assert (done.returncode, done.stdout) == (0, f"1 of 1 images segmented, 1 files written to {tmp_path}\n")
+    assert done.returncode == 0
+    assert lines(done.stdout) == [f"1 of 1 images segmented, 1 files written to {tmp_path}", "verdicts: 1 review"]
     ours, theirs = (json.loads((folder / "chest.json").read_text()) for folder in (tmp_path, everything))
     for landmark, other in zip(ours.pop("landmarks"), theirs.pop("landmarks"), strict=True):
         # the number of threads may differ
@@ -142,6 +143,7 @@ def test_a_folder_goes_on_after_bad_files_and_lists_them(segment: Segment, tmp_p
     assert "Synthetic" not in result.output  # the patient's name
     assert lines(result.stdout) == [
         f"1 of 5 images segmented, 2 files written to {tmp_path / 'out'}",
+        "verdicts: 1 review",
         "4 failed: 1 wrong_modality, 1 truncated, 1 not_frontal, 1 not_an_image",
     ]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["good.json", "good.overlay.png"]
@@ -158,7 +160,7 @@ def test_same_name_in_two_folders_gives_two_results(segment: Segment, tmp_path: 
 def test_results_among_the_images_are_not_segmented_again(segment: Segment, picture: Path) -> None:
     for _ in range(2):
         result = segment(picture.parent, "-o", picture.parent, "--write", "json,png,mask")
-        assert result.stdout == f"1 of 1 images segmented, 3 files written to {picture.parent}\n"
+        assert lines(result.stdout)[0] == f"1 of 1 images segmented, 3 files written to {picture.parent}"
 
 
 def test_a_picture_is_done_without_its_dicom_outputs(segment: Segment, picture: Path, tmp_path: Path) -> None:
@@ -175,6 +177,7 @@ def test_a_picture_for_dicom_outputs_alone_fails(segment: Segment, picture: Path
     assert line.startswith(f"chexmask-u: {picture}: ")
     assert line.endswith("[needs_dicom]")
     assert list((tmp_path / "out").iterdir()) == []
+    assert "verdict" not in result.stdout
 
 
 def test_seed_decides_on_the_samples(segment: Segment, picture: Path, tmp_path: Path) -> None:

@@ -8,9 +8,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from monai_chexmask_u.model import default_bundle, load_model, model_identity
+from monai_chexmask_u.model import (
+    calibration_file,
+    default_bundle,
+    load_calibration,
+    load_model,
+    model_identity,
+    weights_file,
+)
 from monai_chexmask_u.networks import HybridGNet
 from monai_chexmask_u.networks.checkpoints import CheckpointError
+from monai_chexmask_u.uncertainty.calibration import CalibrationError
 
 
 @pytest.fixture
@@ -96,3 +104,65 @@ def test_broken_weights_are_named(bundle: Path) -> None:
     weights(bundle).write_bytes(weights(bundle).read_bytes()[:1000])
     with pytest.raises(CheckpointError, match=re.escape(str(weights(bundle)))):
         load_model(bundle)
+
+
+@pytest.fixture
+def calibrated(calibrated_bundle: Path, tmp_path: Path) -> Path:
+    """A calibrated bundle that a test may break."""
+    return Path(shutil.copytree(calibrated_bundle, tmp_path / "calibrated"))
+
+
+def test_a_calibration_beside_the_weights_is_found(calibrated: Path) -> None:
+    file = calibrated / "models" / "model.calibration.pt"
+    assert calibration_file(weights(calibrated)) == file
+    checksum = hashlib.sha256(file.read_bytes()).hexdigest()
+    for path in (calibrated, weights(calibrated), calibrated / "models", calibrated.parent):
+        model = load_model(path)
+        assert model.calibration is not None
+        assert model.calibration.sha256 == model.identity.calibration_sha256 == checksum
+        assert weights_file(path) == weights(calibrated)
+
+
+def test_a_calibration_can_be_left_aside(calibrated: Path) -> None:
+    model = load_model(calibrated, calibrated=False)
+    assert (model.calibration, model.identity.calibration_sha256) == (None, None)
+    calibration_file(weights(calibrated)).write_bytes(b"broken")
+    assert load_model(calibrated, calibrated=False).identity == model.identity
+
+
+def test_weights_without_a_calibration_have_none(tiny_bundle: Path, calibrated: Path, tmp_path: Path) -> None:
+    lone = tmp_path / "lone" / "best.pt"
+    lone.parent.mkdir()
+    shutil.copy(weights(calibrated), lone)
+    # one of another name belongs to other weights
+    shutil.copy(calibration_file(weights(calibrated)), lone.with_name("model.calibration.pt"))
+    for path in (lone, lone.parent, tiny_bundle):
+        model = load_model(path)
+        assert (model.calibration, model.identity.calibration_sha256, load_calibration(path)) == (None, None, None)
+
+
+@pytest.mark.parametrize("content", [b"", b"no calibration"])
+def test_a_broken_calibration_is_named(calibrated: Path, content: bytes) -> None:
+    calibration_file(weights(calibrated)).write_bytes(content)
+    with pytest.raises(CalibrationError, match=re.escape(str(calibration_file(weights(calibrated))))):
+        load_model(calibrated)
+
+
+def test_other_weights_need_their_own_calibration(calibrated: Path, tiny_bundle: Path) -> None:
+    shutil.copy(weights(tiny_bundle), weights(calibrated))
+    with pytest.raises(CalibrationError, match="other weights"):
+        load_model(calibrated)
+
+
+def test_damaged_weights_are_told_before_their_calibration(calibrated: Path) -> None:
+    weights(calibrated).write_bytes(weights(calibrated).read_bytes()[:1000])
+    with pytest.raises(CheckpointError, match=re.escape(str(weights(calibrated)))):
+        load_model(calibrated)
+
+
+def test_a_calibration_is_no_weights_file(calibrated: Path) -> None:
+    weights(calibrated).unlink()
+    with pytest.raises(CheckpointError, match="found 0"):
+        load_model(calibrated / "models")
+    with pytest.raises(CheckpointError, match=re.escape("model.calibration.pt")):
+        load_model(calibrated / "models" / "model.calibration.pt")

@@ -9,7 +9,7 @@ from monai.data import decollate_batch
 
 from monai_chexmask_u.posterior import LandmarkPosterior
 
-FIELDS = ["mean", "covariance", "latent_mean", "latent_std", "samples"]
+FIELDS = ["mean", "covariance", "latent_mean", "latent_std", "samples", "error_covariance", "scores"]
 
 
 def posterior(*, seed: int = 0, batch: int = 3, sample: int = 7) -> LandmarkPosterior:
@@ -41,7 +41,7 @@ def test_samples_that_agree_have_no_covariance() -> None:
 def test_is_a_mapping_of_its_fields() -> None:
     result = posterior()
     assert list(result) == FIELDS
-    assert len(result) == 5
+    assert len(result) == 7
     assert result["mean"] is result.mean
     assert dict(result)["samples"] is result.samples
     assert "covariance" in result
@@ -58,7 +58,15 @@ def test_decollates_into_one_dictionary_per_image() -> None:
     for index, image in enumerate(images):
         assert list(image["pred"]) == FIELDS
         for name, value in image["pred"].items():
-            torch.testing.assert_close(value, result[name][index], rtol=0, atol=0)
+            torch.testing.assert_close(value, result[name][index], rtol=0, atol=0, equal_nan=True)
+
+
+def test_samples_alone_say_nothing_of_errors_and_foreign_images() -> None:
+    result = posterior()
+    assert result.error_covariance.shape == (3, 120, 2, 2)
+    assert result.error_covariance.isnan().all()
+    assert result.scores.shape == (3, 0)
+    assert {value.dtype for value in result.values()} == {torch.float32}
 
 
 @pytest.mark.parametrize(
@@ -72,6 +80,10 @@ def test_decollates_into_one_dictionary_per_image() -> None:
         ("latent_mean", (2, 8)),
         ("samples", (3, 120, 2)),
         ("samples", (2, 7, 120, 2)),
+        ("error_covariance", (3, 120, 2)),
+        ("error_covariance", (2, 120, 2, 2)),
+        ("scores", (2, 15)),
+        ("scores", (3, 15, 1)),
     ],
 )
 def test_fields_of_different_batches_are_refused(name: str, shape: tuple[int, ...]) -> None:

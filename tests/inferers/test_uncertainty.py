@@ -5,11 +5,14 @@ from typing import Any
 
 import pytest
 import torch
+from calibration_samples import make_examiner
 from monai.data import MetaTensor
 from torch import Tensor, nn
 
 from monai_chexmask_u.inferers import LandmarkUncertaintyInferer
+from monai_chexmask_u.model import Model
 from monai_chexmask_u.networks import HybridGNet
+from monai_chexmask_u.networks.examiner import SCORES
 from monai_chexmask_u.posterior import LandmarkPosterior
 
 DEVICES = [
@@ -46,7 +49,7 @@ def images(count: int = 1, *, seed: int = 0) -> Tensor:
 
 def assert_same(actual: LandmarkPosterior, expected: LandmarkPosterior, *, atol: float) -> None:
     for name, value in expected.items():
-        torch.testing.assert_close(actual[name], value, rtol=0, atol=atol)
+        torch.testing.assert_close(actual[name], value, rtol=0, atol=atol, equal_nan=True)  # without an examiner
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -138,7 +141,7 @@ def test_runs_under_autocast_and_gives_float32(tiny_network: HybridGNet, device:
 
 
 @pytest.mark.parametrize("settings", [{"num_samples": 1}, {"num_samples": -3}, {"chunk_size": 0}])
-def test_settings_that_are_too_small_are_refused(settings: dict[str, int]) -> None:
+def test_settings_that_are_too_small_are_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="num_samples must be >= 2 and chunk_size >= 1"):
         LandmarkUncertaintyInferer(**settings)
 
@@ -146,3 +149,59 @@ def test_settings_that_are_too_small_are_refused(settings: dict[str, int]) -> No
 def test_image_of_another_size_is_refused(tiny_network: HybridGNet) -> None:
     with pytest.raises(ValueError, match="image must be"):
         LandmarkUncertaintyInferer(4)(torch.rand(1, 1, 32, 64), tiny_network)
+
+
+@pytest.fixture(scope="module")
+def refined(calibrated_model: Model) -> HybridGNet:
+    """A network with refinements, whose result an examiner can judge."""
+    return calibrated_model.network
+
+
+def test_examiner_adds_expected_errors_and_scores_and_changes_nothing(refined: HybridGNet) -> None:
+    examiner = make_examiner().train()
+    result = LandmarkUncertaintyInferer(5, examiner=examiner)(images(2), refined)
+    plain = LandmarkUncertaintyInferer(5)(images(2), refined)
+    for name in ("mean", "covariance", "latent_mean", "latent_std", "samples"):
+        torch.testing.assert_close(result[name], plain[name], rtol=0, atol=0)
+    assert result.scores.shape == (2, len(SCORES))
+    assert not examiner.training  # else dropout would make the scores random
+    with torch.no_grad():
+        features = refined.encode(images(2))[2]
+        expected = examiner(images(2), features, *(plain[name] for name in list(plain)[:4]))
+    torch.testing.assert_close(result.error_covariance, expected[0], rtol=1e-3, atol=1e-9)
+    torch.testing.assert_close(result.scores, expected[1], rtol=1e-4, atol=1e-4)
+
+
+def test_examined_image_does_not_depend_on_its_batch(refined: HybridGNet) -> None:
+    infer = LandmarkUncertaintyInferer(5, examiner=make_examiner())
+    together = infer(images(3), refined)
+    for index in range(3):
+        alone = infer(images(3)[index : index + 1], refined)
+        torch.testing.assert_close(
+            alone.error_covariance, together.error_covariance[index : index + 1], rtol=1e-2, atol=1e-8
+        )
+        torch.testing.assert_close(alone.scores, together.scores[index : index + 1], rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_examiner_goes_to_the_networks_device_and_knows_no_autocast(refined: HybridGNet, device: str) -> None:
+    network, image = copy.deepcopy(refined).to(device), images().to(device)
+    infer = LandmarkUncertaintyInferer(4, examiner=make_examiner())
+    expected = infer(image, network)
+    with torch.autocast(device, dtype=torch.bfloat16):
+        result = infer(image, network)
+    assert {(value.dtype, value.device.type) for value in result.values()} == {(torch.float32, device)}
+    # the encoder's maps differ in the third digit, the random network makes more of it
+    torch.testing.assert_close(result.scores, expected.scores, rtol=0.2, atol=0.2)
+
+
+def test_infer_returns_the_feature_maps_too(refined: HybridGNet) -> None:
+    result, features = LandmarkUncertaintyInferer(4).infer(images(), refined)
+    assert_same(result, LandmarkUncertaintyInferer(4)(images(), refined), atol=0)
+    for actual, expected in zip(features, refined.encode(images())[2], strict=True):
+        torch.testing.assert_close(actual, expected, rtol=0, atol=0)
+
+
+def test_examiner_of_a_network_without_refinements_is_refused(tiny_network: HybridGNet) -> None:
+    with pytest.raises(ValueError, match="needs a network with refinements"):
+        LandmarkUncertaintyInferer(4, examiner=make_examiner())(images(), tiny_network)

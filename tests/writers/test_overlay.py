@@ -1,16 +1,18 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw
 from segmentation_samples import make_radiograph, make_segmentation
 
 from monai_chexmask_u.anatomy import ORGANS
 from monai_chexmask_u.radiograph import Radiograph
-from monai_chexmask_u.segmentation import Estimate, LandmarkSegmentation
+from monai_chexmask_u.segmentation import Estimate, LandmarkSegmentation, Reliability
 from monai_chexmask_u.writers.overlay import draw_overlay, uncertainty_color, write_overlay
 
 TOP = 10.0
@@ -41,6 +43,20 @@ def alone(points: NDArray[np.float64], distance: float) -> NDArray[np.int64]:
 
 
 def test_nodes_have_the_color_of_their_uncertainty(picture: NDArray[np.uint8], result: LandmarkSegmentation) -> None:
+    assert_colored(picture, result, result.node_uncertainty / TOP)
+
+
+def test_nodes_have_the_color_of_their_total_uncertainty_with_a_calibration(
+    result: LandmarkSegmentation, radiograph: Radiograph
+) -> None:
+    total = np.linspace(45, 1, 120)  # the bar ends at 50
+    calibrated = replace(result, error_covariance=total[:, None, None] ** 2 * np.eye(2), total_px1024=23.0)
+    picture = np.asarray(draw_overlay(calibrated, radiograph))[:1200].astype(np.uint8)
+    assert_colored(picture, result, total / 50)
+
+
+def assert_colored(picture: NDArray[np.uint8], result: LandmarkSegmentation, fractions: NDArray[np.float64]) -> None:
+    """Check the middle of each dot that stands alone."""
     scale = 1200 / 250
     points = (result.landmarks + 0.5) * scale
     nodes = alone(points, 15)
@@ -48,9 +64,7 @@ def test_nodes_have_the_color_of_their_uncertainty(picture: NDArray[np.uint8], r
     for node in nodes:
         x, y = np.floor(points[node]).astype(int)
         # The dot is drawn at double size and made smaller, which tints its middle a little.
-        np.testing.assert_allclose(
-            picture[y, x].astype(int), uncertainty_color(result.node_uncertainty[node] / TOP), atol=12
-        )
+        np.testing.assert_allclose(picture[y, x].astype(int), uncertainty_color(fractions[node]), atol=12)
 
 
 def test_color_runs_from_blue_to_red() -> None:
@@ -104,3 +118,47 @@ def test_file_is_the_picture(result: LandmarkSegmentation, radiograph: Radiograp
     with Image.open(tmp_path / "chest.overlay.png") as page:
         assert page.format == "PNG"
         np.testing.assert_array_equal(np.asarray(page), np.asarray(draw_overlay(result, radiograph)))
+
+
+@pytest.fixture
+def words(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """All text that is drawn while the test runs."""
+    drawn: list[str] = []
+    draw_text = ImageDraw.ImageDraw.text
+
+    def note(self: ImageDraw.ImageDraw, xy: Any, text: str, *args: Any, **kwargs: Any) -> None:
+        drawn.append(text)
+        draw_text(self, xy, text, *args, **kwargs)
+
+    monkeypatch.setattr(ImageDraw.ImageDraw, "text", note)
+    return drawn
+
+
+def test_caption_says_whose_uncertainty_is_shown(
+    result: LandmarkSegmentation, radiograph: Radiograph, words: list[str]
+) -> None:
+    draw_overlay(result, radiograph)
+    assert words[0] == "node uncertainty 0 to 10 px of this image"
+    assert "Total" not in " ".join(words)
+    words.clear()
+    draw_overlay(replace(result, error_covariance=4 * result.covariance, total_px1024=23.04), radiograph)
+    assert words[0] == "total node uncertainty 0 to 20 px of this image"
+    assert "Total uncertainty 23.0 px at 1024. Predictive uncertainty 8.5 px at 1024" in " ".join(words)
+
+
+@pytest.mark.parametrize(
+    ("reliability", "said"),
+    [
+        (Reliability("accept", ()), "Verdict: accept. Card"),
+        (Reliability("review", ("not_calibrated",)), "Verdict: review (The model is not calibrated). Card"),
+        (
+            Reliability("reject", ("upside_down", "high_uncertainty:heart")),
+            "Verdict: reject (Seems to be upside down; High uncertainty of the heart). Card",
+        ),
+    ],
+)
+def test_caption_tells_verdict_and_reasons_in_words(
+    result: LandmarkSegmentation, radiograph: Radiograph, words: list[str], reliability: Reliability, said: str
+) -> None:
+    draw_overlay(replace(result, reliability=reliability), radiograph)
+    assert said in " ".join(words)

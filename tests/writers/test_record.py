@@ -64,7 +64,7 @@ def test_record_has_exactly_the_agreed_keys(
             "view": "PA",
             "notes": ["photometric_inverted"],
         },
-        "model": {"name": "tiny", "version": "1.2.3", "sha256": "ab" * 32},
+        "model": {"name": "tiny", "version": "1.2.3", "sha256": "ab" * 32, "calibration_sha256": None},
         "samples": 50,
         "cardiothoracic_ratio": {"value": 0.43, "std": 0.02},
         "uncertainty": {"latent": 0.25, "predictive_px1024": 8.5, "total_px1024": None, "score": 8.5},
@@ -113,6 +113,7 @@ def test_a_calibrated_result_says_its_total_uncertainty_and_how_foreign_the_imag
     total = np.arange(1.0, 121)
     calibrated = replace(
         result,
+        model=replace(result.model, calibration_sha256="cd" * 32),
         error_covariance=total[:, None, None] ** 2 * np.eye(2),
         total_px1024=12.5,
         area_std_px=(10.0, np.nan, 30.0),
@@ -122,6 +123,7 @@ def test_a_calibrated_result_says_its_total_uncertainty_and_how_foreign_the_imag
     assert [row["uncertainty_px"] for row in record["landmarks"]] == pytest.approx(total.tolist())
     assert record["uncertainty"]["total_px1024"] == record["uncertainty"]["score"] == 12.5
     assert [organ["area_std_px"] for organ in record["organs"].values()] == [10, None, 30]
+    assert record["model"] == {"name": "tiny", "version": "1.2.3", "sha256": "ab" * 32, "calibration_sha256": "cd" * 32}
     assert record["reliability"]["scores"] == {"latent": 1.5, "features": 2.5, "depth": None}
     # What the samples say stays beside it.
     assert record["uncertainty"]["predictive_px1024"] == 8.5

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from monai.transforms import Compose
 
 from monai_chexmask_u.inferers import LandmarkUncertaintyInferer
 from monai_chexmask_u.model import load_model
+from monai_chexmask_u.posterior import LandmarkPosterior
 from monai_chexmask_u.reading import read_radiograph
 from monai_chexmask_u.segmenter import Segmenter
 from monai_chexmask_u.transforms import LoadRadiographd, ToNetworkFramed
@@ -35,21 +38,32 @@ def run(images: list[Path], bundle: Path, folder: Path, *, names: bool, crop_bor
     load = Compose([LoadRadiographd("image"), ToNetworkFramed("image", 64, crop_border=crop_border)])
     data = [{"image": str(path)} | ({"name": f"{path.stem}-1"} if names else {}) for path in images]
     batch = next(iter(DataLoader(Dataset(data, load), batch_size=2)))
-    batch["pred"] = LandmarkUncertaintyInferer(5, seed=3)(batch["image"], load_model(bundle).network)
+    model = load_model(bundle)
+    examiner = model.calibration.examiner if model.calibration else None
+    batch["pred"] = LandmarkUncertaintyInferer(5, seed=3, examiner=examiner)(batch["image"], model.network)
     writer = SaveLandmarkSegmentationd("pred", str(folder), FORMATS, str(bundle), crop_border=crop_border)
     return [writer(item) for item in decollate_batch(batch)]
 
 
 @pytest.mark.parametrize("crop_border", [False, True])
+@pytest.mark.parametrize("calibrated", [False, True])
 def test_writes_the_files_that_the_segmenter_writes(
-    images: list[Path], tiny_bundle: Path, tmp_path: Path, crop_border: bool
+    images: list[Path],
+    tiny_bundle: Path,
+    calibrated_bundle: Path,
+    tmp_path: Path,
+    crop_border: bool,
+    calibrated: bool,
 ) -> None:
-    run(images, tiny_bundle, tmp_path / "pipeline", names=False, crop_border=crop_border)
+    bundle = calibrated_bundle if calibrated else tiny_bundle
+    run(images, bundle, tmp_path / "pipeline", names=False, crop_border=crop_border)
     (tmp_path / "direct").mkdir()
-    segmenter = Segmenter(load_model(tiny_bundle), num_samples=5, seed=3, device="cpu", crop_border=crop_border)
+    segmenter = Segmenter(load_model(bundle), num_samples=5, seed=3, device="cpu", crop_border=crop_border)
     for path in images:
         radiograph = read_radiograph(path)
         write_outputs(segmenter.segment(radiograph), radiograph, tmp_path / "direct", path.stem, FORMATS)
+    record = json.loads((tmp_path / "direct" / "a.json").read_text())
+    assert (record["model"]["calibration_sha256"] is not None) == bool(record["reliability"]["scores"]) == calibrated
     names = sorted(path.name for path in (tmp_path / "direct").iterdir())
     assert len(names) == 6
     assert sorted(path.name for path in (tmp_path / "pipeline").iterdir()) == names
@@ -78,5 +92,5 @@ def test_item_goes_on_as_it_is_and_its_name_names_the_files(
 ) -> None:
     items = run(images, tiny_bundle, tmp_path / "new" / "folder", names=True)
     assert [sorted(item) for item in items] == [["image", "name", "pred"]] * 2
-    assert list(items[0]["pred"]) == ["mean", "covariance", "latent_mean", "latent_std", "samples"]
+    assert list(items[0]["pred"]) == [field.name for field in fields(LandmarkPosterior)]
     assert (tmp_path / "new" / "folder" / "a-1.json").is_file()
