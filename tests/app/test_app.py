@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -130,7 +131,9 @@ def test_a_real_radiograph_gives_every_output_from_any_folder(
     assert segmentation.StudyInstanceUID == report.StudyInstanceUID == source.StudyInstanceUID
     assert done.stdout == ""
     assert all("[INFO] (app" in line for line in done.stderr.splitlines())
-    assert len(done.stderr.splitlines()) == 6  # the model, four files, the summary
+    assert len(done.stderr.splitlines()) == 7  # the model, the verdict, four files, the summary
+    assert f"segmented {source.SOPInstanceUID}: review (not_calibrated)" in done.stderr
+    assert "calibration none" in done.stderr
     assert str(source.PatientName) not in done.stderr
 
 
@@ -193,6 +196,29 @@ def test_the_environment_names_the_model_as_in_a_container(
     assert run_app("-i", study, "-o", output) == 0
     record = json.loads((output / f"{image.SOPInstanceUID}.json").read_text())
     assert (record["model"]["name"], record["model"]["version"]) == ("tiny", "9.9")
+
+
+def test_the_log_names_calibration_and_verdict(
+    study: Path, output: Path, calibrated_bundle: Path, run_app: RunApp, capfd: pytest.CaptureFixture[str]
+) -> None:
+    image = make_dx()
+    save(image, study / "1.dcm")
+    assert run_app("-i", study, "-o", output, "-m", calibrated_bundle) == 0
+    record = json.loads((output / f"{image.SOPInstanceUID}.json").read_text())
+    log = capfd.readouterr().err
+    assert f"calibration {record['model']['calibration_sha256']}, on" in log
+    assert any(line.endswith(f"segmented {image.SOPInstanceUID}: accept") for line in log.splitlines())
+
+
+def test_a_calibration_of_no_use_is_told_in_one_line(
+    study: Path, output: Path, bundle: Path, run_app: RunApp, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    model = Path(shutil.copytree(bundle, tmp_path / "calibrated"))
+    (model / "models" / "model.calibration.pt").write_bytes(b"broken")
+    assert run_app("-i", study, "-o", output, "-m", model) == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line.startswith("chexmask-u app: ")
+    assert "model.calibration.pt: is no calibration, or is broken" in line
 
 
 @pytest.mark.parametrize("images", [[], [make_ct, make_ct], [make_lateral]], ids=["empty", "CT", "lateral"])

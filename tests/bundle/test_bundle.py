@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,9 +16,11 @@ from PIL import Image
 pytest.importorskip("ignite", reason="the bundle's engines need pytorch-ignite")
 from monai.bundle import ConfigWorkflow, ckpt_export, run, verify_metadata, verify_net_in_out
 
-from monai_chexmask_u.model import default_bundle
+from monai_chexmask_u.model import calibration_file, default_bundle, load_model
 from monai_chexmask_u.networks.checkpoints import read_checkpoint
 from monai_chexmask_u.reading import read_radiograph
+from monai_chexmask_u.segmenter import Segmenter
+from monai_chexmask_u.writers.record import segmentation_record
 
 BUNDLE = default_bundle()
 CONFIGS = BUNDLE / "configs"
@@ -81,29 +85,52 @@ def test_bundle_exports_to_torchscript_and_gives_the_same(tmp_path: Path) -> Non
     torch.testing.assert_close(torch.jit.load(exported)(image), network(image), rtol=0, atol=1e-4)
 
 
-def test_inference_on_dicom_and_pictures_equals_the_command_line(tmp_path: Path) -> None:
-    from monai_chexmask_u.model import load_model
-    from monai_chexmask_u.segmenter import Segmenter
-    from monai_chexmask_u.writers.record import segmentation_record
-
-    images, results = tmp_path / "in", tmp_path / "out"
-    images.mkdir()
-    save(make_dx(rows=300, columns=260), images / "chest.dcm")
-    (images / "broken.dcm").write_bytes((images / "chest.dcm").read_bytes()[:2000])
-    Image.fromarray((read_radiograph(images / "chest.dcm").pixels * 255).astype(np.uint8)).save(images / "film.png")
+def infer(images: Path, results: Path, **settings: Any) -> None:
     run(
         config_file=str(CONFIGS / "inference.json"),
         meta_file=METADATA,
         bundle_root=str(BUNDLE),
         dataset_dir=str(images),
         output_dir=str(results),
+        **settings,
     )
+
+
+def assert_equals_the_segmenter(image: Path, record: Path, model: Path | None, **settings: Any) -> None:
+    radiograph = read_radiograph(image)
+    expected = segmentation_record(Segmenter(load_model(model), **settings).segment(radiograph), radiograph)
+    assert json.loads(record.read_text()) == json.loads(json.dumps(expected))
+
+
+def test_inference_on_dicom_and_pictures_equals_the_command_line(tmp_path: Path) -> None:
+    images, results = tmp_path / "in", tmp_path / "out"
+    images.mkdir()
+    save(make_dx(rows=300, columns=260), images / "chest.dcm")
+    (images / "broken.dcm").write_bytes((images / "chest.dcm").read_bytes()[:2000])
+    Image.fromarray((read_radiograph(images / "chest.dcm").pixels * 255).astype(np.uint8)).save(images / "film.png")
+    infer(images, results)
     names = {path.name for path in results.iterdir()}
     assert {"chest.json", "chest.seg.dcm", "chest.sr.dcm", "film.json", "film.overlay.png"} <= names
     assert not any(name.startswith("broken") for name in names)
-    radiograph = read_radiograph(images / "chest.dcm")
-    expected = segmentation_record(Segmenter(load_model()).segment(radiograph), radiograph)
-    assert json.loads((results / "chest.json").read_text()) == json.loads(json.dumps(expected))
+    assert_equals_the_segmenter(images / "chest.dcm", results / "chest.json", None)
+
+
+@pytest.mark.parametrize("calibrated", [True, False])
+def test_inference_uses_the_calibration_beside_the_weights(
+    calibrated_bundle: Path, tmp_path: Path, calibrated: bool
+) -> None:
+    bundle = Path(shutil.copytree(calibrated_bundle, tmp_path / "bundle"))
+    weights = bundle / "models" / "model.pt"
+    if not calibrated:
+        calibration_file(weights).unlink()
+    image = tmp_path / "in" / "chest.dcm"
+    image.parent.mkdir()
+    save(make_dx(rows=90, columns=70, spacing=(0.3, 0.2)), image)
+    settings = {"num_samples": 4, "seed": 3}
+    infer(image.parent, tmp_path / "out", image_size=64, ckpt_path=str(weights), formats=["json"], **settings)
+    record = tmp_path / "out" / "chest.json"
+    assert (json.loads(record.read_text())["reliability"]["verdict"] == "accept") == calibrated
+    assert_equals_the_segmenter(image, record, bundle, **settings)
 
 
 def test_log_configuration_silences_what_may_quote_the_patient(capfd: pytest.CaptureFixture[str]) -> None:

@@ -46,6 +46,60 @@ def test_uncertainty_that_is_no_number_is_refused(
         image_group_of(replace(result, **broken), radiograph)
 
 
+@pytest.mark.parametrize(
+    ("reason", "meaning"),
+    [
+        ("not_calibrated", "The model is not calibrated"),
+        ("not_frontal_chest", "Not like a frontal chest radiograph"),
+        ("upside_down", "Seems to be upside down"),
+        ("turned_sideways", "Seems to be turned sideways"),
+        ("mirrored", "Seems to be mirrored"),
+        ("inverted", "Seems to have inverted gray levels"),
+        ("implausible_shape", "The outlines have an implausible shape"),
+        ("image_quality", "Too little contrast or too much saturation"),
+        ("high_uncertainty:right_lung", "High uncertainty of the right lung"),
+        ("high_uncertainty:left_lung", "High uncertainty of the left lung"),
+        ("high_uncertainty:heart", "High uncertainty of the heart"),
+        ("something_new:of_later", "Something new of later"),
+    ],
+)
+def test_reasons_are_codes_with_words(
+    reason: str, meaning: str, radiograph: Radiograph, result: LandmarkSegmentation
+) -> None:
+    plain = replace(radiograph, notes=())
+    (item,) = qualitative(image_group_of(replace(result, reliability=Reliability("reject", (reason,))), plain))[2:]
+    assert (item.name.meaning, item.value.meaning, item.value.value) == ("Reliability reason", meaning, reason)
+    assert item.value.scheme_designator == "99CHEXMASKU"
+
+
+def test_calibrated_result_has_total_uncertainty_and_score(
+    radiograph: Radiograph, result: LandmarkSegmentation
+) -> None:
+    names = ("Total uncertainty in a 1024-pixel image", "How foreign the image is to the network, higher is more")
+    calibrated = replace(result, total_px1024=12.3456789, scores={"foreign": 5.0, "combined": -0.25})
+    group = image_group_of(calibrated, radiograph)
+    assert [numbers(group, name) for name in names] == [[12.3457], [-0.25]]
+    units = {item.name.meaning: item.unit.value for item in group.get_measurements()}
+    assert [units[name] for name in names] == ["{pixels}", "1"]
+    plain = image_group_of(result, radiograph)
+    assert [numbers(plain, name) for name in names] == [[], []]
+
+
+@pytest.mark.parametrize("score", [float("nan"), float("inf"), float("-inf")])
+def test_score_that_is_no_number_is_left_out(
+    score: float, radiograph: Radiograph, result: LandmarkSegmentation
+) -> None:
+    group = image_group_of(replace(result, total_px1024=1.0, scores={"combined": score}), radiograph)
+    assert len(group.get_measurements()) == 4
+
+
+def test_algorithm_names_weights_and_calibration(radiograph: Radiograph, result: LandmarkSegmentation) -> None:
+    plain = ["weights_sha256=" + "ab" * 32, "samples=50"]
+    assert parameters(image_group_of(result, radiograph)) == plain
+    calibrated = replace(result, model=replace(result.model, calibration_sha256="cd" * 32))
+    assert parameters(image_group_of(calibrated, radiograph)) == [*plain, "calibration_sha256=" + "cd" * 32]
+
+
 def test_uncalibrated_result_has_no_radius(radiograph: Radiograph, result: LandmarkSegmentation) -> None:
     header = source_header(radiograph)
     image = sr.SourceImageForRegion.from_source_image(header)
@@ -74,6 +128,12 @@ def image_group_of(result: LandmarkSegmentation, radiograph: Radiograph) -> Any:
 
 def numbers(group: Any, name: str) -> list[float]:
     return [float(number.value) for number in group.get_measurements() if number.name.meaning == name]
+
+
+def parameters(group: Any) -> list[str]:
+    """Return the algorithm's parameters."""
+    content = group[0].ContentSequence
+    return [item.TextValue for item in content if item.ConceptNameCodeSequence[0].CodeMeaning == "Algorithm Parameters"]
 
 
 def qualitative(group: Any) -> list[Any]:

@@ -20,11 +20,12 @@ from monai_chexmask_u.dicom.report import build_report
 from monai_chexmask_u.dicom.segmentation import build_segmentation
 from monai_chexmask_u.dicom.write import write_report
 from monai_chexmask_u.radiograph import Radiograph
-from monai_chexmask_u.segmentation import Estimate, LandmarkSegmentation
+from monai_chexmask_u.segmentation import Estimate, LandmarkSegmentation, Reliability
 
 Results = Callable[..., LandmarkSegmentation]
 Radiographs = Callable[[str], Radiograph]
 
+REASONS = ("upside_down", "image_quality", "high_uncertainty:right_lung")
 CLIPPED_NODE = NODE_IDS.index("LL17")
 
 
@@ -35,13 +36,15 @@ def radiograph(radiograph_of: Radiographs) -> Radiograph:
 
 @pytest.fixture(scope="module")
 def result(radiograph: Radiograph, result_for: Results) -> LandmarkSegmentation:
-    """A calibrated result, one landmark of which lies outside the image."""
+    """A calibrated result with three reasons, one landmark of which lies outside the image."""
     plain = result_for(radiograph)
     landmarks = plain.landmarks.copy()
     landmarks[CLIPPED_NODE, 0] = radiograph.shape[1] + 12.0
     radius = np.linspace(3, 9, len(landmarks))
     radius[0] = np.inf
-    return replace(plain, landmarks=landmarks, radius90=radius)
+    model, reliability = replace(plain.model, calibration_sha256="cd" * 32), Reliability("review", REASONS)
+    calibrated = replace(plain, radius90=radius, total_px1024=8.5, scores={"combined": 1.25}, model=model)
+    return replace(calibrated, landmarks=landmarks, reliability=reliability)
 
 
 @pytest.fixture(scope="module")
@@ -222,12 +225,13 @@ def test_image_group_has_ratio_uncertainty_verdict_and_decisions(content: Any, r
         "Cardiothoracic ratio": (float(f"{result.cardiothoracic_ratio.value:.6g}"), "{ratio}"),
         "Predictive uncertainty in a 1024-pixel image": (4.24242, "{pixels}"),
         "Latent uncertainty": (0.314159, "1"),
+        "Total uncertainty in a 1024-pixel image": (8.5, "{pixels}"),
+        "How foreign the image is to the network, higher is more": (1.25, "1"),
     }
     assert [(item.name.meaning, item.value.value) for item in qualitative(group)] == [
         ("Quality Assessment", "111236"),
         ("Reliability verdict", "review"),
-        ("Reliability reason", "not_calibrated"),
-        ("Reliability reason", "latent_uncertainty_high"),
+        *(("Reliability reason", reason) for reason in REASONS),
         ("Decision on reading the image", "photometric_inverted"),
         ("Decision on reading the image", "orientation_assumed"),
     ]
