@@ -79,11 +79,7 @@ def _films(data: Path, frontal: list[Path], leave_out: list[str]) -> Calibration
     from monai_chexmask_u.data.film_sets import read_sets
 
     folders = [data / "train", data / "val", *frontal]
-    sets = [[film for film in each.films if film.path.stem not in leave_out] for each in read_sets(folders)]
-    found = {film.path.stem for each in read_sets(folders) for film in each.films}
-    unknown = [name for name in leave_out if name not in found]
-    if unknown:
-        raise ValueError(f"--leave-out {unknown[0]}: there is no film of this name (give it without suffix)")
+    sets = [each.films for each in read_sets(folders, leave_out=leave_out)]
     learn = [film for films in sets[2:] for index, film in enumerate(films) if index % HELD_OUT]
     hold = [film for films in sets[2:] for film in films[::HELD_OUT]]
     return CalibrationFilms(sets[0], learn, sets[1], hold)

@@ -83,7 +83,7 @@ class FilmSet:
     found: int
 
 
-def read_sets(folders: Sequence[Path], *, limit: int | None = None) -> list[FilmSet]:
+def read_sets(folders: Sequence[Path], *, limit: int | None = None, leave_out: Sequence[str] = ()) -> list[FilmSet]:
     """Read the films of several folders.
 
     A folder in a layout of `landmark_datalist` holds outlined films; one with ``labels.csv`` (columns ``file`` and
@@ -92,6 +92,7 @@ def read_sets(folders: Sequence[Path], *, limit: int | None = None) -> list[Film
     Args:
         folders: at least one with outlined films.
         limit: use no more than so many films of each folder, of a labelled one so many of each label.
+        leave_out: names of files, without suffix, that are not what their folder says.
 
     Raises:
         ValueError: if a folder is of no use or none has outlines; the message names the folder.
@@ -99,7 +100,12 @@ def read_sets(folders: Sequence[Path], *, limit: int | None = None) -> list[Film
     sets = [_read(folder, name) for folder, name in zip(folders, _names(folders), strict=True)]
     if not any(each.kind == "outlined" for each in sets):
         raise ValueError(f"{', '.join(map(str, folders))}: no folder with landmarks among these; give one with --data")
-    return [replace(each, films=_first_of_each_label(each.films, limit)) for each in sets]
+    names = {film.path.stem for each in sets for film in each.films}
+    for name in leave_out:
+        if name not in names:
+            raise ValueError(f"{name}: there is no film of this name to leave out; give the file's name without suffix")
+    kept = [[film for film in each.films if film.path.stem not in leave_out] for each in sets]
+    return [replace(each, films=_first_of_each_label(films, limit)) for each, films in zip(sets, kept, strict=True)]
 
 
 def _read(folder: Path, name: str) -> FilmSet:

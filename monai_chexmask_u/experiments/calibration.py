@@ -10,9 +10,10 @@ import pandas as pd
 from monai_chexmask_u.anatomy import ORGANS
 from monai_chexmask_u.experiments.figures import calibration_figure
 from monai_chexmask_u.experiments.findings import Findings, Measurements, Picture, node_rows
-from monai_chexmask_u.experiments.statistics import conformal_quantile, miscalibration_area, observed_coverage
+from monai_chexmask_u.experiments.statistics import miscalibration_area, observed_coverage
+from monai_chexmask_u.uncertainty import conformal_quantile
 
-__all__ = ["analyze", "calibration_curve", "coverage_table", "radius_table"]
+__all__ = ["analyze", "calibration_curve", "coverage_table", "radius_table", "refit_table"]
 
 EXPECTED: Final = np.arange(1, 20) / 20
 COLUMNS: Final = (
@@ -35,6 +36,7 @@ def analyze(measurements: Measurements) -> Findings:
     tables = {"calibration_curve": curve, "calibration_measures": _measure_table(nodes, curve)}
     if has_radius:
         tables |= {"calibration_coverage": coverage_table(nodes), "calibration_radius": radius_table(nodes)}
+        tables["calibration_refit"] = refit_table(nodes)
     caption = "Share of nodes within the confidence ellipse of each probability, on clean films; the diagonal is ideal."
     pictures = {"calibration_curve": Picture(calibration_figure(curve), caption)}
     return Findings(tables, pictures, _summary(tables), () if has_radius else (NO_RADIUS,))
@@ -63,10 +65,44 @@ def radius_table(nodes: pd.DataFrame) -> pd.DataFrame:
     for organ in ORGANS:
         group = nodes[nodes["organ"] == organ.name]
         coverage = (group["error"] <= group["radius90"]).mean()
-        constants = [conformal_quantile(group["error"][group["film"] != film], coverage) for film in set(group["film"])]
+        constants = [
+            conformal_quantile(errors, coverage) if len(errors) and 0 < coverage < 1 else np.nan
+            for errors in (group["error"][group["film"] != film] for film in sorted(set(group["film"])))
+        ]
         constant, radius = float(np.mean(constants or [np.nan])), group["radius90"].mean()
         row = {"organ": organ.name, "coverage": coverage, "radius": radius, "constant": constant}
         rows.append({**row, "smaller_percent": 100 * (1 - radius / constant)})
+    return pd.DataFrame(rows)
+
+
+def refit_table(nodes: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
+    """Set radius and constant anew for each film, from the other films alone, and see what they hold of it.
+
+    That is what the coverage is worth on films that the calibration has seen: each film is judged by the others. A
+    row per organ has coverage and mean length of the radii, and of one constant per organ, both set for the level.
+    """
+    kept = []
+    for organ, group in nodes.groupby("organ", sort=False):
+        for film in sorted(set(group["film"])) if group["film"].nunique() > 1 else ():
+            own, others = group[group["film"] == film], group[group["film"] != film]
+            factor = conformal_quantile(others["error"] / others["radius90"], level)
+            constant = conformal_quantile(others["error"], level)
+            row = {"organ": organ, "error": own["error"], "radius": factor * own["radius90"], "constant": constant}
+            kept.append(pd.DataFrame(row))
+    table = (
+        pd.concat(kept, ignore_index=True) if kept else pd.DataFrame(columns=["organ", "error", "radius", "constant"])
+    )
+    groups = {"all": table} | {organ.name: table[table["organ"] == organ.name] for organ in ORGANS}
+    rows = []
+    for name, group in groups.items():
+        row = {
+            "organ": name,
+            "nodes": len(group),
+            "radius": group["radius"].mean(),
+            "constant": group["constant"].mean(),
+        }
+        row |= {f"coverage_{each}": (group["error"] <= group[each]).mean() for each in ("radius", "constant")}
+        rows.append({**row, "smaller_percent": 100 * (1 - row["radius"] / row["constant"])})
     return pd.DataFrame(rows)
 
 
@@ -103,4 +139,7 @@ def _summary(tables: dict[str, pd.DataFrame]) -> dict[str, float]:
         for row in tables["calibration_radius"].to_dict("records"):
             for name in ("radius", "constant", "smaller_percent"):
                 found[f"calibration.{name}.{row['organ']}"] = row[name]
+        for row in tables["calibration_refit"].to_dict("records"):
+            found[f"calibration.refit_coverage90.{row['organ']}"] = row["coverage_radius"]
+            found[f"calibration.refit_smaller_percent.{row['organ']}"] = row["smaller_percent"]
     return found

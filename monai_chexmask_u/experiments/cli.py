@@ -42,6 +42,10 @@ def _command(name: str) -> Callable[..., None]:
             typer.Option(help="Folder of films, outlined in at least one; give it again for more.", show_default=False),
         ],
         output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results; a run goes on in it.")],
+        leave_out: Annotated[
+            list[str] | None,
+            typer.Option(help="Name of a file, without suffix, that is not what its folder says; again for more."),
+        ] = None,
         films: Annotated[int | None, typer.Option(min=1, help="Films of each folder to use; all by default.")] = None,
         samples: Annotated[int, typer.Option(min=2, help="Latent samples per image.")] = 50,
         seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of samples, noise and places.")] = 0,
@@ -51,7 +55,7 @@ def _command(name: str) -> Callable[..., None]:
         ] = None,
     ) -> None:
         names = [each for each in COMMANDS if each != "all"] if name == "all" else [name]
-        report = _run(names, data, output, films, samples, seed, device, model)
+        report = _run(names, data, output, films, leave_out or [], samples, seed, device, model)
         _print(report, output)
         if len(report.failures):
             raise typer.Exit(EXIT_SOME_FAILED)
@@ -68,6 +72,7 @@ def _run(
     data: Sequence[Path],
     output: Path,
     films: int | None,
+    leave_out: Sequence[str],
     samples: int,
     seed: int,
     device: str,
@@ -83,7 +88,7 @@ def _run(
     from monai_chexmask_u.writers.atomic import prepare_folder
 
     try:
-        sets = read_sets(data, limit=films)
+        sets = read_sets(data, limit=films, leave_out=leave_out)
         segmenter = Segmenter(load_model(model), num_samples=samples, seed=seed, device=device)
         prepare_folder(output)
         return _run_with_progress(names, sets, segmenter, output)

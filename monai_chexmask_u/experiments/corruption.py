@@ -44,7 +44,8 @@ def level_table(measurements: Measurements) -> pd.DataFrame:
 
     Columns are the number of films, their mean error, median and quartiles of each measure, and ``counts``: whether the
     level counts for monotonicity. It does not where the films' mean error is within 5 % of the clean one, but for the
-    clean level, nor beyond the first level that doubles the error, but for levels up to the worst published one.
+    clean level, nor beyond the first level that doubles the error, but for levels up to the worst published one, nor
+    where another film's outlines fit the image better.
     """
     images = measurements.outlined
     clean = images[images["part"] == "clean"]
@@ -56,6 +57,7 @@ def level_table(measurements: Measurements) -> pd.DataFrame:
         table = _spread(both, (*measurements.measures, "score"))
         table.insert(0, "kind", kind)
         table["counts"] = _levels_that_count(table, CORRUPTIONS[kind].published)
+        table["counts"] &= table["severity"] <= CORRUPTIONS[kind].outlined_up_to
         tables.append(table)
     return pd.concat(tables, ignore_index=True)
 

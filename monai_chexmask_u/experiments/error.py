@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ from monai_chexmask_u.experiments.conditions import published_severity
 from monai_chexmask_u.experiments.figures import error_figure, risk_coverage_figure
 from monai_chexmask_u.experiments.findings import Findings, Measurements, Picture, node_rows
 from monai_chexmask_u.experiments.statistics import area_under_risk_coverage, pearson, spearman
+from monai_chexmask_u.transforms.corruptions import CORRUPTIONS
 
 __all__ = ["analyze", "pools_of", "relations"]
 
@@ -44,11 +46,12 @@ def analyze(measurements: Measurements) -> Findings:
 
 
 def pools_of(images: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Return the rows of outlined films in groups.
+    """Return the rows of outlined films in groups, without images that another film's outlines fit better.
 
     They are: ``all`` of them; the ``clean`` ones; ``occluded``, at every size of the black squares;
     ``clean_and_occluded``; and ``clean_and_published_occlusions``, at the two published sizes.
     """
+    images = images[images["severity"] <= images["kind"].map(_outlined_up_to)]
     clean, occluded = images["part"] == "clean", images["kind"].isin(OCCLUSIONS)
     sizes = images["kind"].map({kind: published_severity(kind) for kind in OCCLUSIONS})
     return {
@@ -58,6 +61,10 @@ def pools_of(images: pd.DataFrame) -> dict[str, pd.DataFrame]:
         "clean_and_occluded": images[clean | occluded],
         "clean_and_published_occlusions": images[clean | (occluded & (images["severity"] == sizes))],
     }
+
+
+def _outlined_up_to(kind: str) -> float:
+    return CORRUPTIONS[kind].outlined_up_to if kind in CORRUPTIONS else math.inf
 
 
 def relations(pools: Mapping[str, pd.DataFrame], measures: tuple[str, ...], errors: tuple[str, ...]) -> pd.DataFrame:

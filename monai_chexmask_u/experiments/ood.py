@@ -82,6 +82,9 @@ def _summary(detection: pd.DataFrame, verdicts: pd.DataFrame) -> dict[str, float
     for row in detection.to_dict("records"):
         for name in ("auc", "fpr95"):
             found[f"ood.{row['kind']}.{name}_{row['score']}"] = row[name]
+    kinds = detection[detection["kind"] != POOLED]
+    for name, group in kinds.groupby("score"):
+        found[f"ood.worst_kind.auc_{name}"] = group["auc"].min()
     for row in verdicts.to_dict("records"):
         group = row["group"].replace("chest films: ", "chest_films.")
         found |= {f"ood.verdict.{group}.{verdict}": row[verdict] for verdict in VERDICTS}

@@ -97,6 +97,10 @@ COMPARISONS: Final = (
     ),
     Comparison("corruption.occlusion.inside_outside.total", "Total inside over outside, one square of 301 px"),
     Comparison("corruption.occlusion_4.inside_outside.total", "Total inside over outside, four squares of 201 px"),
+    Comparison("corruption.occlusion.inside_outside.total_normal", "Total across the contour, one square of 301 px"),
+    Comparison(
+        "corruption.occlusion_4.inside_outside.total_normal", "Total across the contour, four squares of 201 px"
+    ),
     Comparison(
         "error.node.clean.pearson_predictive",
         "Node error against predictive, clean, Pearson",
@@ -104,6 +108,7 @@ COMPARISONS: Final = (
         "figure error_corr",
     ),
     Comparison("error.node.clean.pearson_total", "Node error against total, clean, Pearson"),
+    Comparison("error.node.all.pearson_total", "Node error against total, all corruptions, Pearson"),
     Comparison("error.node.all.pearson_predictive", "Node error against predictive, all corruptions, Pearson"),
     Comparison("error.node.all.spearman_predictive", "Node error against predictive, all corruptions, Spearman"),
     Comparison("error.node.all.spearman_total", "Node error against total, all corruptions, Spearman"),
@@ -117,6 +122,10 @@ COMPARISONS: Final = (
         "error.image.clean_and_published_occlusions.pearson_score",
         "Image error against score, clean and occluded, Pearson",
     ),
+    Comparison(
+        "error.image.clean_and_occluded.pearson_score",
+        "Image error against score, clean and occluded by squares of any size, Pearson",
+    ),
     Comparison("error.image.all.aurc_gain_score", "Risk-coverage of images by score, 0 random, 1 oracle"),
     Comparison("error.node.all.aurc_gain_total", "Risk-coverage of nodes by total, 0 random, 1 oracle"),
     Comparison("ood.all_foreign.auc_predictive", "Foreign images by predictive, area under ROC", "0.98", OOD),
@@ -128,10 +137,18 @@ COMPARISONS: Final = (
     ),
     Comparison("ood.all_foreign.auc_total", "Foreign images by total, area under ROC"),
     Comparison("ood.all_foreign.auc_score_combined", "Foreign images by the combined score, area under ROC"),
+    Comparison("ood.worst_kind.auc_score_combined", "Combined score, the kind of foreign image that is found worst"),
     Comparison(
         "ood.all_foreign.fpr95_score_combined", "Combined score: chest films lost where 95 % of foreign are found"
     ),
     Comparison("calibration.coverage90.all", "Coverage of the 90 % radius, clean", digits=3),
+    Comparison("calibration.refit_coverage90.all", "Coverage, each film by the others' radii, clean", digits=3),
+    Comparison("calibration.refit_coverage90.right_lung", "Likewise, right lung", digits=3),
+    Comparison("calibration.refit_coverage90.left_lung", "Likewise, left lung", digits=3),
+    Comparison("calibration.refit_coverage90.heart", "Likewise, heart", digits=3),
+    Comparison(
+        "calibration.refit_smaller_percent.all", "Radii smaller than one constant per organ, likewise, %", digits=0
+    ),
     Comparison("calibration.miscalibration_area.predictive", "Miscalibration area of predictive, clean", digits=3),
     Comparison("calibration.miscalibration_area.total", "Miscalibration area of total, clean", digits=3),
 )

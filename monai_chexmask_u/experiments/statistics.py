@@ -15,7 +15,6 @@ from scipy import stats
 __all__ = [
     "area_under_risk_coverage",
     "area_under_roc",
-    "conformal_quantile",
     "false_positive_rate",
     "miscalibration_area",
     "observed_coverage",
@@ -117,23 +116,6 @@ def area_under_risk_coverage(uncertainty: ArrayLike, error: ArrayLike) -> float:
     """Return the mean risk over all coverages; the error itself as uncertainty gives the least possible one [1]."""
     risk = risk_coverage(uncertainty, error)[1]
     return float(risk.mean()) if risk.size else float("nan")
-
-
-def conformal_quantile(values: ArrayLike, level: float) -> float:
-    """Return what a further value stays below with at least this probability: the ceil((n + 1) level)-th smallest.
-
-    Returns:
-        The value, or the largest one where there are too few for the level; NaN where there is none.
-
-    Example:
-        >>> conformal_quantile([4, 1, 3, 2], 0.5)
-        3.0
-    """
-    ordered = np.sort(_finite(values))
-    if not ordered.size:
-        return float("nan")
-    rank = int(np.ceil((ordered.size + 1) * level - 1e-9))
-    return float(ordered[np.clip(rank, 1, ordered.size) - 1])
 
 
 def observed_coverage(levels: ArrayLike, expected: ArrayLike) -> Floats:

@@ -9,6 +9,7 @@ References:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -69,6 +70,7 @@ class Corruption:
         published: the worst published level, or None where the paper has none.
         kind: what the corruption belongs to, for tables.
         needs_partner: a second image is blended in.
+        outlined_up_to: severity up to which the film's own outlines are those of the image.
         needs_lungs: with landmarks, it is laid on those of the lungs.
     """
 
@@ -80,6 +82,7 @@ class Corruption:
     kind: str = "image quality"
     needs_partner: bool = False
     needs_lungs: bool = False
+    outlined_up_to: float = math.inf
 
 
 def find_corruption(name: str, severity: float) -> Corruption:
@@ -212,6 +215,7 @@ CORRUPTIONS: Final[dict[str, Corruption]] = {
         published=1,
         kind="mixture",
         needs_partner=True,
+        outlined_up_to=0.5,
     ),
     "contrast_loss": Corruption(
         film.contrast_loss, "share lost", (*_steps(0, 0.9, 0.1), 0.94, 0.96, 0.97, 0.98, 0.985, 0.99, 0.995), 1

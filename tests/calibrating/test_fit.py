@@ -133,7 +133,7 @@ def test_command_writes_a_calibration_that_the_weights_load_with(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--leave-out", "nobody"], "nobody: there is no film of this name"),
+        (["--leave-out", "nobody"], "nobody: there is no film of this name to leave out"),
         (["--frontal", "nowhere"], "nowhere: there is no such folder"),
     ],
 )

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from monai_chexmask_u.experiments.calibration import calibration_curve, coverage_table, radius_table
+from monai_chexmask_u.experiments.calibration import calibration_curve, coverage_table, radius_table, refit_table
 
 # Ten films; film k has errors 10 k + 1 ... 10 k + 10 of the heart's landmarks, and a radius that holds nine of ten.
 NODES = pd.DataFrame(
@@ -50,3 +50,18 @@ def test_calibration_curve_counts_the_truths_within_each_ellipse() -> None:
     assert curve.iloc[0] == 0.25
     assert curve.iloc[9] == 0.75  # at 50 %
     assert curve.iloc[-1] == 0.75
+
+
+def test_films_are_judged_by_the_radii_of_the_others() -> None:
+    # A radius in proportion to the error holds every film at the same factor; a constant must serve the worst films.
+    nodes = NODES.assign(radius90=NODES["error"] * 3)
+    row = refit_table(nodes).set_index("organ").loc["heart"]
+    assert row["coverage_radius"] == 1
+    assert row["radius"] == pytest.approx(NODES["error"].mean())
+    assert row["constant"] == pytest.approx((9 * 92 + 82) / 10)
+    assert row["smaller_percent"] == pytest.approx(100 * (1 - 50.5 / 91))
+
+
+def test_one_film_cannot_be_judged_by_others() -> None:
+    row = refit_table(NODES[NODES["film"] == "film0"]).set_index("organ").loc["heart"]
+    assert np.isnan(row["coverage_radius"])

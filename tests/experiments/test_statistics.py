@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from monai_chexmask_u.experiments.statistics import (
     area_under_risk_coverage,
     area_under_roc,
-    conformal_quantile,
     false_positive_rate,
     miscalibration_area,
     observed_coverage,
@@ -71,13 +70,6 @@ def test_correlations_know_lines_ranks_ties_and_constants() -> None:
     assert spearman([1, 2, 2, 3], [1, 2, 2, 3]) == pytest.approx(1)
     assert np.isnan(spearman([1, 2, 3], [5, 5, 5]))
     assert np.isnan(pearson([1], [1]))
-
-
-def test_conformal_quantile_is_the_rank_that_one_more_value_needs() -> None:
-    errors = np.arange(1, 20)  # ceil(20 * 0.9) is the 18th
-    assert conformal_quantile(errors, 0.9) == 18
-    assert conformal_quantile(errors, 0.99) == 19
-    assert np.isnan(conformal_quantile([], 0.9))
 
 
 def test_miscalibration_of_ideal_and_of_hopeless_regions() -> None:
