@@ -42,6 +42,7 @@ def calibrate(
     model: Annotated[
         Path | None, typer.Option(help="Bundle folder or weights file; the shipped one by default.")
     ] = None,
+    record: Annotated[Path | None, typer.Option(help="JSON file for what it was made from and what came out.")] = None,
     work: Annotated[Path, typer.Option(help="Folder for what is collected on the way.")] = Path("runs/calibration"),
     rounds: Annotated[int, typer.Option(min=1, help="Corrupted views of each outlined film.")] = 36,
     error_steps: Annotated[int, typer.Option(min=1, help="Training steps of the error head.")] = 1500,
@@ -57,7 +58,7 @@ def calibrate(
         raise _usage_error("the package cv2 is missing; install it with its extra: pip install '.[experiments]'")
     from monai_chexmask_u.calibrating.fit import Settings
     from monai_chexmask_u.model import load_model
-    from monai_chexmask_u.uncertainty.calibration import write_calibration
+    from monai_chexmask_u.uncertainty.calibration import read_calibration, write_calibration, write_record
     from monai_chexmask_u.writers.atomic import prepare_folder
 
     settings = Settings(rounds, error_steps, detector_steps, seed, workers)
@@ -67,6 +68,8 @@ def calibrate(
         prepare_folder(work)
         calibration = _with_progress(load_model(model, calibrated=False), films, settings, work)
         write_calibration(calibration, output)
+        if record is not None:
+            write_record(read_calibration(output, calibration.weights_sha256), record)
     except (ValueError, OSError) as error:
         raise _usage_error(str(error)) from error
     factors = ", ".join(f"{organ} {factor:.2f}" for organ, factor in calibration.radius_factors.items())

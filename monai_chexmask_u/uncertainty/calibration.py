@@ -20,7 +20,7 @@ from monai_chexmask_u.uncertainty.conformal import error_scale
 from monai_chexmask_u.uncertainty.reliability import Limits, criteria
 from monai_chexmask_u.writers.atomic import atomic_path
 
-__all__ = ["FORMAT", "Calibration", "CalibrationError", "read_calibration", "write_calibration"]
+__all__ = ["FORMAT", "Calibration", "CalibrationError", "read_calibration", "write_calibration", "write_record"]
 
 FORMAT: Final = "chexmask-u-calibration/1"
 
@@ -81,6 +81,20 @@ def write_calibration(calibration: Calibration, path: Path) -> None:
     content = json.loads(json.dumps(plain)) | {"examiner": calibration.examiner.state_dict()}
     with atomic_path(path) as temporary:
         torch.save(content, temporary)
+
+
+def write_record(calibration: Calibration, path: Path) -> None:
+    """Write what a calibration was made from and what came out, for people: JSON, without the networks."""
+    content = {
+        "format": FORMAT,
+        "weights_sha256": calibration.weights_sha256,
+        "calibration_sha256": calibration.sha256,
+        "radius_factors": dict(calibration.radius_factors),
+        "limits": calibration.limits.as_dict(),
+        **calibration.record,
+    }
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def read_calibration(path: Path, weights_sha256: str) -> Calibration:

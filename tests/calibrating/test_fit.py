@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from monai_chexmask_u.cli import app
 from monai_chexmask_u.data.film_sets import read_sets
 from monai_chexmask_u.model import Model, calibration_file, load_model
 from monai_chexmask_u.networks import HybridGNet
-from monai_chexmask_u.networks.checkpoints import write_checkpoint
+from monai_chexmask_u.networks.checkpoints import sha256_of, write_checkpoint
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.segmentation import ModelIdentity
 from monai_chexmask_u.segmenter import Segmenter
@@ -118,10 +119,14 @@ def test_command_writes_a_calibration_that_the_weights_load_with(
     write_checkpoint(network, weights)
     output = calibration_file(weights)
     options = ("--data", data / "set", "--frontal", data / "scanner", "--leave-out", "f", "--work", tmp_path / "work")
-    done = run(*options, "--model", weights, "-o", output)
+    done = run(*options, "--model", weights, "-o", output, "--record", tmp_path / "record.json")
     assert done.exit_code == 0, done.output
     calibration = load_model(weights).calibration
     assert calibration is not None
+    record = json.loads((tmp_path / "record.json").read_text())
+    assert record["calibration_sha256"] == calibration.sha256 == sha256_of(output)
+    assert record["limits"] == calibration.limits.as_dict()
+    assert record["films"] == calibration.record["films"]
     assert {name: sum(counts.values()) for name, counts in calibration.record["films"].items()} == {
         "outlined": 2,
         "frontal": 2,
