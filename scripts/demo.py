@@ -47,7 +47,7 @@ def report(record_file: Path) -> None:
             "JSON record",
             f"{base}.json",
             f"predictive uncertainty {uncertainty['predictive_px1024']:.2f} px of a 1024-pixel image; "
-            f"verdict {reliability['verdict']} ({', '.join(reliability['reasons'])}); "
+            f"verdict {reliability['verdict']} ({', '.join(reliability['reasons']) or 'no reason against it'}); "
             f"decisions: {', '.join(record['image']['notes'])}",
         ),
     ):
