@@ -123,7 +123,7 @@ def _calibrated(
     result: LandmarkSegmentation, posterior: LandmarkPosterior, frame: Frame, calibration: Calibration
 ) -> LandmarkSegmentation:
     """Add total uncertainty, radii, scores and the verdict."""
-    network_covariance = posterior.error_covariance[0].double().cpu().numpy()
+    network_covariance = calibration.expected(posterior.error_covariance[0].double().cpu().numpy())
     uncertainty = np.sqrt(np.diagonal(network_covariance, axis1=1, axis2=2)).mean(axis=1) * PUBLISHED_IMAGE_SIZE
     scores = dict(zip(SCORES, posterior.scores[0].tolist(), strict=True))
     covariance = frame.covariance_to_image(network_covariance)

@@ -41,6 +41,7 @@ def make_calibration(weights_sha256: str, **changes: Any) -> Calibration:
     """Return a calibration for a network of 64 latent dimensions and refinements; keywords replace attributes."""
     plain: dict[str, Any] = {
         "examiner": make_examiner(),
+        "error_factors": {"right_lung": 0.5, "left_lung": 1.0, "heart": 1.5},
         "radius_factors": {"right_lung": 1.25, "left_lung": 1.5, "heart": 2.0},
         "limits": make_limits(),
         "weights_sha256": weights_sha256,

@@ -94,17 +94,23 @@ def calibrate(
     code = commit()
     network = model.network.eval()
     examiner = _examiner(network.latent_size, *_examples(model, films, settings, work, progress), settings, progress)
-    draft = Calibration(examiner, {organ.name: 1.0 for organ in ORGANS}, Limits({}), model.identity.sha256, {})
+    unity = {organ.name: 1.0 for organ in ORGANS}
+    draft = Calibration(examiner, unity, unity, Limits({}), model.identity.sha256, {})
     segmenter = Segmenter(replace(model, calibration=draft), device="cpu")
     results = _results(segmenter, [*films.held_out, *films.held_out_frontal], progress["held-out films"])
-    limits = choose_limits([result.criteria for result in results])
-    factors = _radius_factors(results[: len(films.held_out)])
+    outlined = results[: len(films.held_out)]
+    draft = replace(draft, error_factors=_error_factors(outlined))
+    factors = _radius_factors(outlined, draft)
+    limits = choose_limits(
+        [criteria(result.scores, organ_uncertainty(draft.expected(result.covariance))) for result in results]
+    )
     record = {
         "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "software": software(code),
         "settings": asdict(settings),
         "films": {name: _by_source(getattr(films, name)) for name in CalibrationFilms.__dataclass_fields__},
         "rule_of_limits": RULE,
+        "rule_of_errors": "per organ, half of the held-out landmarks lie within the confidence ellipse of one half",
         "rule_of_radii": f"split conformal over the nodes of the held-out outlined films, per organ, at {LEVEL:.0%}",
     }
     return replace(draft, radius_factors=factors, limits=limits, record=record)
@@ -171,28 +177,44 @@ def _examiner(
 
 @dataclass(frozen=True, eq=False)
 class _Result:
-    """What a held-out film tells: the criteria, and error over expected error per node, NaN without landmarks."""
+    """What a held-out film tells: scores, the examiner's covariance ``(120, 2, 2)`` and the errors ``(120, 2)``.
 
-    criteria: dict[str, float]
-    ratios: NDArray[np.float64]
+    All are in the network frame; errors are NaN without landmarks.
+    """
+
+    scores: dict[str, float]
+    covariance: NDArray[np.float64]
+    error: NDArray[np.float64]
 
 
 def _results(segmenter: Segmenter, films: Sequence[Film], progress: Progress) -> list[_Result]:
     results = []
     for index, film in enumerate(films):
         posterior, frame = segmenter.infer(read_radiograph(film.path))
-        covariance = posterior.error_covariance[0].double().cpu().numpy()
         scores = dict(zip(SCORES, posterior.scores[0].tolist(), strict=True))
         truth = np.full((NODE_COUNT, 2), np.nan) if film.landmarks is None else frame.to_network(film.landmarks)
-        error = np.linalg.norm(posterior.mean[0].double().cpu().numpy() - truth, axis=-1)
-        results.append(_Result(criteria(scores, organ_uncertainty(covariance)), error / error_scale(covariance)))
+        error = posterior.mean[0].double().cpu().numpy() - truth
+        results.append(_Result(scores, posterior.error_covariance[0].double().cpu().numpy(), error))
         progress(index + 1, len(films))
     return results
 
 
-def _radius_factors(results: Sequence[_Result]) -> dict[str, float]:
+def _error_factors(results: Sequence[_Result]) -> dict[str, float]:
+    """Return per organ the factor at which half of the true landmarks lie within the ellipse of one half."""
+    errors, covariances = (np.array([getattr(result, name) for result in results]) for name in ("error", "covariance"))
+    squared = np.einsum("fni,fni->fn", errors, np.linalg.solve(covariances, errors[..., None])[..., 0])
+    middle = {organ.name: np.nanmedian(squared[:, organ.nodes]) for organ in ORGANS}
+    return {name: float(np.sqrt(value / (2 * np.log(2)))) for name, value in middle.items()}
+
+
+def _radius_factors(results: Sequence[_Result], calibration: Calibration) -> dict[str, float]:
     """Return per organ the conformal quantile of the error over the expected error."""
-    ratios = np.array([result.ratios for result in results])
+    ratios = np.array(
+        [
+            np.linalg.norm(result.error, axis=-1) / error_scale(calibration.expected(result.covariance))
+            for result in results
+        ]
+    )
     known = {organ.name: ratios[:, organ.nodes] for organ in ORGANS}
     return {name: conformal_quantile(values[~np.isnan(values)], LEVEL) for name, values in known.items()}
 

@@ -35,7 +35,9 @@ class Calibration:
 
     Attributes:
         examiner: predicts errors and scores images.
-        radius_factors: per organ, what the predicted error is multiplied by to hold the truth with 90 % probability.
+        error_factors: per organ, what the examiner's standard deviations are multiplied by, so that half of the true
+            landmarks lie within the ellipse of one half.
+        radius_factors: per organ, what the expected error is multiplied by to hold the truth with 90 % probability.
         limits: of the verdict.
         weights_sha256: of the weights that this belongs to.
         record: how it was made: data, counts, settings, results.
@@ -43,25 +45,39 @@ class Calibration:
     """
 
     examiner: Examiner
+    error_factors: Mapping[str, float]
     radius_factors: Mapping[str, float]
     limits: Limits
     weights_sha256: str
     record: Mapping[str, Any]
     sha256: str = ""
 
-    def radius90(self, error_covariance: NDArray[np.float64]) -> NDArray[np.float64]:
+    def expected(self, error_covariance: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the covariance of the errors as held-out films show them to be.
+
+        Args:
+            error_covariance: from the examiner, ``(..., 120, 2, 2)``.
+        """
+        return error_covariance * np.square(_of_nodes(self.error_factors))[:, None, None]
+
+    def radius90(self, expected_covariance: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the radius around each landmark that holds the true one with 90 % probability.
 
         Args:
-            error_covariance: ``(..., 120, 2, 2)``.
+            expected_covariance: from `expected`, ``(..., 120, 2, 2)``.
 
         Returns:
             ``(..., 120)`` in the covariance's unit of length; infinite where the calibration had too few films.
         """
-        factors = np.empty(NODE_COUNT)
-        for organ in ORGANS:
-            factors[organ.nodes] = self.radius_factors[organ.name]
-        return error_scale(error_covariance) * factors
+        return error_scale(expected_covariance) * _of_nodes(self.radius_factors)
+
+
+def _of_nodes(factors: Mapping[str, float]) -> NDArray[np.float64]:
+    """Return each node's factor, ``(120,)``."""
+    values = np.empty(NODE_COUNT)
+    for organ in ORGANS:
+        values[organ.nodes] = factors[organ.name]
+    return values
 
 
 def write_calibration(calibration: Calibration, path: Path) -> None:
@@ -73,6 +89,7 @@ def write_calibration(calibration: Calibration, path: Path) -> None:
     plain = {
         "format": FORMAT,
         "weights_sha256": calibration.weights_sha256,
+        "error_factors": dict(calibration.error_factors),
         "radius_factors": dict(calibration.radius_factors),
         "limits": calibration.limits.as_dict(),
         "record": dict(calibration.record),
@@ -89,6 +106,7 @@ def write_record(calibration: Calibration, path: Path) -> None:
         "format": FORMAT,
         "weights_sha256": calibration.weights_sha256,
         "calibration_sha256": calibration.sha256,
+        "error_factors": dict(calibration.error_factors),
         "radius_factors": dict(calibration.radius_factors),
         "limits": calibration.limits.as_dict(),
         **calibration.record,
@@ -129,10 +147,13 @@ def read_calibration(path: Path, weights_sha256: str) -> Calibration:
         examiner = Examiner(state["latent.mean"].numel())
         examiner.load_state_dict(state)
         limits = Limits.from_dict(content["limits"])
-        factors = {organ.name: float(content["radius_factors"][organ.name]) for organ in ORGANS}
+        errors, radii = (
+            {organ.name: float(content[name][organ.name]) for organ in ORGANS}
+            for name in ("error_factors", "radius_factors")
+        )
         record = dict(content["record"])
         if missing := criteria(defaultdict(float), defaultdict(float)).keys() - limits.by_criterion.keys():
             raise ValueError(f"no limit of {missing}")
     except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise CalibrationError(f"{path}: is incomplete; make it anew with chexmask-u calibrate") from error
-    return Calibration(examiner.eval(), factors, limits, weights_sha256, record, sha256_of(path))
+    return Calibration(examiner.eval(), errors, radii, limits, weights_sha256, record, sha256_of(path))

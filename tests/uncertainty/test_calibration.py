@@ -119,7 +119,7 @@ def changed(path: Path, key: str, value: Any) -> None:
     torch.save(content, path)
 
 
-@pytest.mark.parametrize("key", ["weights_sha256", "examiner", "radius_factors", "limits", "record"])
+@pytest.mark.parametrize("key", ["weights_sha256", "examiner", "error_factors", "radius_factors", "limits", "record"])
 @pytest.mark.parametrize("value", ["absent", None, 5, [1, 2], "text", {}])
 def test_a_missing_or_wrong_part_is_refused(path: Path, key: str, value: Any) -> None:
     content = torch.load(path, weights_only=True)
