@@ -39,7 +39,7 @@ def error_covariance(result: LandmarkSegmentation) -> Any:
 
 
 def with_limits(model: Model, **changes: Any) -> Model:
-    assert model.calibration is not None
+    assert calibrated_model.calibration is not None
     return replace(model, calibration=replace(model.calibration, limits=make_limits(**changes)))
 
 
@@ -66,7 +66,8 @@ def test_expected_errors_map_with_the_frame(
     result = segment(calibrated_model, image)
     frame = fit_frame(image, 64)
     posterior, _ = Segmenter(calibrated_model, num_samples=5, device="cpu").infer(image)
-    network = posterior.error_covariance[0].double().numpy()
+    assert calibrated_model.calibration is not None
+    network = calibrated_model.calibration.expected(posterior.error_covariance[0].double().numpy())
     # by way of points: a sample of such errors, taken to the image one by one
     factor = np.linalg.cholesky((network + network.swapaxes(-1, -2)) / 2)
     tips = [posterior.mean[0].double().numpy() + sign * factor[:, :, axis] for axis in (0, 1) for sign in (1, -1)]
