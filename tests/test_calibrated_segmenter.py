@@ -39,7 +39,7 @@ def error_covariance(result: LandmarkSegmentation) -> Any:
 
 
 def with_limits(model: Model, **changes: Any) -> Model:
-    assert calibrated_model.calibration is not None
+    assert model.calibration is not None
     return replace(model, calibration=replace(model.calibration, limits=make_limits(**changes)))
 
 
