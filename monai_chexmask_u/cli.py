@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 import monai_chexmask_u
 from monai_chexmask_u.calibrating.cli import calibrate
+from monai_chexmask_u.console import EXIT_SOME_FAILED, err, out, progress_bar, usage_error
 from monai_chexmask_u.experiments.cli import experiments
 
 if TYPE_CHECKING:
@@ -25,15 +24,12 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-EXIT_SOME_FAILED, EXIT_USAGE = 1, 2
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
 weights = typer.Typer(no_args_is_help=True, help="Weights files.")
 app.add_typer(weights, name="weights")
 app.add_typer(experiments, name="experiments")
 app.command()(calibrate)
-out = Console(soft_wrap=True, highlight=False, markup=False, emoji=False)
-err = Console(stderr=True, soft_wrap=True, highlight=False, markup=False, emoji=False)
 
 
 def main() -> None:
@@ -88,7 +84,7 @@ def segment(
         check_targets(paths, output, formats)
         prepare_folder(output)
     except (ValueError, OSError) as error:
-        raise _usage_error(str(error)) from error
+        raise usage_error(str(error)) from error
     segmenter = _segmenter(model, samples, seed, device)
     outcomes = _segment_with_progress(segmenter, paths, output, formats)
     _report(outcomes, output)
@@ -122,7 +118,7 @@ def train(
         settings = {name: value for name, value in chosen.items() if value is not None} | _settings(setting or [])
         engines.train(data, output, **settings)
     except (ValueError, OSError) as error:
-        raise _usage_error(str(error)) from error
+        raise usage_error(str(error)) from error
     out.print(f"{output / 'best.pt'}: the weights with the least error on the validation images")
 
 
@@ -144,7 +140,7 @@ def evaluate(
     try:
         engines.evaluate(data, output, model, spacing_mm=spacing_mm)
     except (ValueError, OSError) as error:
-        raise _usage_error(str(error)) from error
+        raise usage_error(str(error)) from error
     _print_summary(output / "summary.json")
 
 
@@ -161,9 +157,9 @@ def convert(
         network = read_checkpoint(source)
         write_checkpoint(network, output, half_precision=half)
     except ValueError as error:
-        raise _usage_error(str(error)) from error
+        raise usage_error(str(error)) from error
     except OSError as error:
-        raise _usage_error(f"{output}: cannot be written ({error.strerror})") from error
+        raise usage_error(f"{output}: cannot be written ({error.strerror})") from error
     variant = "with" if network.skip_connections else "without"
     out.print(f"{output}: {network.image_size} pixels, {variant} skip connections, SHA-256 {sha256_of(output)}")
 
@@ -210,11 +206,6 @@ def _print_summary(path: Path) -> None:
     out.print(f"{path.parent}: per_image.csv, and summary.json with the spread")
 
 
-def _usage_error(message: str) -> typer.Exit:
-    err.print(f"chexmask-u: {message}")
-    return typer.Exit(EXIT_USAGE)
-
-
 def _segmenter(model: Path | None, samples: int, seed: int, device: str) -> Segmenter:
     from monai_chexmask_u.model import load_model
     from monai_chexmask_u.segmenter import Segmenter
@@ -222,21 +213,14 @@ def _segmenter(model: Path | None, samples: int, seed: int, device: str) -> Segm
     try:
         return Segmenter(load_model(model), num_samples=samples, seed=seed, device=device)
     except ValueError as error:
-        raise _usage_error(str(error)) from error
+        raise usage_error(str(error)) from error
 
 
 def _segment_with_progress(segmenter: Segmenter, paths: list[Path], folder: Path, formats: list[str]) -> list[Outcome]:
     from monai_chexmask_u.batch import segment_files
 
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
     outcomes = []
-    with Progress(*columns, console=err, disable=not sys.stderr.isatty()) as progress:
+    with progress_bar() as progress:
         task = progress.add_task("segmenting", total=len(paths))
         for outcome in segment_files(segmenter, paths, folder, formats):
             outcomes.append(outcome)

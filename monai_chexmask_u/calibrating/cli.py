@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as ProgressBar
+
+from monai_chexmask_u.console import out, progress_bar, usage_error
 
 if TYPE_CHECKING:
     from monai_chexmask_u.calibrating.fit import CalibrationFilms, Settings
@@ -20,12 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["calibrate"]
 
-EXIT_USAGE: Final = 2
 STAGES: Final = ("errors", "images", "error head", "detector", "held-out films")
 HELD_OUT: Final = 3  # every so many of the frontal films
-
-out = Console(soft_wrap=True, highlight=False, markup=False, emoji=False)
-err = Console(stderr=True, soft_wrap=True, highlight=False, markup=False, emoji=False)
 
 
 def calibrate(
@@ -55,7 +49,7 @@ def calibrate(
     Of the frontal films, every third is held out to set the limits. Ends with 0 when done and with 2 if it cannot be.
     """
     if find_spec("cv2") is None:
-        raise _usage_error("the package cv2 is missing; install it with its extra: pip install '.[experiments]'")
+        raise usage_error("the package cv2 is missing; install it with its extra: pip install '.[experiments]'")
     from monai_chexmask_u.calibrating.fit import Settings
     from monai_chexmask_u.model import load_model
     from monai_chexmask_u.uncertainty.calibration import read_calibration, write_calibration, write_record
@@ -71,7 +65,7 @@ def calibrate(
         if record is not None:
             write_record(read_calibration(output, calibration.weights_sha256), record)
     except (ValueError, OSError) as error:
-        raise _usage_error(str(error)) from error
+        raise usage_error(str(error)) from error
     factors = ", ".join(f"{organ} {factor:.2f}" for organ, factor in calibration.radius_factors.items())
     out.print(f"{output}: radius over expected error: {factors}")
 
@@ -91,16 +85,10 @@ def _films(data: Path, frontal: list[Path], leave_out: list[str]) -> Calibration
 def _with_progress(model: Model, films: CalibrationFilms, settings: Settings, work: Path) -> Calibration:
     from monai_chexmask_u.calibrating.fit import calibrate as fit
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with ProgressBar(*columns, console=err, disable=not sys.stderr.isatty()) as bar:
+    with progress_bar() as bar:
 
         def stage(name: str) -> Callable[[int, int], None]:
             task = bar.add_task(name, total=None)
             return lambda done, total: bar.update(task, completed=done, total=total)
 
         return fit(model, films, settings, work=work, progress={name: stage(name) for name in STAGES})
-
-
-def _usage_error(message: str) -> typer.Exit:
-    err.print(f"chexmask-u: {message}")
-    return typer.Exit(EXIT_USAGE)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.progress import Progress as ProgressBar
 from rich.table import Table
+
+from monai_chexmask_u.console import EXIT_SOME_FAILED, err, out, progress_bar, usage_error
 
 if TYPE_CHECKING:
     from monai_chexmask_u.data.film_sets import FilmSet
@@ -21,7 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["experiments"]
 
-EXIT_SOME_FAILED, EXIT_USAGE = 1, 2
 COMMANDS: Final = {
     "corruption": "Uncertainty against the severity of noise, blur, occlusion and other corruptions.",
     "error": "Error against uncertainty, of images and of nodes.",
@@ -31,8 +28,6 @@ COMMANDS: Final = {
 }
 
 experiments = typer.Typer(no_args_is_help=True, help="Experiments on uncertainty: tables, figures and a report.")
-out = Console(soft_wrap=True, highlight=False, markup=False, emoji=False)
-err = Console(stderr=True, soft_wrap=True, highlight=False, markup=False, emoji=False)
 
 
 def _command(name: str) -> Callable[..., None]:
@@ -81,7 +76,7 @@ def _run(
     missing = [package for package in ("pandas", "pyarrow", "matplotlib", "cv2") if find_spec(package) is None]
     if missing:
         message = f"the package {missing[0]} is missing; install this one with its extra: pip install '.[experiments]'"
-        raise _usage_error(message)
+        raise usage_error(message)
     from monai_chexmask_u.data.film_sets import read_sets
     from monai_chexmask_u.model import load_model
     from monai_chexmask_u.segmenter import Segmenter
@@ -93,20 +88,13 @@ def _run(
         prepare_folder(output)
         return _run_with_progress(names, sets, segmenter, output)
     except (ValueError, OSError) as error:
-        raise _usage_error(str(error)) from error
+        raise usage_error(str(error)) from error
 
 
 def _run_with_progress(names: Sequence[str], sets: Sequence[FilmSet], segmenter: Segmenter, output: Path) -> Report:
     from monai_chexmask_u.experiments.run import run_experiments
 
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with ProgressBar(*columns, console=err, disable=not sys.stderr.isatty()) as progress:
+    with progress_bar() as progress:
         task = progress.add_task("measuring", total=None)
         return run_experiments(
             names,
@@ -134,8 +122,3 @@ def _print(report: Report, folder: Path) -> None:
         condition = f" as {failure['kind']} {failure['severity']:g}" if failure["kind"] else ""
         err.print(f"chexmask-u: {failure['film']}{condition}: {failure['message']} [{failure['code']}]")
     out.print(f"{folder}: report.html, summary.json, and the folders tables and figures")
-
-
-def _usage_error(message: str) -> typer.Exit:
-    err.print(f"chexmask-u: {message}")
-    return typer.Exit(EXIT_USAGE)
