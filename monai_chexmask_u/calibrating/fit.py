@@ -101,9 +101,8 @@ def calibrate(
     outlined = results[: len(films.held_out)]
     draft = replace(draft, error_factors=_error_factors(outlined))
     factors = _radius_factors(outlined, draft)
-    limits = choose_limits(
-        [criteria(result.scores, organ_uncertainty(draft.expected(result.covariance))) for result in results]
-    )
+    judged = [criteria(result.scores, organ_uncertainty(draft.expected(result.covariance))) for result in results]
+    limits = choose_limits(judged[: len(outlined)], judged[len(outlined) :])
     record = {
         "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "software": software(code),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -13,35 +12,45 @@ from monai_chexmask_u.uncertainty import Limit, Limits
 __all__ = ["RULE", "choose_limits"]
 
 ACCEPTED: Final = 0.95
-USUAL: Final = 0.9
+TO_REVIEW: Final = 2.0
+TO_REJECT: Final = 6.0
+UNCERTAINTY: Final = "uncertainty:"
 
 RULE: Final = (
-    "Review: every criterion is measured from the median of the good films, in units of the distance to their "
-    f"{USUAL:.0%} quantile; the limit is the same number of units for all criteria, the least at which {ACCEPTED:.0%} "
-    "of the good films stay within every limit. Reject: for `combined`, beyond the greatest value of any good film; "
-    "for the others, twice as far from the median as the greatest value of any good film."
+    f"An organ's uncertainty: review beyond {TO_REVIEW:g} times, reject beyond {TO_REJECT:g} times its median over the "
+    "outlined held-out films. The other criteria, from all held-out films: review beyond the same rank of each, the "
+    f"lowest at which {ACCEPTED:.0%} of the films stay within all of them; reject beyond the greatest value "
+    "of any film for `combined`, and twice as far from the median as that for the others."
 )
 """The rule in words, for the record."""
 
 
-def choose_limits(films: Sequence[Mapping[str, float]]) -> Limits:
+def choose_limits(outlined: Sequence[Mapping[str, float]], frontal: Sequence[Mapping[str, float]]) -> Limits:
     """Choose the limits.
 
+    How far off an outline may be is known from films with true outlines. How foreign a film may look is known from
+    films of several scanners.
+
     Args:
-        films: per good film, the value of each criterion (see `monai_chexmask_u.uncertainty.reliability.criteria`);
-            films that were not trained on.
+        outlined: per held-out film with landmarks, the value of each criterion (see
+            `monai_chexmask_u.uncertainty.reliability.criteria`).
+        frontal: the same for held-out films of other scanners.
 
     Raises:
-        ValueError: if there are no films.
+        ValueError: if there are no outlined films.
     """
-    if not films:
-        raise ValueError("limits need good films to be chosen from, and there are none")
-    names = list(films[0])
-    values = np.array([[film[name] for name in names] for film in films])
-    median, worst = np.median(values, axis=0), values.max(axis=0)
-    unit = np.maximum(np.quantile(values, USUAL, axis=0) - median, 1e-9)
-    farthest = np.sort(((values - median) / unit).max(axis=1))
-    units = max(farthest[math.ceil(ACCEPTED * len(films) - 1e-9) - 1], 0.0)
-    review = median + units * unit * (1 + 1e-9)  # the film that the limit comes from stays within it
-    reject = {name: worst[i] if name == "combined" else 2 * worst[i] - median[i] for i, name in enumerate(names)}
-    return Limits({name: Limit(float(review[i]), float(max(review[i], reject[name]))) for i, name in enumerate(names)})
+    if not outlined:
+        raise ValueError("limits need good films with landmarks to be chosen from, and there are none")
+    names = list(outlined[0])
+    usual = {name: np.median([film[name] for film in outlined]) for name in names if name.startswith(UNCERTAINTY)}
+    limits = {name: Limit(float(TO_REVIEW * value), float(TO_REJECT * value)) for name, value in usual.items()}
+    others = [name for name in names if name not in limits]
+    values = np.array([[film[name] for name in others] for film in (*outlined, *frontal)])
+    ordered = np.sort(values, axis=0)
+    accepted = [(values <= row).all(axis=1).mean() for row in ordered]
+    review = ordered[next(rank for rank, share in enumerate(accepted) if share >= ACCEPTED)]
+    worst, median = ordered[-1], np.median(values, axis=0)
+    for index, name in enumerate(others):
+        reject = worst[index] if name == "combined" else 2 * worst[index] - median[index]
+        limits[name] = Limit(float(review[index]), float(reject))
+    return Limits(limits)

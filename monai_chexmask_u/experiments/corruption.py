@@ -42,10 +42,10 @@ def analyze(measurements: Measurements) -> Findings:
 def level_table(measurements: Measurements) -> pd.DataFrame:
     """Return a row per corruption and level, clean films being level 0 of each.
 
-    Columns are the number of films, their mean error, median and quartiles of each measure, and ``counts``: whether the
-    level counts for monotonicity. It does not where the films' mean error is within 5 % of the clean one, but for the
-    clean level, nor beyond the first level that doubles the error, but for levels up to the worst published one, nor
-    where another film's outlines fit the image better.
+    Columns are the number of films, their mean error, the coverage of the 90 % radius, median and quartiles of each
+    measure, and ``counts``: whether the level counts for monotonicity. It does not where the films' mean error is
+    within 5 % of the clean one, but for the clean level, nor beyond the first level that doubles the error, but for
+    levels up to the worst published one, nor where another film's outlines fit the image better.
     """
     images = measurements.outlined
     clean = images[images["part"] == "clean"]
@@ -65,6 +65,7 @@ def level_table(measurements: Measurements) -> pd.DataFrame:
 def _spread(rows: pd.DataFrame, measures: tuple[str, ...]) -> pd.DataFrame:
     groups = rows.groupby("severity")
     columns: dict[str, Any] = {"films": groups["film"].count(), "mean_error": groups["error"].mean()}
+    columns["coverage90"] = groups["coverage90"].mean()
     for name in measures:
         for title, quantile in (("q1", 0.25), ("median", 0.5), ("q3", 0.75)):
             columns[f"{name}_{title}"] = groups[name].quantile(quantile)

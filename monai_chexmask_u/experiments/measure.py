@@ -117,9 +117,10 @@ def row_of(segmentation: LandmarkSegmentation, shown: Shown) -> dict[str, Any]:
         **_organ_radii(segmentation.radius90, scale),
     }
     if shown.landmarks is None:
-        return {**row, "error": np.nan, "normal_error": np.nan, **dict.fromkeys(NODE_COLUMNS)}
+        return {**row, "error": np.nan, "normal_error": np.nan, "coverage90": np.nan, **dict.fromkeys(NODE_COLUMNS)}
     nodes = _node_lists(segmentation, shown.landmarks, shown.altered, scale)
     means = {"error": _mean(nodes["node_error"]), "normal_error": _mean(nodes["node_normal_error"])}
+    means["coverage90"] = _share_within(nodes["node_error"], nodes["node_radius90"])
     return {**row, **means, **{name: _compact(values) for name, values in nodes.items()}}
 
 
@@ -168,6 +169,12 @@ def _number(value: float | None) -> float:
 def _mean(values: Floats) -> float:
     known = values[np.isfinite(values)]
     return float(known.mean()) if known.size else float("nan")
+
+
+def _share_within(errors: Floats, radius: Floats | None) -> float:
+    """Return the share of the known errors that do not exceed the radius."""
+    known = np.isfinite(errors)
+    return float("nan") if radius is None or not known.any() else float(np.mean(errors[known] <= radius[known]))
 
 
 def _compact(values: Floats | None) -> NDArray[np.float32] | None:

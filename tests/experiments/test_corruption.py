@@ -13,7 +13,14 @@ from monai_chexmask_u.experiments.findings import Measurements
 def image(film: str, kind: str, severity: float, error: float, uncertainty: float, **columns: Any) -> dict[str, Any]:
     part = "clean" if kind == "clean" else "corrupted"
     names = {"film": film, "set": "set", "label": "frontal_chest", "part": part, "kind": kind, "severity": severity}
-    values = {"error": error, "predictive": uncertainty, "latent": -uncertainty, "total": np.nan, "score": uncertainty}
+    values = {
+        "error": error,
+        "predictive": uncertainty,
+        "latent": -uncertainty,
+        "total": np.nan,
+        "coverage90": np.nan,
+        "score": uncertainty,
+    }
     return {**names, "failure": "", **values, **columns}
 
 
