@@ -46,7 +46,7 @@ def main(
             segmentation.landmarks.min() >= -margin
             and (segmentation.landmarks <= np.array([columns, rows]) - 1 + margin).all()
         )
-        if segmentation.score <= max_uncertainty and inside:
+        if segmentation.predictive_px1024 <= max_uncertainty and inside:
             kept[name] = (path, segmentation.landmarks.astype(np.float32))
     if not kept:
         raise SystemExit(f"none of {len(paths)} images has an uncertainty up to {max_uncertainty}: nothing was written")

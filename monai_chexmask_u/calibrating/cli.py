@@ -51,15 +51,17 @@ def calibrate(
     if find_spec("cv2") is None:
         raise usage_error("the package cv2 is missing; install it with its extra: pip install '.[experiments]'")
     from monai_chexmask_u.calibrating.fit import Settings
-    from monai_chexmask_u.model import load_model
+    from monai_chexmask_u.model import default_bundle, load_model, weights_file
     from monai_chexmask_u.uncertainty.calibration import read_calibration, write_calibration, write_record
     from monai_chexmask_u.writers.atomic import prepare_folder
 
     settings = Settings(rounds, error_steps, detector_steps, seed, workers)
     try:
         films = _films(data, frontal or [], leave_out or [])
-        prepare_folder(output.parent)
-        prepare_folder(work)
+        if output.exists() and output.resolve() == weights_file(model or default_bundle()).resolve():
+            raise ValueError(f"{output}: are the weights themselves; give WEIGHTS.calibration.pt beside them")
+        for folder in (output.parent, work, *([record.parent] if record else [])):
+            prepare_folder(folder)
         calibration = _with_progress(load_model(model, calibrated=False), films, settings, work)
         write_calibration(calibration, output)
         if record is not None:
@@ -73,10 +75,16 @@ def calibrate(
 def _films(data: Path, frontal: list[Path], leave_out: list[str]) -> CalibrationFilms:
     """Read the films, and hold out ``val/`` and every third frontal film."""
     from monai_chexmask_u.calibrating.fit import CalibrationFilms
-    from monai_chexmask_u.data.film_sets import read_sets
+    from monai_chexmask_u.data.film_sets import FRONTAL, read_sets
 
     folders = [data / "train", data / "val", *frontal]
-    sets = [each.films for each in read_sets(folders, leave_out=leave_out)]
+    found = read_sets(folders, leave_out=leave_out)
+    for each, folder in zip(found[:2], folders[:2], strict=True):
+        if each.kind != "outlined":
+            raise ValueError(
+                f"{folder}: no landmarks beside these images; --data needs outlined films in train/ and val/"
+            )
+    sets = [[film for film in each.films if film.label == FRONTAL] for each in found]
     learn = [film for films in sets[2:] for index, film in enumerate(films) if index % HELD_OUT]
     hold = [film for films in sets[2:] for film in films[::HELD_OUT]]
     return CalibrationFilms(sets[0], learn, sets[1], hold)

@@ -77,7 +77,7 @@ def collect_error_examples(
         workers: processes to share the work with; the result is the same.
     """
     inferer = LandmarkUncertaintyInferer(SAMPLES)
-    loaded = [(read_radiograph(film.path).pixels, np.asarray(film.landmarks)) for film in films]
+    loaded = [_upright(film) for film in films]
 
     def examples(index: int) -> list[tuple[Tensor, ...]]:
         pixels, landmarks = loaded[index]
@@ -85,7 +85,7 @@ def collect_error_examples(
         for turn in range(rounds):
             random = np.random.default_rng([seed, index, turn])
             partner = loaded[random.integers(len(loaded))][0]
-            view, points = corrupted_view(pixels, landmarks, partner, random)
+            view, points = corrupted_view(pixels, np.asarray(landmarks), partner, random)
             image, frame = network_view(view, network)
             posterior, features = inferer.infer(image, network)
             seen = ErrorHead.look_around(features, posterior.mean, posterior.covariance)
@@ -111,7 +111,7 @@ def collect_image_examples(
     inferer = LandmarkUncertaintyInferer(2)
 
     def examples(index: int) -> list[tuple[Tensor, ...]]:
-        pixels = _reduced(read_radiograph(films[index].path).pixels)
+        pixels = _reduced(_upright(films[index])[0])
         made: list[tuple[Tensor, ...]] = []
         for kind, view in _views(pixels, np.random.default_rng([seed, index])):
             image, _ = network_view(np.clip(view, 0, 1).astype(np.float32), network)
@@ -123,6 +123,19 @@ def collect_image_examples(
         return made
 
     return ImageExamples(*_collected(examples, len(films), workers, progress))
+
+
+def _upright(film: Film) -> tuple[NDArray[np.float32], NDArray[np.float64] | None]:
+    """Read a film and its landmarks, turned as the network is shown it."""
+    radiograph = read_radiograph(film.path)
+    pixels, landmarks = radiograph.pixels, film.landmarks
+    for axis, reverse in ((0, radiograph.upside_down), (1, radiograph.mirrored)):
+        if reverse:
+            pixels = np.flip(pixels, axis)
+            if landmarks is not None:
+                landmarks = landmarks.copy()
+                landmarks[:, 1 - axis] = pixels.shape[axis] - 1 - landmarks[:, 1 - axis]
+    return np.ascontiguousarray(pixels), landmarks
 
 
 def _views(pixels: NDArray[np.float32], random: np.random.Generator) -> Iterator[tuple[int, NDArray[np.float32]]]:

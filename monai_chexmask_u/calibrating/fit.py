@@ -29,6 +29,7 @@ from monai_chexmask_u.model import Model
 from monai_chexmask_u.networks import Examiner
 from monai_chexmask_u.networks.examiner import SCORES
 from monai_chexmask_u.provenance import commit, software
+from monai_chexmask_u.radiograph import RadiographError
 from monai_chexmask_u.reading import read_radiograph
 from monai_chexmask_u.segmenter import Segmenter
 from monai_chexmask_u.uncertainty import Limits, conformal_quantile, error_scale, organ_uncertainty
@@ -48,8 +49,8 @@ class CalibrationFilms:
     Attributes:
         outlined: with landmarks; those that the landmark network was trained on may be among them.
         frontal: further frontal films of other scanners.
-        held_out: with landmarks, of no training: they set the radii and the limits.
-        held_out_frontal: further frontal films, of no training, which set the limits.
+        held_out: with landmarks, which no network here has learned from: they set the radii and the limits.
+        held_out_frontal: further frontal films, which the examiner has not learned from: they set the limits.
     """
 
     outlined: Sequence[Film]
@@ -89,8 +90,7 @@ def calibrate(
     """
     if not model.network.refinements:
         raise ValueError("only a network with refinements can be calibrated: the error head reads its fine feature map")
-    if not films.held_out:
-        raise ValueError("the radii need held-out films with landmarks, and there are none")
+    _check(films)
     code = commit()
     network = model.network.eval()
     examiner = _examiner(network.latent_size, *_examples(model, films, settings, work, progress), settings, progress)
@@ -108,11 +108,31 @@ def calibrate(
         "software": software(code),
         "settings": asdict(settings),
         "films": {name: _by_source(getattr(films, name)) for name in CalibrationFilms.__dataclass_fields__},
+        "learned_from": sorted(film.digest() for film in (*films.outlined, *films.frontal)),
         "rule_of_limits": RULE,
         "rule_of_errors": "per organ, half of the held-out landmarks lie within the confidence ellipse of one half",
         "rule_of_radii": f"split conformal over the nodes of the held-out outlined films, per organ, at {LEVEL:.0%}",
     }
     return replace(draft, radius_factors=factors, limits=limits, record=record)
+
+
+def _check(films: CalibrationFilms) -> None:
+    """See before hours of work that every film can be read, and that every organ has held-out outlines.
+
+    Raises:
+        ValueError: if not; it names the film.
+    """
+    for film in (*films.outlined, *films.frontal, *films.held_out, *films.held_out_frontal):
+        try:
+            read_radiograph(film.path)
+        except RadiographError as error:
+            raise ValueError(f"{film.path}: {error}; take it away, or leave it out with --leave-out") from error
+    for group, name in ((films.outlined, "learn from"), (films.held_out, "set the radii by")):
+        outlines = [film.landmarks for film in group if film.landmarks is not None]
+        known = np.isfinite(np.reshape(outlines, (-1, NODE_COUNT, 2))).all(axis=-1).any(axis=0)
+        for organ in ORGANS:
+            if not known[organ.nodes].all():
+                raise ValueError(f"there is no film with landmarks of the {organ.name.replace('_', ' ')} to {name}")
 
 
 def _examples(

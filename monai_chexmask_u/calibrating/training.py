@@ -57,7 +57,9 @@ def train_error_head(
         mean = examples.mean[chosen]
         place, window, coarse = (part[chosen].float() for part in (examples.place, examples.window, examples.coarse))
         covariance = head.predict(place, window, coarse, mean)
-        likelihood = error_likelihood(covariance, examples.truth[chosen] - mean)
+        error = examples.truth[chosen] - mean
+        known = error.isfinite().all(dim=-1)  # organs may be unknown
+        likelihood = error_likelihood(covariance[known], error[known])
         _step(head, likelihood.clamp(max=GREATEST_LOSS).mean(), optimizer, schedule, average)
         progress(step + 1, steps)
     head.load_state_dict(average.module.state_dict())

@@ -51,6 +51,14 @@ class Film:
         """Name among the films of all sets."""
         return f"{self.source}/{self.name}"
 
+    def digest(self) -> str:
+        """Return the first half of the file's SHA-256, by which a film is known wherever it lies.
+
+        Raises:
+            OSError: if the file cannot be read.
+        """
+        return hashlib.sha256(self.path.read_bytes()).hexdigest()[:32]
+
     def fingerprint(self) -> str:
         """Return the SHA-256 of all that a measurement depends on: the file, the outline, and the partner's file.
 

@@ -18,8 +18,13 @@ VERDICTS: Final = ("accept", "review", "reject")
 
 
 def analyze(measurements: Measurements) -> Findings:
-    """Return the tables of detection and of verdicts."""
-    images = images_by_kind(measurements.images)
+    """Return the tables of detection and of verdicts, without films that the examiner has learned from."""
+    learned = measurements.images["learned"]
+    images = images_by_kind(measurements.images[~learned])
+    left_out = measurements.images.loc[learned, "film"].nunique()
+    note = (
+        f"{left_out} films taught the model's examiner; they and what is made of them do not count as foreign or own."
+    )
     detection = detection_table(images, measurements.scores)
     verdicts = verdict_table(images)
     pictures = {
@@ -34,7 +39,7 @@ def analyze(measurements: Measurements) -> Findings:
             "Receiver operating characteristic of each score, for every kind of foreign image against all chest films.",
         )
     tables = {"ood_detection": detection, "ood_verdicts": verdicts}
-    return Findings(tables, pictures, _summary(detection, verdicts))
+    return Findings(tables, pictures, _summary(detection, verdicts), (note,) if left_out else ())
 
 
 def images_by_kind(images: pd.DataFrame) -> pd.DataFrame:

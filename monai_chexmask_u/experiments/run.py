@@ -84,6 +84,7 @@ def run_experiments(
     if not len(rows) or not (rows["film"].isin(outlined) & (rows["part"] == "clean") & (rows["failure"] == "")).any():
         first = failures.iloc[0]
         raise ValueError(f"none of the outlined films could be measured; {first['film']}: {first['message']}")
+    rows["learned"] = rows["film"].isin(_learned([film for film, _ in needed], segmenter))
     measurements = Measurements.of(rows)
     findings = {name: EXPERIMENTS[name].analyze(measurements) for name in names}
     report = Report(_now(), settings, sets, findings, failures, measurements.calibrated)
@@ -99,6 +100,12 @@ def _needed(names: Sequence[str], sets: Sequence[FilmSet]) -> list[tuple[Film, t
         parts = tuple(dict.fromkeys(part for experiment in chosen for part in experiment.parts))
         needed += [(film, parts) for film in each.films] if parts else []
     return needed
+
+
+def _learned(films: Sequence[Film], segmenter: Segmenter) -> set[str]:
+    """Return the films that the calibration's examiner has learned from, by what its record says."""
+    digests = set(segmenter.calibration.record.get("learned_from", ())) if segmenter.calibration else set()
+    return {film.key for film in films if digests and film.path.is_file() and film.digest() in digests}
 
 
 def _stored(store: Store, needed: Sequence[tuple[Film, tuple[Part, ...]]], unreadable: set[str]) -> pd.DataFrame:

@@ -97,12 +97,15 @@ def assess(scores: Mapping[str, float], uncertainty: Mapping[str, float], limits
         limits: of every criterion; one that is not a number counts as beyond its limits.
 
     Returns:
-        The verdict; its reasons are in the order of the criteria, those of rejection alone if there are any.
+        The verdict; an image that the detector is sure to be turned, mirrored or inverted is never accepted. The
+        reasons are in the order of the criteria, those of rejection alone if there are any.
     """
     values = criteria(scores, uncertainty)
     kind = next((kind for kind in _EXPLAINED if scores[f"is_{kind}"] >= SURE), None)
     rejected = [name for name, value in values.items() if not value <= limits.by_criterion[name].reject]
     reviewed = [name for name, value in values.items() if not value <= limits.by_criterion[name].review]
+    if kind is not None and "combined" not in reviewed:
+        reviewed.insert(0, "combined")  # sure of what is wrong, though within the limit
     reasons = tuple(dict.fromkeys(_reason(name, kind) for name in rejected or reviewed))
     return Reliability("reject" if rejected else "review" if reviewed else "accept", reasons)
 
