@@ -129,7 +129,7 @@ def _check(films: CalibrationFilms) -> None:
             raise ValueError(f"{film.path}: {error}; take it away, or leave it out with --leave-out") from error
     for group, name in ((films.outlined, "learn from"), (films.held_out, "set the radii by")):
         outlines = [film.landmarks for film in group if film.landmarks is not None]
-        known = np.isfinite(np.reshape(outlines, (-1, NODE_COUNT, 2))).all(axis=-1).any(axis=0)
+        known = np.logical_or.reduce(np.isfinite(np.reshape(outlines, (-1, NODE_COUNT, 2))).all(axis=-1))
         for organ in ORGANS:
             if not known[organ.nodes].all():
                 raise ValueError(f"there is no film with landmarks of the {organ.name.replace('_', ' ')} to {name}")

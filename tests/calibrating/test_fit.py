@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ pytest.importorskip("cv2", reason="examples are made with OpenCV")
 from monai_chexmask_u.calibrating.cli import STAGES
 from monai_chexmask_u.calibrating.fit import CalibrationFilms, Settings, calibrate
 from monai_chexmask_u.cli import app
-from monai_chexmask_u.data.film_sets import read_sets
+from monai_chexmask_u.data.film_sets import Film, read_sets
 from monai_chexmask_u.model import Model, calibration_file, load_model
 from monai_chexmask_u.networks import HybridGNet
 from monai_chexmask_u.networks.checkpoints import sha256_of, write_checkpoint
@@ -103,7 +104,7 @@ def test_what_cannot_be_calibrated_is_refused(
 ) -> None:
     with pytest.raises(ValueError, match="refinements"):
         calibrate(tiny_model, films, SETTINGS, work=tmp_path, progress=silent())
-    with pytest.raises(ValueError, match="held-out films with landmarks"):
+    with pytest.raises(ValueError, match="no film with landmarks of the right lung to set the radii by"):
         calibrate(model, replace(films, held_out=[]), SETTINGS, work=tmp_path, progress=silent())
 
 
@@ -152,3 +153,46 @@ def test_command_says_in_one_line_what_is_wrong(
     assert message in done.stderr
     assert done.stderr.count("\n") == 1
     assert not (tmp_path / "out.pt").exists()
+
+
+def test_an_organ_without_held_out_outlines_is_said_before_any_work(
+    model: Model, films: CalibrationFilms, tmp_path: Path
+) -> None:
+    outlines = np.asarray(films.held_out[0].landmarks).copy()
+    outlines[94:] = np.nan
+    without_heart = [replace(film, landmarks=outlines) for film in films.held_out]
+    with pytest.raises(ValueError, match="no film with landmarks of the heart to set the radii by"):
+        calibrate(model, replace(films, held_out=without_heart), SETTINGS, work=tmp_path, progress=silent())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_broken_film_is_named_before_any_work(model: Model, films: CalibrationFilms, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"not a picture")
+    with pytest.raises(ValueError, match=r"broken\.png: .*--leave-out"):
+        calibrate(
+            model,
+            replace(films, held_out_frontal=[Film(broken, "broken", "scanner")]),
+            SETTINGS,
+            work=tmp_path / "work",
+            progress=silent(),
+        )
+
+
+def test_the_weights_are_never_replaced(network: HybridGNet, data: Path, tmp_path: Path) -> None:
+    weights = tmp_path / "model.pt"
+    write_checkpoint(network, weights)
+    before = weights.read_bytes()
+    done = run("--data", data / "set", "--model", weights, "-o", weights, "--work", tmp_path / "work")
+    assert (done.exit_code, weights.read_bytes()) == (2, before)
+    assert "the weights themselves" in done.stderr
+
+
+def test_films_without_outlines_are_no_data(network: HybridGNet, data: Path, tmp_path: Path) -> None:
+    write_checkpoint(network, tmp_path / "model.pt")
+    shutil.copytree(data / "set", tmp_path / "set")
+    (tmp_path / "set" / "val" / "landmarks.npz").unlink()
+    options = ("--data", tmp_path / "set", "--model", tmp_path / "model.pt", "-o", tmp_path / "out.pt")
+    done = run(*options, "--work", tmp_path / "work")
+    assert done.exit_code == 2
+    assert "val: no landmarks beside these images" in done.stderr

@@ -66,3 +66,10 @@ def test_detector_learns_kinds_however_rare() -> None:
     with torch.no_grad():
         found = detector(examples.grid.float(), examples.latent.float()).argmax(dim=-1)
     assert float((found == kind).float().mean()) > 0.9
+
+
+def test_unknown_organs_teach_nothing_and_break_nothing() -> None:
+    examples = error_examples(8)
+    examples.truth[:4, 94:] = torch.nan
+    head = train_error_head(examples, steps=3, seed=0, progress=silent)
+    assert all(bool(torch.isfinite(weights).all()) for weights in head.parameters())

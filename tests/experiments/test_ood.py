@@ -3,7 +3,8 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from monai_chexmask_u.experiments.ood import detection_table, images_by_kind, verdict_table
+from monai_chexmask_u.experiments.findings import Measurements
+from monai_chexmask_u.experiments.ood import analyze, detection_table, images_by_kind, verdict_table
 
 COLUMNS = ["set", "label", "part", "kind", "predictive", "verdict"]
 IMAGES = pd.DataFrame(
@@ -23,6 +24,19 @@ IMAGES = pd.DataFrame(
 def test_chest_films_are_own_whoever_took_them_and_corrupted_ones_are_left_out() -> None:
     images = images_by_kind(IMAGES)
     assert list(images["foreign"]) == ["", "", "", "hand", "hand", "blank"]
+
+
+def test_films_that_taught_the_examiner_do_not_count() -> None:
+    images = pd.concat([IMAGES, IMAGES.assign(set="learned", predictive=50.0)], ignore_index=True)
+    images["film"] = images["set"] + images.index.astype(str)
+    images["latent"] = images["score"] = 0.0
+    images["learned"] = images["set"] == "learned"
+    images["error"] = float("nan")
+    found = analyze(Measurements(images, calibrated=False))
+    alone = analyze(Measurements(images[~images["learned"]], calibrated=False))
+    assert found.summary == pytest.approx(alone.summary, nan_ok=True)
+    assert found.notes[0].startswith("7 films taught")
+    assert alone.notes == ()
 
 
 def test_detection_is_per_kind_and_pooled() -> None:

@@ -89,9 +89,7 @@ def test_reasons_are_those_of_the_verdict_in_order_and_each_but_once(values: dic
 def test_a_foreign_image_is_explained_where_the_detector_is_sure(kind: str) -> None:
     assert judge({"combined": 3.0, f"is_{kind}": 0.8}).reasons == (kind,)
     assert judge({"combined": 3.0, f"is_{kind}": 0.79}).reasons == ("not_frontal_chest",)
-    # a kind alone decides nothing, nor does it explain other criteria
-    assert judge({f"is_{kind}": 1.0}) == Reliability("accept", ())
-    assert judge({"shape_distance": 3.0, f"is_{kind}": 1.0}).reasons == ("implausible_shape",)
+    assert judge({"shape_distance": 3.0, f"is_{kind}": 1.0}).reasons == ("implausible_shape",)  # it explains no other
 
 
 @pytest.mark.parametrize("kind", ["frontal_chest", "partial_view", "not_a_radiograph"])
@@ -135,3 +133,9 @@ def test_limits_out_of_order_are_refused(pair: tuple[float, float]) -> None:
 
 def test_there_is_no_rejection_by_default() -> None:
     assert Limit(1.0).reject == math.inf
+
+
+@pytest.mark.parametrize("kind", EXPLAINED)
+def test_what_is_surely_turned_is_not_accepted_though_within_its_limits(kind: str) -> None:
+    assert judge({f"is_{kind}": 0.9}) == Reliability("review", (kind,))
+    assert judge({f"is_{kind}": 0.5}) == Reliability("accept", ())
