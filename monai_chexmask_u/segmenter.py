@@ -94,7 +94,8 @@ def segmentation_from_posterior(
         radiograph: the image.
         frame: how it was shown to the network.
         identity: of the network.
-        calibration: of the network; its examiner has made the posterior's expected errors and scores.
+        calibration: of the network; its examiner has made the posterior's expected errors and scores. If the inferer
+            had no examiner, the result stays uncalibrated.
 
     Raises:
         ValueError: if the posterior is of several images or not finite.
@@ -116,7 +117,9 @@ def segmentation_from_posterior(
         reliability=NOT_CALIBRATED,
         area_std_px=tuple(float(np.std(polygon_area(samples[:, organ.nodes]))) for organ in ORGANS),
     )
-    return result if calibration is None else _calibrated(result, posterior, frame, calibration)
+    if calibration is None or not posterior.scores.shape[-1]:
+        return result
+    return _calibrated(result, posterior, frame, calibration)
 
 
 def _calibrated(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -163,9 +164,9 @@ def _names(folders: Iterable[Path]) -> list[str]:
     """Name sets after their folders, with the parent's name where it says more, and with a number where it repeats."""
     names: list[str] = []
     for folder in map(Path.resolve, folders):
-        name = f"{folder.parent.name}_{folder.name}" if folder.name in _PARTS else folder.name
-        count = sum(each == name or each.startswith(f"{name}-") for each in names)
-        names.append(f"{name}-{count + 1}" if count else name)
+        plain = f"{folder.parent.name}_{folder.name}" if folder.name in _PARTS else folder.name
+        numbered = (f"{plain}-{number}" for number in itertools.count(2))
+        names.append(next(name for name in itertools.chain([plain], numbered) if name not in names))
     return names
 
 

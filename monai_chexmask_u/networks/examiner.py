@@ -110,5 +110,8 @@ class Examiner(nn.Module):
 def _gray_levels(image: Tensor) -> tuple[Tensor, Tensor]:
     """Return flatness, 1 minus the range of nearly all gray levels, and the share of the brightest one."""
     flat = image.flatten(1).float()
-    low, high = torch.quantile(flat, torch.tensor([0.02, 0.98], device=flat.device), dim=1)
+    ends = torch.tensor([0.02, 0.98], device=flat.device)
+    low, high = torch.stack(
+        [torch.quantile(pixels, ends) for pixels in flat], dim=1
+    )  # it refuses a large batch at once
     return 1 - (high - low), (flat > 254.5 / 255).float().mean(dim=1)

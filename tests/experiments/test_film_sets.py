@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from experiment_samples import Folders, save_films
+from experiment_samples import Folders, make_folders, save_films
 
 from monai_chexmask_u.data.film_sets import FRONTAL, read_sets
 
@@ -84,3 +84,12 @@ def test_folders_of_no_use_are_refused_by_name(folders: Folders, change: object,
 def test_folder_of_folders_is_not_taken_for_films(folders: Folders) -> None:
     with pytest.raises(ValueError, match="no landmarks here, but folders val; give one of them"):
         read_sets([folders.outlined, folders.outlined.parent])
+
+
+def test_names_of_sets_never_meet(tmp_path: Path) -> None:
+    folders = make_folders(tmp_path)
+    others = [tmp_path / place / name for place, name in (("a", "scanner-2"), ("b", "scanner"), ("c", "scanner"))]
+    for folder in others:
+        save_films(folder, ["one"])
+    names = [each.name for each in read_sets([folders.outlined, folders.frontal, *others])]
+    assert names == ["set_val", "scanner", "scanner-2", "scanner-3", "scanner-4"]
