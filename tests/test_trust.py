@@ -64,7 +64,7 @@ def test_radii_hold_most_true_landmarks(segment: Segment, outlined: Outlined) ->
 @pytest.mark.parametrize(
     ("kind", "levels"),
     [
-        ("gaussian_noise", (0, 100, 190, 400, 800)),
+        ("gaussian_noise", (0, 100, 300, 500, 800)),
         ("gaussian_blur", (0, 48, 90, 160)),
         ("occlusion_4", (0, 201, 351, 501)),
         ("contrast_loss", (0, 0.96, 0.98, 0.995)),
