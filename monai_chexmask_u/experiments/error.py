@@ -18,6 +18,7 @@ from monai_chexmask_u.transforms.corruptions import CORRUPTIONS
 __all__ = ["analyze", "pools_of", "relations"]
 
 OCCLUSIONS: Final = ("occlusion", "occlusion_4")
+GEOMETRY: Final = tuple(name for name, corruption in CORRUPTIONS.items() if corruption.kind == "geometry")
 COLUMNS: Final = ("node_error", "node_normal_error", "node_predictive", "node_total")
 
 
@@ -48,7 +49,8 @@ def analyze(measurements: Measurements) -> Findings:
 def pools_of(images: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Return the rows of outlined films in groups, without images that another film's outlines fit better.
 
-    They are: ``all`` of them; the ``clean`` ones; ``occluded``, at every size of the black squares;
+    They are: ``all`` of them; ``without_geometry``, since rotation and crop make errors beyond all others; the
+    ``clean`` ones; ``occluded``, at every size of the black squares;
     ``clean_and_occluded``; and ``clean_and_published_occlusions``, at the two published sizes.
     """
     images = images[images["severity"] <= images["kind"].map(_outlined_up_to)]
@@ -56,6 +58,7 @@ def pools_of(images: pd.DataFrame) -> dict[str, pd.DataFrame]:
     sizes = images["kind"].map({kind: published_severity(kind) for kind in OCCLUSIONS})
     return {
         "all": images,
+        "without_geometry": images[~images["kind"].isin(GEOMETRY)],
         "clean": images[clean],
         "occluded": images[occluded],
         "clean_and_occluded": images[clean | occluded],

@@ -109,6 +109,9 @@ COMPARISONS: Final = (
     ),
     Comparison("error.node.clean.pearson_total", "Node error against total, clean, Pearson"),
     Comparison("error.node.all.pearson_total", "Node error against total, all corruptions, Pearson"),
+    Comparison(
+        "error.node.without_geometry.pearson_total", "Node error against total, all corruptions but geometry, Pearson"
+    ),
     Comparison("error.node.all.pearson_predictive", "Node error against predictive, all corruptions, Pearson"),
     Comparison("error.node.all.spearman_predictive", "Node error against predictive, all corruptions, Spearman"),
     Comparison("error.node.all.spearman_total", "Node error against total, all corruptions, Spearman"),

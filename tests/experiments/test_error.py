@@ -28,11 +28,13 @@ def test_items_without_truth_do_not_count() -> None:
 
 def test_pools_keep_clean_and_occluded_films_apart() -> None:
     kinds = [("clean", "clean", 0), ("corrupted", "occlusion", 100), ("corrupted", "occlusion", 301)]
-    kinds += [("corrupted", "occlusion_4", 201), ("corrupted", "gaussian_noise", 301)]
+    kinds += [("corrupted", "occlusion_4", 201), ("corrupted", "gaussian_noise", 301), ("corrupted", "rotation", 30)]
+    kinds += [("corrupted", "blending", 0.5), ("corrupted", "blending", 0.6)]  # the latter shows another film
     images = pd.DataFrame(kinds, columns=["part", "kind", "severity"])
     pools = {name: list(table.index) for name, table in pools_of(images).items()}
     assert pools == {
-        "all": [0, 1, 2, 3, 4],
+        "all": [0, 1, 2, 3, 4, 5, 6],
+        "without_geometry": [0, 1, 2, 3, 4, 6],
         "clean": [0],
         "occluded": [1, 2, 3],
         "clean_and_occluded": [0, 1, 2, 3],
