@@ -42,7 +42,6 @@ CONDITIONS: Final = {
         ("underexposure", 5.0),
     ],
 }
-REFERENCE_SAMPLES: Final = 2000
 WIDENING: Final = 4.0
 AUGMENTATIONS: Final = 8
 MAP_NOISE: Final = 0.1
@@ -163,21 +162,26 @@ WAYS: Final[dict[str, Way]] = {
 }
 
 
-def main(data: Annotated[Path, typer.Option(help="Outlined films.")], films: int = 21) -> None:
+def main(
+    data: Annotated[Path, typer.Option(help="Outlined films.")],
+    films: Annotated[int, typer.Option(help="How many of them.")] = 21,
+    reference: Annotated[int, typer.Option(help="Random samples that the others are compared with.")] = 2000,
+    bundle: Annotated[Path | None, typer.Option(help="A calibrated model; the shipped one by default.")] = None,
+) -> None:
     """Measure every way on every view, and print the table."""
-    model = load_model()
+    model = load_model(bundle)
     model.network.eval()
     with torch.no_grad():
         views = list(read_views(data, films, model.network))
-        reference = [sampled(random(REFERENCE_SAMPLES))(model, view.image) for view in views if view.group == "clean"]
+        exact = [sampled(random(reference))(model, view.image) for view in views if view.group == "clean"]
         error = np.array([node_errors(model, view) for view in views])
         print(f"{films} films of {data.name}, {len(views)} views, model {model.identity.sha256[:12]}\n")
         print(
             "| way | node r, all | node r, clean | image r, clean and occluded | inside / outside | spread, clean, px |"
         )
         print("| --- | ---: | ---: | ---: | ---: | ---: |", flush=True)
-        rows = [measure(name, way, model, views, error, reference) for name, way in WAYS.items()]
-    print("\n| way | ms an image | difference from 2,000 random samples |\n| --- | ---: | ---: |")
+        rows = [measure(name, way, model, views, error, exact) for name, way in WAYS.items()]
+    print(f"\n| way | ms an image | difference from {reference} random samples |\n| --- | ---: | ---: |")
     for name, milliseconds, difference in rows:
         print(f"| {name} | {milliseconds:.0f} | {difference} |")
 

@@ -27,7 +27,8 @@ def test_items_without_truth_do_not_count() -> None:
 
 
 def test_pools_keep_clean_and_occluded_films_apart() -> None:
-    kinds = [("clean", "clean", 0), ("corrupted", "occlusion", 100), ("corrupted", "occlusion", 301)]
+    kinds: list[tuple[str, str, float]] = [("clean", "clean", 0), ("corrupted", "occlusion", 100)]
+    kinds += [("corrupted", "occlusion", 301)]
     kinds += [("corrupted", "occlusion_4", 201), ("corrupted", "gaussian_noise", 301), ("corrupted", "rotation", 30)]
     kinds += [("corrupted", "blending", 0.5), ("corrupted", "blending", 0.6)]  # the latter shows another film
     images = pd.DataFrame(kinds, columns=["part", "kind", "severity"])
