@@ -129,3 +129,28 @@ def test_films_of_another_scanner_are_not_rejected(segment: Segment, shared_data
     ]
     assert len(films) == 10
     assert [segment(read_radiograph(film)).reliability.verdict for film in films].count("reject") == 0
+
+
+def test_the_model_card_quotes_the_experiments() -> None:
+    docs = default_bundle() / "docs"
+    found = json.loads((docs / "experiments.json").read_text(encoding="utf-8"))
+    calibration = load_model().calibration
+    assert calibration is not None
+    assert found["settings"]["model"]["calibration_sha256"] == calibration.sha256
+    numbers, card = found["numbers"], (docs / "README.md").read_text(encoding="utf-8")
+    quoted = [
+        f"(clean films of six data sets) | {numbers['error.node.all.pearson_total']:.2f}",
+        f"on clean films alone | | {numbers['error.node.clean.pearson_total']:.2f}",
+        f"beyond all others | | {numbers['error.node.without_geometry.pearson_total']:.2f}",
+        f"squares of any size, Pearson | 0.56 | {numbers['error.image.clean_and_occluded.pearson_score']:.2f}",
+        f"| {numbers['ood.all_foreign.auc_score_combined']:.3f} |",
+        f"| {numbers['ood.worst_kind.auc_score_combined']:.3f} |",
+        f"| {numbers['calibration.miscalibration_area.predictive']:.3f}; "
+        f"{numbers['calibration.miscalibration_area.total']:.3f} |",
+        f"| {numbers['corruption.occlusion.inside_outside.total']:.1f} "
+        f"({numbers['corruption.occlusion.inside_outside.total_normal']:.1f}) |",
+        f"| none | {numbers['calibration.refit_coverage90.all']:.2f};",
+    ]
+    assert [text for text in quoted if text not in card] == []
+    for kind in ("gaussian_noise", "gaussian_blur", "median_blur", "occlusion", "occlusion_4", "contrast_loss"):
+        assert f"{numbers[f'corruption.{kind}.spearman_score']:.2f}" == "1.00"
