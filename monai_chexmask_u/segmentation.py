@@ -177,5 +177,9 @@ class LandmarkSegmentation:
         return self.area_px(organ) * row_mm * column_mm
 
     def organ_uncertainty_px(self, organ: Organ) -> float:
-        """Return the mean node uncertainty of the organ in pixels."""
+        """Return the mean node uncertainty of the organ over the samples, in pixels."""
         return float(self.node_uncertainty[organ.nodes].mean())
+
+    def organ_total_px(self, organ: Organ) -> float | None:
+        """Return the mean total node uncertainty of the organ in pixels, or None without calibration."""
+        return None if self.total_uncertainty is None else float(self.total_uncertainty[organ.nodes].mean())

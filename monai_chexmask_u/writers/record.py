@@ -50,6 +50,7 @@ def segmentation_record(segmentation: LandmarkSegmentation, radiograph: Radiogra
                 "area_std_px": _finite(area_std),
                 "area_mm2": segmentation.area_mm2(organ),
                 "uncertainty_px": segmentation.organ_uncertainty_px(organ),
+                "total_uncertainty_px": segmentation.organ_total_px(organ),
             }
             for organ, area_std in zip(ORGANS, segmentation.area_std_px, strict=True)
         },

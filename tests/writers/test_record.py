@@ -29,7 +29,7 @@ LANDMARK_KEYS = [
     "uncertainty_px",
     "radius90",
 ]
-ORGAN_KEYS = ["area_px", "area_std_px", "area_mm2", "uncertainty_px"]
+ORGAN_KEYS = ["area_px", "area_std_px", "area_mm2", "uncertainty_px", "total_uncertainty_px"]
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +94,7 @@ def test_landmarks_and_organs_say_what_the_result_says(
             "area_std_px": None,
             "area_mm2": result.area_mm2(organ),
             "uncertainty_px": result.organ_uncertainty_px(organ),
+            "total_uncertainty_px": None,
         }
 
 
@@ -121,6 +122,7 @@ def test_a_calibrated_result_says_its_total_uncertainty_and_how_foreign_the_imag
     )
     record = written(calibrated, radiograph, tmp_path)
     assert [row["uncertainty_px"] for row in record["landmarks"]] == pytest.approx(total.tolist())
+    assert record["organs"]["heart"]["total_uncertainty_px"] == pytest.approx(total[94:].mean())
     assert record["uncertainty"]["total_px1024"] == record["uncertainty"]["score"] == 12.5
     assert [organ["area_std_px"] for organ in record["organs"].values()] == [10, None, 30]
     assert record["model"] == {"name": "tiny", "version": "1.2.3", "sha256": "ab" * 32, "calibration_sha256": "cd" * 32}
