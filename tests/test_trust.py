@@ -150,6 +150,8 @@ def test_the_model_card_quotes_the_experiments() -> None:
         f"| {numbers['corruption.occlusion.inside_outside.total']:.1f} "
         f"({numbers['corruption.occlusion.inside_outside.total_normal']:.1f}) |",
         f"| none | {numbers['calibration.refit_coverage90.all']:.2f};",
+        f"{numbers['corruption.occlusion_4.inside_outside.error']:.1f} to "
+        f"{numbers['corruption.occlusion.inside_outside.error']:.1f} times that outside",
     ]
     assert [text for text in quoted if text not in card] == []
     for kind in ("gaussian_noise", "gaussian_blur", "median_blur", "occlusion", "occlusion_4", "contrast_loss"):

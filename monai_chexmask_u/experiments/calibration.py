@@ -13,7 +13,7 @@ from monai_chexmask_u.experiments.findings import Findings, Measurements, Pictur
 from monai_chexmask_u.experiments.statistics import miscalibration_area, observed_coverage
 from monai_chexmask_u.uncertainty import conformal_quantile
 
-__all__ = ["analyze", "calibration_curve", "coverage_table", "radius_table", "refit_table"]
+__all__ = ["analyze", "calibration_curve", "coverage_table", "refit_table"]
 
 EXPECTED: Final = np.arange(1, 20) / 20
 COLUMNS: Final = (
@@ -35,8 +35,7 @@ def analyze(measurements: Measurements) -> Findings:
     curve = calibration_curve(nodes, measurements.node_measures)
     tables = {"calibration_curve": curve, "calibration_measures": _measure_table(nodes, curve)}
     if has_radius:
-        tables |= {"calibration_coverage": coverage_table(nodes), "calibration_radius": radius_table(nodes)}
-        tables["calibration_refit"] = refit_table(nodes)
+        tables |= {"calibration_coverage": coverage_table(nodes), "calibration_refit": refit_table(nodes)}
     caption = "Share of nodes within the confidence ellipse of each probability, on clean films; the diagonal is ideal."
     pictures = {"calibration_curve": Picture(calibration_figure(curve), caption)}
     return Findings(tables, pictures, _summary(tables), () if has_radius else (NO_RADIUS,))
@@ -52,26 +51,6 @@ def coverage_table(nodes: pd.DataFrame) -> pd.DataFrame:
         row: dict[str, Any] = {"organ": name, "nodes": len(group), "films": len(films), "coverage": covered.mean()}
         row |= {"film_std": films.std(ddof=0), "film_least": films.min(), "film_q1": films.quantile(0.25)}
         rows.append(row)
-    return pd.DataFrame(rows)
-
-
-def radius_table(nodes: pd.DataFrame) -> pd.DataFrame:
-    """Compare the mean radius with one constant per organ that covers as much.
-
-    The constant of a film is the conformal quantile of the errors on the other films, at the coverage that the radii
-    have over all films; ``constant`` is its mean over the films.
-    """
-    rows = []
-    for organ in ORGANS:
-        group = nodes[nodes["organ"] == organ.name]
-        coverage = (group["error"] <= group["radius90"]).mean()
-        constants = [
-            conformal_quantile(errors, coverage) if len(errors) and 0 < coverage < 1 else np.nan
-            for errors in (group["error"][group["film"] != film] for film in sorted(set(group["film"])))
-        ]
-        constant, radius = float(np.mean(constants or [np.nan])), group["radius90"].mean()
-        row = {"organ": organ.name, "coverage": coverage, "radius": radius, "constant": constant}
-        rows.append({**row, "smaller_percent": 100 * (1 - radius / constant)})
     return pd.DataFrame(rows)
 
 
@@ -136,10 +115,8 @@ def _summary(tables: dict[str, pd.DataFrame]) -> dict[str, float]:
         for row in tables["calibration_coverage"].to_dict("records"):
             found[f"calibration.coverage90.{row['organ']}"] = row["coverage"]
             found[f"calibration.coverage90.{row['organ']}.film_std"] = row["film_std"]
-        for row in tables["calibration_radius"].to_dict("records"):
-            for name in ("radius", "constant", "smaller_percent"):
-                found[f"calibration.{name}.{row['organ']}"] = row[name]
         for row in tables["calibration_refit"].to_dict("records"):
             found[f"calibration.refit_coverage90.{row['organ']}"] = row["coverage_radius"]
-            found[f"calibration.refit_smaller_percent.{row['organ']}"] = row["smaller_percent"]
+            for name in ("radius", "constant", "smaller_percent"):
+                found[f"calibration.refit_{name}.{row['organ']}"] = row[name]
     return found

@@ -104,8 +104,8 @@ def inside_outside(measurements: Measurements) -> tuple[pd.DataFrame, pd.DataFra
     """Compare nodes inside and outside altered squares.
 
     Returns:
-        A table with a row per local corruption, level and measure: medians, the upper quartile outside, and the ratio
-        of the medians; and the nodes at the published sizes.
+        A table with a row per local corruption, level and measure, the error being one of them: medians, the upper
+        quartile outside, and the ratio of the medians; and the nodes at the published sizes.
     """
     images = measurements.outlined
     local = [name for name, corruption in CORRUPTIONS.items() if corruption.kind == "local"]
@@ -115,7 +115,8 @@ def inside_outside(measurements: Measurements) -> tuple[pd.DataFrame, pd.DataFra
     rows = []
     for (kind, severity), group in nodes.groupby(["kind", "severity"]):
         inside = group["altered"] > 0
-        for name in [f"{each}{suffix}" for each in measurements.node_measures for suffix in ("", "_normal")]:
+        measures = [f"{each}{suffix}" for each in measurements.node_measures for suffix in ("", "_normal")]
+        for name in ("error", *measures):
             rows.append({"kind": kind, "severity": severity, "measure": name, **_sides(group[name], inside)})
     sizes = nodes["kind"].map(published_severity) if len(nodes) else nodes["severity"]
     return pd.DataFrame(rows), nodes[nodes["severity"] == sizes]

@@ -9,6 +9,8 @@ References:
 from __future__ import annotations
 
 import numpy as np
+import torch
+from monai.metrics import compute_roc_auc
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
@@ -66,8 +68,8 @@ def area_under_roc(foreign: ArrayLike, own: ArrayLike) -> float:
     found, others = _finite(foreign), _finite(own)
     if not found.size or not others.size:
         return float("nan")
-    ranks = stats.rankdata(np.concatenate([found, others]))[: found.size]
-    return float((ranks.sum() - found.size * (found.size + 1) / 2) / (found.size * others.size))
+    labels = torch.cat([torch.ones(found.size), torch.zeros(others.size)])
+    return float(compute_roc_auc(torch.from_numpy(np.concatenate([found, others])), labels))
 
 
 def roc_curve(foreign: ArrayLike, own: ArrayLike) -> tuple[Floats, Floats]:

@@ -78,33 +78,22 @@ class Examiner(nn.Module):
             ``(batch, score)`` in the order of `SCORES`.
         """
         with torch.autocast(image.device.type, enabled=False):  # bfloat16 has three digits
-            return self._examine(image, features, mean, covariance, latent_mean, latent_std)
-
-    def _examine(
-        self,
-        image: Tensor,
-        features: list[Tensor],
-        mean: Tensor,
-        covariance: Tensor,
-        latent_mean: Tensor,
-        latent_std: Tensor,
-    ) -> tuple[Tensor, Tensor]:
-        grid = ShiftDetector.look_at(features)
-        log_var = 2 * torch.log(latent_std)
-        kinds = self.detector(grid, torch.cat([latent_mean, log_var], dim=-1)).log_softmax(dim=-1)
-        foreign = torch.logsumexp(kinds[:, 1:], dim=-1) - kinds[:, 0]
-        distance = self.features(grid.mean(dim=(2, 3)))
-        scores = [
-            foreign / ODDS_SCALE + 0.5 * distance,
-            foreign,
-            distance,
-            self.latent(latent_mean),
-            0.5 * (latent_mean.square() + latent_std.square() - 1 - log_var).sum(dim=-1),
-            self.shape(mean),
-            *_gray_levels(image),
-            *kinds.exp().unbind(dim=-1),
-        ]
-        return self.error_head(features, mean, covariance), torch.stack(scores, dim=-1)
+            grid = ShiftDetector.look_at(features)
+            log_var = 2 * torch.log(latent_std)
+            kinds = self.detector(grid, torch.cat([latent_mean, log_var], dim=-1)).log_softmax(dim=-1)
+            foreign = torch.logsumexp(kinds[:, 1:], dim=-1) - kinds[:, 0]
+            distance = self.features(grid.mean(dim=(2, 3)))
+            scores = [
+                foreign / ODDS_SCALE + 0.5 * distance,
+                foreign,
+                distance,
+                self.latent(latent_mean),
+                0.5 * (latent_mean.square() + latent_std.square() - 1 - log_var).sum(dim=-1),
+                self.shape(mean),
+                *_gray_levels(image),
+                *kinds.exp().unbind(dim=-1),
+            ]
+            return self.error_head(features, mean, covariance), torch.stack(scores, dim=-1)
 
 
 def _gray_levels(image: Tensor) -> tuple[Tensor, Tensor]:

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from monai_chexmask_u.experiments.calibration import calibration_curve, coverage_table, radius_table, refit_table
+from monai_chexmask_u.experiments.calibration import calibration_curve, coverage_table, refit_table
 
 # Ten films; film k has errors 10 k + 1 ... 10 k + 10 of the heart's landmarks, and a radius that holds nine of ten.
 NODES = pd.DataFrame(
@@ -32,15 +32,6 @@ def test_films_differ_where_one_radius_serves_all() -> None:
     row = coverage_table(NODES.assign(radius90=90.0)).set_index("organ").loc["heart"]
     assert (row["coverage"], row["film_least"]) == (0.9, 0)
     assert row["film_std"] == pytest.approx(0.3)
-
-
-def test_radii_are_compared_with_the_constant_that_the_other_films_give() -> None:
-    row = radius_table(NODES).set_index("organ").loc["heart"]
-    # Of the 90 errors on the other films the ceil(91 * 0.9) = 82nd smallest; it is 92 for the nine lower films that are
-    # left out, and 82 for the uppermost.
-    assert row["constant"] == pytest.approx((9 * 92 + 82) / 10)
-    assert row["radius"] == pytest.approx(54)
-    assert row["smaller_percent"] == pytest.approx(100 * (1 - 54 / 91))
 
 
 def test_calibration_curve_counts_the_truths_within_each_ellipse() -> None:

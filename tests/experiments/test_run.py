@@ -62,7 +62,7 @@ def test_all_writes_tables_figures_report_and_summary(everything: tuple[Path, Re
     # 7 films as they are, 3 outlined ones with 5 corruptions, 6 chest films made foreign in 3 ways
     assert recorder.calls[-1] == (7 + 3 * 5 + 6 * 3,) * 2
     assert {path.stem for path in (out / "tables").glob("*.parquet")} == {
-        *(f"calibration_{name}" for name in ("coverage", "curve", "measures", "radius", "refit")),
+        *(f"calibration_{name}" for name in ("coverage", "curve", "measures", "refit")),
         *(f"corruption_{name}" for name in ("inside_outside", "levels", "monotonicity")),
         *("error_relations", "failures", "ood_detection", "ood_verdicts"),
     }
