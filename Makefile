@@ -8,6 +8,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PLAIN := .venv-plain
 PIP := -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+TOOLS := dcmtk dicom3tools orthanc orthanc-dicomweb
+ORTHANC_PLUGINS := /usr/share/orthanc/plugins
 INPUTS := pyproject.toml setup.py constraints.txt
 
 .PHONY: demo test check tools test-deploy test-plain train-smoke clean
@@ -35,31 +37,32 @@ test-plain: $(PLAIN)/.ready
 $(VENV)/.demo-ready: $(INPUTS)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python $(PIP) torch
-	$(BIN)/python $(PIP) --editable '.[deploy]' pydicom-data
+	$(BIN)/python $(PIP) --editable '.[deploy,archive]' pydicom-data
 	$(BIN)/python scripts/preload_cuda_runtime.py
 	touch $@
 
 $(VENV)/.test-ready: $(VENV)/.demo-ready
-	$(BIN)/python $(PIP) --editable '.[deploy,bundle,export,experiments,dev]'
+	$(BIN)/python $(PIP) --editable '.[deploy,archive,bundle,export,experiments,dev]'
 	touch $@
 
 $(PLAIN)/.ready: $(INPUTS)
 	$(PYTHON) -m venv $(PLAIN)
 	$(PLAIN)/bin/python $(PIP) torch
-	$(PLAIN)/bin/python $(PIP) '.[bundle,experiments,dev]'
+	$(PLAIN)/bin/python $(PIP) '.[archive,bundle,experiments,dev]'
 	touch $@
 
 # Two epochs on a few images, a training killed and resumed, two processes, an evaluation.
 train-smoke: $(VENV)/.test-ready
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -v tests/bundle/test_training.py
 
-# Independent DICOM checkers; tests that need one say so and are skipped where it is not there.
+# Independent DICOM checkers and an archive; tests that need one say so and are skipped where it is not there.
 tools:
-	@if command -v dciodvfy >/dev/null && command -v dsrdump >/dev/null; then :; \
+	@if command -v dciodvfy >/dev/null && command -v dsrdump >/dev/null && command -v Orthanc >/dev/null \
+	  && [ -e $(ORTHANC_PLUGINS)/libOrthancDicomWeb.so ]; then :; \
 	elif command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
-	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends dcmtk dicom3tools >/dev/null \
-	    || echo "dcmtk and dicom3tools could not be installed: the tests that need them will be skipped"; \
-	else echo "dcmtk and dicom3tools are not installed: the tests that need them will be skipped"; fi
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(TOOLS) >/dev/null \
+	    || echo "$(TOOLS) could not be installed: the tests that need them will be skipped"; \
+	else echo "$(TOOLS) are not all installed: the tests that need them will be skipped"; fi
 
 clean:
 	rm -rf $(VENV) $(PLAIN) build dist *.egg-info demo_output

@@ -1,0 +1,81 @@
+"""Which series and instance each output object is, and which objects of a source image are written already."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from typing import Final
+
+from pydicom.dataset import Dataset
+from pydicom.uid import UID, generate_uid
+
+from monai_chexmask_u.segmentation import LandmarkSegmentation
+
+__all__ = ["SERIES_NUMBERS", "Numbering", "Place"]
+
+# One series per kind of object, far above what modalities count to.
+SERIES_NUMBERS: Final = {
+    "seg": 101,
+    "sr": 102,
+    "pr": 103,
+    "sc": 104,
+    "pdf": 105,
+    "seg-fractional": 106,
+    "seg-labelmap": 107,
+    "seg-viewer": 108,
+}
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an output object stands in its study."""
+
+    series_uid: UID
+    series_number: int
+    instance_uid: UID
+    instance_number: int
+
+
+class Numbering:
+    """Gives the outputs of one run their UIDs and numbers: per study and kind one series, its instances from 1 on.
+
+    Images of two patients never share a series, even if their headers name one study.
+
+    Args:
+        reproducible: derive the UIDs from the source image, the model and what was asked of it, so that another run
+            gives the same ones; an archive then takes its results for a replacement. By default they are new.
+    """
+
+    def __init__(self, *, reproducible: bool = False) -> None:
+        """Start with instance 1 in every series."""
+        self._run = "" if reproducible else str(generate_uid())
+        self._counts: Counter[UID] = Counter()
+        self._written: defaultdict[str, list[Dataset]] = defaultdict(list)
+
+    def place(self, kind: str, segmentation: LandmarkSegmentation, header: Dataset) -> Place:
+        """Return the place of the next object.
+
+        Args:
+            kind: key of `SERIES_NUMBERS`.
+            segmentation: the result.
+            header: of its source image.
+        """
+        model = segmentation.model
+        asked = [model.sha256, model.calibration_sha256 or "", str(segmentation.sample_count)]
+        series = self._uid(kind, *asked, str(header.StudyInstanceUID), str(header.get("PatientID") or ""))
+        self._counts[series] += 1
+        # The landmarks stand for all else that may change a result: seed, device, versions of packages.
+        result = segmentation.landmarks.tobytes().hex()
+        instance = self._uid(kind, *asked, str(header.SOPInstanceUID), result)
+        return Place(series, SERIES_NUMBERS[kind], instance, self._counts[series])
+
+    def keep(self, source_uid: str, written: Dataset) -> None:
+        """Note that an object of a source image is on the disk."""
+        self._written[source_uid].append(written)
+
+    def written(self, source_uid: str) -> list[Dataset]:
+        """Return what is written of a source image: objects that a report may refer to."""
+        return list(self._written[source_uid])
+
+    def _uid(self, *parts: str) -> UID:
+        return generate_uid(entropy_srcs=[self._run, *parts])
