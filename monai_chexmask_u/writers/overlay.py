@@ -13,7 +13,7 @@ from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.segmentation import LandmarkSegmentation
 from monai_chexmask_u.writers.atomic import atomic_path
 
-__all__ = ["draw_overlay", "uncertainty_color", "write_overlay"]
+__all__ = ["color_bar_end", "draw_film", "draw_overlay", "uncertainty_color", "write_overlay"]
 
 PICTURE_SIDE = 1200
 OVERSAMPLING = 2
@@ -43,20 +43,33 @@ def draw_overlay(segmentation: LandmarkSegmentation, radiograph: Radiograph) -> 
     Returns:
         An RGB picture whose longer side is about 1200 pixels, plus a caption below.
     """
+    film = draw_film(segmentation, radiograph)
+    caption = _caption(segmentation, radiograph, film.width)
+    page = Image.new("RGB", (film.width, film.height + caption.height))
+    page.paste(film, (0, 0))
+    page.paste(caption, (0, film.height))
+    return page
+
+
+def draw_film(segmentation: LandmarkSegmentation, radiograph: Radiograph) -> Image.Image:
+    """Draw contours and nodes on the radiograph, without the caption that explains them.
+
+    Returns:
+        An RGB picture whose longer side is about 1200 pixels.
+    """
     scale = PICTURE_SIDE / max(radiograph.shape)
     height, width = (max(1, round(side * scale)) for side in radiograph.shape)
     grey = Image.fromarray((radiograph.pixels * 255).round().astype(np.uint8))
     picture = grey.resize((width * OVERSAMPLING, height * OVERSAMPLING), Image.Resampling.BILINEAR).convert("RGB")
-    uncertainty = _shown_uncertainty(segmentation)
-    top = _round_up(float(uncertainty.max()))
     points = (segmentation.landmarks + 0.5) * scale * OVERSAMPLING
-    _draw_landmarks(ImageDraw.Draw(picture), points, uncertainty / top)
-    picture = picture.resize((width, height), Image.Resampling.LANCZOS)
-    caption = _caption(segmentation, radiograph, width, top)
-    page = Image.new("RGB", (width, height + caption.height))
-    page.paste(picture, (0, 0))
-    page.paste(caption, (0, height))
-    return page
+    fractions = _shown_uncertainty(segmentation) / color_bar_end(segmentation)
+    _draw_landmarks(ImageDraw.Draw(picture), points, fractions)
+    return picture.resize((width, height), Image.Resampling.LANCZOS)
+
+
+def color_bar_end(segmentation: LandmarkSegmentation) -> float:
+    """Return the node uncertainty at the end of the color bar, in pixels of the image."""
+    return _round_up(float(_shown_uncertainty(segmentation).max()))
 
 
 def _shown_uncertainty(segmentation: LandmarkSegmentation) -> NDArray[np.float64]:
@@ -76,7 +89,7 @@ def _draw_landmarks(draw: ImageDraw.ImageDraw, points: NDArray[np.float64], frac
         draw.ellipse(box, fill=uncertainty_color(fraction), outline=(0, 0, 0), width=OVERSAMPLING)
 
 
-def _caption(segmentation: LandmarkSegmentation, radiograph: Radiograph, width: int, top: float) -> Image.Image:
+def _caption(segmentation: LandmarkSegmentation, radiograph: Radiograph, width: int) -> Image.Image:
     """Draw the color bar and what the result says, in lines that fit the width."""
     font = ImageFont.load_default(size=18)
     lines = _wrap(_sentences(segmentation, radiograph), font, width - 24)
@@ -86,7 +99,8 @@ def _caption(segmentation: LandmarkSegmentation, radiograph: Radiograph, width: 
     for x in range(bar_width):
         draw.line([(12 + x, 14), (12 + x, 32)], fill=uncertainty_color(x / bar_width))
     kind = "node" if segmentation.total_uncertainty is None else "total node"
-    draw.text((bar_width + 24, 13), f"{kind} uncertainty 0 to {top:g} px of this image", font=font, fill="white")
+    words = f"{kind} uncertainty 0 to {color_bar_end(segmentation):g} px of this image"
+    draw.text((bar_width + 24, 13), words, font=font, fill="white")
     x = 12
     for organ in ORGANS:
         draw.line([(x, 47), (x + 24, 47)], fill=organ.color, width=4)
@@ -112,7 +126,7 @@ def _sentences(segmentation: LandmarkSegmentation, radiograph: Radiograph) -> li
         sentences.insert(2, f"Total uncertainty {segmentation.total_px1024:.1f} px at 1024.")
     if radiograph.notes:
         sentences.append(f"Notes: {', '.join(radiograph.notes)}.")
-    return [*sentences, "Research use only."]
+    return [*sentences, "For research use only, not for diagnosis."]
 
 
 def _wrap(sentences: list[str], font: ImageFont.ImageFont | ImageFont.FreeTypeFont, width: int) -> list[str]:

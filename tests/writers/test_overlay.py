@@ -13,7 +13,13 @@ from segmentation_samples import make_radiograph, make_segmentation
 from monai_chexmask_u.anatomy import ORGANS
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.segmentation import Estimate, LandmarkSegmentation, Reliability
-from monai_chexmask_u.writers.overlay import draw_overlay, uncertainty_color, write_overlay
+from monai_chexmask_u.writers.overlay import (
+    color_bar_end,
+    draw_film,
+    draw_overlay,
+    uncertainty_color,
+    write_overlay,
+)
 
 TOP = 10.0
 
@@ -144,6 +150,22 @@ def test_caption_says_whose_uncertainty_is_shown(
     draw_overlay(replace(result, error_covariance=4 * result.covariance, total_px1024=23.04), radiograph)
     assert words[0] == "total node uncertainty 0 to 20 px of this image"
     assert "Total uncertainty 23.0 px at 1024. Predictive uncertainty 8.5 px at 1024" in " ".join(words)
+
+
+def test_caption_ends_by_saying_what_the_picture_is_not_for(
+    result: LandmarkSegmentation, radiograph: Radiograph, words: list[str]
+) -> None:
+    draw_overlay(result, radiograph)
+    assert " ".join(words).endswith("For research use only, not for diagnosis.")
+
+
+def test_film_is_the_overlay_without_its_caption(
+    result: LandmarkSegmentation, radiograph: Radiograph, picture: NDArray[np.uint8], words: list[str]
+) -> None:
+    film = draw_film(result, radiograph)
+    assert words == []
+    np.testing.assert_array_equal(np.asarray(film), picture)
+    assert color_bar_end(result) == TOP
 
 
 @pytest.mark.parametrize(
