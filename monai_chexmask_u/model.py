@@ -46,7 +46,8 @@ def load_model(path: Path | None = None, *, calibrated: bool = True) -> Model:
 
     Args:
         path: a bundle folder (``configs/metadata.json`` and ``models/model.pt``), a folder that holds just one such
-            bundle or weights file, or a weights file; the project's own bundle by default.
+            bundle (as an application package does) or weights file, or a weights file; the project's own bundle by
+            default.
         calibrated: load its calibration, where there is one.
 
     Raises:
@@ -113,10 +114,11 @@ def weights_file(path: Path) -> Path:
         return path
     if (path / "models" / "model.pt").is_file():
         return path / "models" / "model.pt"
-    found = sorted(file for file in path.rglob("*.pt") if not file.name.endswith(CALIBRATION_SUFFIX))
+    bundles = sorted(path.glob("*/models/model.pt"))
+    found = bundles or sorted(file for file in path.rglob("*.pt") if not file.name.endswith(CALIBRATION_SUFFIX))
     if len(found) != 1:
         raise CheckpointError(
-            f"{path}: expected a bundle with models/model.pt, or just one .pt file, and found {len(found)}"
+            f"{path}: expected one bundle with models/model.pt, or just one .pt file, and found {len(found)}"
         )
     return found[0]
 

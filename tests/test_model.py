@@ -78,6 +78,12 @@ def test_the_shipped_bundle_is_the_default() -> None:
 def test_models_bundle_wins_over_other_weights_beside_it(bundle: Path) -> None:
     shutil.copy(weights(bundle), bundle / "models" / "other.pt")
     assert model_identity(bundle).name == "tiny"
+    assert weights_file(bundle.parent) == weights(bundle)
+
+
+def test_a_folder_with_several_bundles_is_refused(bundle: Path) -> None:
+    shutil.copytree(bundle, bundle.parent / "another")
+    refused(bundle.parent, bundle.parent)
 
 
 def test_a_missing_path_is_named(tmp_path: Path) -> None:
