@@ -12,6 +12,7 @@ from monai_chexmask_u.anatomy import ORGANS
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.segmentation import LandmarkSegmentation
 from monai_chexmask_u.writers.atomic import atomic_path
+from monai_chexmask_u.writers.summary_text import ratio_words
 
 __all__ = ["color_bar_end", "draw_film", "draw_overlay", "uncertainty_color", "write_overlay"]
 
@@ -112,12 +113,11 @@ def _caption(segmentation: LandmarkSegmentation, radiograph: Radiograph, width: 
 
 
 def _sentences(segmentation: LandmarkSegmentation, radiograph: Radiograph) -> list[str]:
-    ratio, reliability = segmentation.cardiothoracic_ratio, segmentation.reliability
-    model = segmentation.model
+    reliability, model = segmentation.reliability, segmentation.model
     reasons = "; ".join(map(reliability.in_words, reliability.reasons))
     sentences = [
         f"Verdict: {reliability.verdict}{f' ({reasons})' if reasons else ''}.",
-        f"Cardiothoracic ratio {ratio.value:.3f} (std {ratio.std:.3f}).",
+        f"Cardiothoracic ratio {ratio_words(segmentation)}.",
         f"Predictive uncertainty {segmentation.predictive_px1024:.1f} px at 1024, "
         f"latent {segmentation.latent_uncertainty:.2f}, {segmentation.sample_count} samples.",
         f"Model {model.name} {model.version}, {model.sha256[:12]}.",

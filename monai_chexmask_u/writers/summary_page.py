@@ -1,0 +1,191 @@
+"""The summary page: one A4 page that shows a result, says how far to trust it, and what made it."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import Any, Final
+
+from reportlab.lib.colors import HexColor
+from reportlab.lib.pagesizes import A4
+from reportlab.pdfgen.canvas import Canvas
+
+from monai_chexmask_u import __version__
+from monai_chexmask_u.radiograph import Radiograph
+from monai_chexmask_u.reading_notes import note_in_words
+from monai_chexmask_u.segmentation import LandmarkSegmentation
+from monai_chexmask_u.writers.page_style import (
+    BOLD,
+    FAINT,
+    INK,
+    LINES,
+    PALE,
+    REGULAR,
+    WHITE,
+    bullets,
+    height_of,
+    pairs,
+    paragraph,
+    register_fonts,
+    table,
+)
+from monai_chexmask_u.writers.summary_film import LEGEND_HEIGHT, film, legend
+from monai_chexmask_u.writers.summary_text import (
+    EXPLANATIONS,
+    ORGAN_COLUMNS,
+    VERDICT_SENTENCES,
+    identity_rows,
+    measure_rows,
+    organ_rows,
+    ratio_words,
+)
+
+__all__ = ["PURPOSE", "TITLE", "summary_page"]
+
+TITLE: Final = "Lungs and heart with uncertainty"
+PURPOSE: Final = "For research use only. Not for diagnosis."
+
+_SOFTWARE: Final = f"monai-chexmask-u {__version__}"
+_WARNING_COLOR: Final = HexColor("#fde68a")
+_VERDICT_COLORS: Final = {"accept": HexColor("#00695c"), "review": HexColor("#b45309"), "reject": HexColor("#b3261e")}
+_SIDES: Final = ("LEFT", "RIGHT", "TOP", "BOTTOM")
+_NO_PADDING: Final = [(f"{side}PADDING", (0, 0), (-1, -1), 0) for side in _SIDES]
+_MARGIN: Final = 36
+_GAP, _LARGEST_GAP = 9, 18
+_FILM_SHARE: Final = 0.65
+_LEAST_FILM_HEIGHT: Final = 190
+
+
+def summary_page(segmentation: LandmarkSegmentation, radiograph: Radiograph) -> bytes:
+    """Return a PDF of one page: picture, verdict with reasons, measures, organs, reading notes, identity of the model.
+
+    Name and identifier of the patient, dates and the file's path are not on it: a DICOM object that holds the page has
+    them in its header, where they can be removed. Text that is burned into the radiograph is in the picture, though.
+    The same result gives the same bytes.
+
+    Args:
+        segmentation: the result for that radiograph.
+        radiograph: of any source.
+    """
+    register_fonts()
+    content = BytesIO()
+    # The first font is written even if no text uses it; the default one would not be embedded.
+    canvas = Canvas(content, pagesize=A4, invariant=1, pageCompression=1, lang="en-US", initialFontName=REGULAR)
+    canvas.setTitle(f"{TITLE}: {segmentation.reliability.verdict}")
+    canvas.setSubject(PURPOSE)
+    canvas.setAuthor(_SOFTWARE)
+    canvas.setCreator(_SOFTWARE)
+    _draw(canvas, segmentation, radiograph)
+    canvas.save()
+    return content.getvalue()
+
+
+def _draw(canvas: Any, segmentation: LandmarkSegmentation, radiograph: Radiograph) -> None:
+    """Draw the blocks from top to bottom, the last one at the bottom; all smaller if there are too many words."""
+    scale = 1.0
+    while True:
+        width, height = ((side - 2 * _MARGIN) / scale for side in A4)
+        above = [_heading(width), _verdict(segmentation, width)]
+        measures = _measures(segmentation, radiograph, (1 - _FILM_SHARE) * width)
+        below = [_organs(segmentation, width), *_notes(radiograph, width), _identity(segmentation, radiograph, width)]
+        room = height - sum(height_of(block, width) + _GAP for block in (*above, *below)) - LEGEND_HEIGHT
+        if room >= max(_LEAST_FILM_HEIGHT, height_of(measures, width) - LEGEND_HEIGHT):
+            break
+        scale *= 0.96
+    picture = [film(segmentation, radiograph, _FILM_SHARE * width - 12, room), legend(segmentation)]
+    canvas.translate(_MARGIN, _MARGIN)
+    canvas.scale(scale, scale)
+    _stack(canvas, [*above, _beside(picture, measures, width), *below], width, height)
+
+
+def _stack(canvas: Any, blocks: list[Any], width: float, height: float) -> None:
+    """Draw blocks below each other; what is left of the height goes between them, most of it before the last one."""
+    heights = [height_of(block, width) for block in blocks]
+    gap = min(_LARGEST_GAP, (height - sum(heights)) / (len(blocks) - 1))
+    for block, block_height in zip(blocks[:-1], heights[:-1], strict=True):
+        height -= block_height
+        block.drawOn(canvas, 0, height)
+        height -= gap
+    blocks[-1].drawOn(canvas, 0, 0)
+
+
+def _heading(width: float) -> Any:
+    """Return the title, and below it what the page is not for."""
+    title = [
+        paragraph(TITLE, size=15, font=BOLD, color=WHITE),
+        paragraph("Automatic landmark segmentation of a chest radiograph", size=8.5, color=WHITE),
+    ]
+    return table(
+        [(title,), (paragraph(PURPOSE, size=10.5, font=BOLD, align=1),)],
+        [width],
+        ("BACKGROUND", (0, 0), (0, 0), INK),
+        ("BACKGROUND", (0, 1), (0, 1), _WARNING_COLOR),
+        ("LEFTPADDING", (0, 0), (-1, -1), 10),
+        ("TOPPADDING", (0, 0), (-1, -1), 5),
+        ("BOTTOMPADDING", (0, 0), (-1, -1), 6),
+    )
+
+
+def _verdict(segmentation: LandmarkSegmentation, width: float) -> Any:
+    """Return the verdict in color and in words, with its reasons."""
+    reliability = segmentation.reliability
+    color = _VERDICT_COLORS[reliability.verdict]
+    name = [
+        paragraph("Verdict", size=8, color=WHITE, align=1),
+        paragraph(reliability.verdict.upper(), size=17, font=BOLD, color=WHITE, align=1),
+    ]
+    words: list[Any] = [paragraph(VERDICT_SENTENCES[reliability.verdict], size=9.5, font=BOLD, color=color)]
+    if reliability.reasons:
+        words.append(bullets([reliability.in_words(reason) for reason in reliability.reasons], 0.75 * width, size=8.5))
+    return table(
+        [(name, words)],
+        [0.22 * width, 0.78 * width],
+        ("BACKGROUND", (0, 0), (0, 0), color),
+        ("BACKGROUND", (1, 0), (1, 0), FAINT),
+        ("BOTTOMPADDING", (0, 0), (-1, -1), 6),
+        ("TOPPADDING", (0, 0), (-1, -1), 4),
+        ("LEFTPADDING", (1, 0), (1, 0), 8),
+    )
+
+
+def _measures(segmentation: LandmarkSegmentation, radiograph: Radiograph, width: float) -> Any:
+    """Return the ratio in large, the other measures, and what the words mean."""
+    # What must not be used is not to catch the eye.
+    color = PALE if segmentation.reliability.verdict == "reject" else INK
+    ratio = [paragraph("Cardiothoracic ratio"), paragraph(ratio_words(segmentation), size=15, font=BOLD, color=color)]
+    rows = pairs(measure_rows(segmentation, radiograph), [0.57 * width, 0.43 * width])
+    words = [paragraph(sentence, size=6.5) for sentence in EXPLANATIONS]
+    gap = ("BOTTOMPADDING", (0, 0), (-1, -1), 8)
+    aligned = [("LEFTPADDING", (0, row), (0, row), 4) for row in (0, 2)]  # with the text in the cells between
+    return table([(ratio,), (rows,), (words,)], [width], *_NO_PADDING, gap, *aligned)
+
+
+def _beside(left: list[Any], right: Any, width: float) -> Any:
+    """Put picture and measures side by side, both from the top."""
+    columns = [_FILM_SHARE * width, (1 - _FILM_SHARE) * width]
+    return table([(left, right)], columns, ("VALIGN", (0, 0), (-1, -1), "TOP"), *_NO_PADDING)
+
+
+def _organs(segmentation: LandmarkSegmentation, width: float) -> Any:
+    head = [paragraph(column, size=7.5, font=BOLD) for column in ORGAN_COLUMNS]
+    body = [[paragraph(cell, size=7.5) for cell in row] for row in organ_rows(segmentation)]
+    shares = (0.12, 0.14, 0.14, 0.14, 0.16, 0.14, 0.16)
+    return table(
+        [head, *body],
+        [share * width for share in shares],
+        ("BACKGROUND", (0, 0), (-1, 0), FAINT),
+        ("LINEBELOW", (0, 0), (-1, -1), 0.4, LINES),
+    )
+
+
+def _notes(radiograph: Radiograph, width: float) -> list[Any]:
+    """Return how the image was read, if there is anything to say."""
+    if not radiograph.notes:
+        return []
+    title = ("LEFTPADDING", (0, 0), (0, 0), 4)
+    sentences = bullets([note_in_words(note) for note in radiograph.notes], width, size=7.5)
+    return [table([(paragraph("How the image was read", font=BOLD),), (sentences,)], [width], *_NO_PADDING, title)]
+
+
+def _identity(segmentation: LandmarkSegmentation, radiograph: Radiograph, width: float) -> Any:
+    rows = pairs(identity_rows(segmentation, radiograph), [0.28 * width, 0.72 * width])
+    return table([(rows,)], [width], *_NO_PADDING)
