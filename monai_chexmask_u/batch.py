@@ -37,7 +37,12 @@ class Outcome:
 
 
 def segment_files(
-    segmenter: Segmenter, paths: Sequence[Path], folder: Path, formats: Sequence[str]
+    segmenter: Segmenter,
+    paths: Sequence[Path],
+    folder: Path,
+    formats: Sequence[str],
+    *,
+    reproducible_uids: bool = False,
 ) -> Iterator[Outcome]:
     """Segment files one by one and write their outputs.
 
@@ -46,10 +51,14 @@ def segment_files(
         paths: images.
         folder: where the outputs go; exists already.
         formats: keys of `monai_chexmask_u.writers.formats.FORMATS`.
+        reproducible_uids: give the DICOM objects the UIDs that another run would give them.
 
     Yields:
         One outcome per file, in order.
     """
+    from monai_chexmask_u.dicom.numbering import Numbering  # keeps pydicom out of `--help`
+
+    numbering = Numbering(reproducible=reproducible_uids)
     for path, name in zip(paths, output_names(paths), strict=True):
         written: list[Path] = []
         try:
@@ -59,7 +68,7 @@ def segment_files(
                 raise RadiographError("needs_dicom", "DICOM outputs need a DICOM image; ask for json or png instead")
             segmentation = segmenter.segment(radiograph)
             for key in formats:  # one by one, so that what was written before a failure is known
-                written += write_outputs(segmentation, radiograph, folder, name, [key])
+                written += write_outputs(segmentation, radiograph, folder, name, [key], numbering)
             yield Outcome(path, tuple(written), left_out, verdict=segmentation.reliability.verdict)
         except Exception as error:  # whatever is wrong with one file, the others go on
             code, message = fault_of(error)

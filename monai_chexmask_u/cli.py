@@ -59,13 +59,22 @@ def _root(
 def segment(
     inputs: Annotated[list[Path], typer.Argument(help="Images (DICOM, PNG, JPEG, TIFF) and folders of them.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results; made if it is not there.")],
-    write: Annotated[str, typer.Option(help="Results to write: json, png, mask, csv, seg, sr.")] = "json,png",
+    write: Annotated[
+        str,
+        typer.Option(
+            help="Results to write: json, png, mask, csv; of DICOM images also "
+            "seg, seg-fractional, seg-labelmap, seg-viewer, pr, sc, pdf, sr."
+        ),
+    ] = "json,png",
     samples: Annotated[int, typer.Option(min=2, help="Latent samples per image.")] = 50,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of the samples.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
     model: Annotated[
         Path | None, typer.Option(help="Bundle folder or weights file; the shipped one by default.")
     ] = None,
+    reproducible_uids: Annotated[
+        bool, typer.Option("--reproducible-uids", help="Give DICOM results the same UIDs in every run.")
+    ] = False,
 ) -> None:
     """Segment radiographs; a folder goes on after a bad file.
 
@@ -86,7 +95,7 @@ def segment(
     except (ValueError, OSError) as error:
         raise usage_error(str(error)) from error
     segmenter = _segmenter(model, samples, seed, device)
-    outcomes = _segment_with_progress(segmenter, paths, output, formats)
+    outcomes = _segment_with_progress(segmenter, paths, output, formats, reproducible_uids)
     _report(outcomes, output)
     if any(outcome.code for outcome in outcomes):
         raise typer.Exit(EXIT_SOME_FAILED)
@@ -216,13 +225,15 @@ def _segmenter(model: Path | None, samples: int, seed: int, device: str) -> Segm
         raise usage_error(str(error)) from error
 
 
-def _segment_with_progress(segmenter: Segmenter, paths: list[Path], folder: Path, formats: list[str]) -> list[Outcome]:
+def _segment_with_progress(
+    segmenter: Segmenter, paths: list[Path], folder: Path, formats: list[str], reproducible_uids: bool
+) -> list[Outcome]:
     from monai_chexmask_u.batch import segment_files
 
     outcomes = []
     with progress_bar() as progress:
         task = progress.add_task("segmenting", total=len(paths))
-        for outcome in segment_files(segmenter, paths, folder, formats):
+        for outcome in segment_files(segmenter, paths, folder, formats, reproducible_uids=reproducible_uids):
             outcomes.append(outcome)
             progress.advance(task)
             if outcome.code:

@@ -25,7 +25,7 @@ DICOM_SUFFIXES: Final = frozenset({".dcm", ".dicom"})
 PICTURE_STARTS: Final = (b"\x89PNG", b"\xff\xd8\xff", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 # What this project writes beside its inputs: a second run over a folder must not segment the first one's results.
-OUTPUT_SUFFIXES: Final = (".overlay.png", ".mask.png", ".seg.dcm", ".sr.dcm", ".pr.dcm", ".sc.dcm")
+OUTPUT_SUFFIXES: Final = (".overlay.png", ".mask.png", ".seg.dcm", ".sr.dcm", ".pr.dcm", ".sc.dcm", ".pdf.dcm")
 
 # Mean difference between the largest and the smallest of red, green and blue that still counts as gray, of 255.
 # JPEG at quality 20 makes 11 of a film's faint tint of 6; a color photograph has several tens.

@@ -82,6 +82,8 @@ class LandmarkSegmentation:
         total_px1024: mean over the nodes of the total uncertainty in pixels of a 1024-pixel image, or None.
         radius90: ``(120,)``, pixels around each landmark that hold the true one with 90 % probability; None until
             the model has been calibrated.
+        samples: ``(sample, 120, 2)``, the landmarks of each latent sample, in pixels of the image; None if they were
+            not kept.
         scores: how foreign the image is to the network, by the name of the score, higher is more foreign; empty
             without a calibration.
     """
@@ -100,6 +102,7 @@ class LandmarkSegmentation:
     error_covariance: NDArray[np.float64] | None = None
     total_px1024: float | None = None
     radius90: NDArray[np.float64] | None = None
+    samples: NDArray[np.float32] | None = None
     scores: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -164,6 +167,26 @@ class LandmarkSegmentation:
         for organ in ORGANS:
             labels[self.mask(organ)] = organ.label
         return labels
+
+    def membership(self, organ: Organ) -> NDArray[np.float32]:
+        """Return the share of the samples whose contour of the organ holds each pixel, ``(row, column)`` in 0..1.
+
+        It is as sure of itself as the samples are: their spread is less than the error (see `error_covariance`).
+
+        Raises:
+            ValueError: if the samples were not kept.
+        """
+        if self.samples is None:
+            raise ValueError("the probability of membership needs the samples, and this result does not hold them")
+        share = np.zeros(self.shape, dtype=np.float32)
+        contours = self.samples[:, organ.nodes].astype(np.float64)
+        # Only the part of the image that some contour reaches is filled.
+        start = np.clip(np.floor(contours.min(axis=(0, 1))).astype(int), 0, None)
+        end = np.clip(np.ceil(contours.max(axis=(0, 1))).astype(int) + 1, start, self.shape[::-1])
+        part = share[start[1] : end[1], start[0] : end[0]]
+        for contour in contours:
+            part += fill_polygon(contour - start, (part.shape[0], part.shape[1]))
+        return share / np.float32(len(contours))
 
     def area_px(self, organ: Organ) -> float:
         """Return the area inside the organ's contour in squared pixels."""

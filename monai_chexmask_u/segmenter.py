@@ -116,6 +116,7 @@ def segmentation_from_posterior(
         model=identity,
         reliability=NOT_CALIBRATED,
         area_std_px=tuple(float(np.std(polygon_area(samples[:, organ.nodes]))) for organ in ORGANS),
+        samples=samples.astype(np.float32),
     )
     if calibration is None or not posterior.scores.shape[-1]:
         return result

@@ -49,6 +49,7 @@ __all__ = [
     "RELIABILITY_REASON",
     "RELIABILITY_VERDICT",
     "ROOT_MEAN_SQUARE",
+    "SOURCE",
     "SQUARE_MILLIMETER",
     "STANDARD_DEVIATION",
     "TOTAL_UNCERTAINTY",
@@ -115,6 +116,9 @@ DEVICE: Final = _standard("DCM", "Device")
 IMAGING_MEASUREMENT_REPORT: Final = _standard("DCM", "ImagingMeasurementReport")
 # A SNOMED code that pydicom's dictionary, made from PS3.16, does not list; context group 100 may be extended.
 PLAIN_CHEST_XRAY: Final = Code("399208008", "SCT", "Plain chest X-ray")
+
+# The words of TID 1601, which differ from PS3.16's dictionary.
+SOURCE: Final = Code("260753009", "SCT", "Source")
 
 PIXELS: Final = Code("{pixels}", "UCUM", "pixels")
 MILLIMETER: Final = _standard("UCUM", "Millimeter")

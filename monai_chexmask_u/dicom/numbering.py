@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, generate_uid
@@ -24,6 +24,11 @@ SERIES_NUMBERS: Final = {
     "seg-labelmap": 107,
     "seg-viewer": 108,
 }
+# What it takes to refer to an object.
+_REFERENCED: Final = (
+    *("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "Modality"),
+    *("Rows", "Columns"),  # of images
+)
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,15 @@ class Place:
     series_number: int
     instance_uid: UID
     instance_number: int
+
+    def arguments(self) -> dict[str, Any]:
+        """Return it as arguments that every highdicom object takes."""
+        return {
+            "series_instance_uid": self.series_uid,
+            "series_number": self.series_number,
+            "sop_instance_uid": self.instance_uid,
+            "instance_number": self.instance_number,
+        }
 
 
 class Numbering:
@@ -71,10 +85,14 @@ class Numbering:
 
     def keep(self, source_uid: str, written: Dataset) -> None:
         """Note that an object of a source image is on the disk."""
-        self._written[source_uid].append(written)
+        reference = Dataset()
+        for keyword in _REFERENCED:
+            if keyword in written:
+                setattr(reference, keyword, written[keyword].value)
+        self._written[source_uid].append(reference)
 
     def written(self, source_uid: str) -> list[Dataset]:
-        """Return what is written of a source image: objects that a report may refer to."""
+        """Return what is written of a source image, objects that a report may refer to, without their contents."""
         return list(self._written[source_uid])
 
     def _uid(self, *parts: str) -> UID:

@@ -13,7 +13,7 @@ from pydicom.pixels.utils import pixel_array
 
 from monai_chexmask_u.radiograph import RadiographError
 
-__all__ = ["displayed_pixels", "stretched"]
+__all__ = ["displayed_pixels", "first_number", "stretched"]
 
 # A window is ignored if 95 % of the pixels end black or white, or if the middle 98 % share a twentieth of the scale:
 # no reader could see a chest in such an image, so the header must be wrong.
@@ -87,10 +87,10 @@ def _check_length(dataset: FileDataset) -> None:
 
 def _padding(dataset: Dataset, stored: NDArray[Any]) -> NDArray[np.bool_]:
     """Return where PixelPaddingValue, or the range up to PixelPaddingRangeLimit, fills what was not exposed."""
-    first = _first_number(dataset, "PixelPaddingValue")
+    first = first_number(dataset, "PixelPaddingValue")
     if first is None:
         return np.zeros(stored.shape, dtype=np.bool_)
-    last = _first_number(dataset, "PixelPaddingRangeLimit")
+    last = first_number(dataset, "PixelPaddingRangeLimit")
     low, high = sorted((first, first if last is None else last))
     is_padding: NDArray[np.bool_] = (stored >= low) & (stored <= high)
     return np.zeros_like(is_padding) if is_padding.all() else is_padding
@@ -100,7 +100,7 @@ def _modality_values(
     dataset: FileDataset, stored: NDArray[Any], is_padding: NDArray[np.bool_], notes: list[str]
 ) -> NDArray[Any]:
     """Apply the modality LUT or rescale; one that cannot be read or leaves a single value is left out."""
-    if not dataset.get("ModalityLUTSequence") and _first_number(dataset, "RescaleSlope") is None:
+    if not dataset.get("ModalityLUTSequence") and first_number(dataset, "RescaleSlope") is None:
         return stored
     try:
         values = np.asarray(apply_modality_lut(stored, dataset))
@@ -151,7 +151,7 @@ def _by_lookup_table(dataset: FileDataset, values: NDArray[Any]) -> NDArray[np.f
 
 def _by_first_window(dataset: FileDataset, values: NDArray[Any]) -> NDArray[np.float32] | None:
     """Apply the first window with the output range 0..1."""
-    center, width = _first_number(dataset, "WindowCenter"), _first_number(dataset, "WindowWidth")
+    center, width = first_number(dataset, "WindowCenter"), first_number(dataset, "WindowWidth")
     if center is None or width is None:
         return None
     window = Dataset()
@@ -197,7 +197,7 @@ def _scale(values: NDArray[Any], low: float, high: float) -> NDArray[np.float32]
     return clipped
 
 
-def _first_number(dataset: Dataset, keyword: str) -> float | None:
+def first_number(dataset: Dataset, keyword: str) -> float | None:
     """Return the first value of an attribute as a finite number, or None."""
     try:
         value = dataset.get(keyword)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-from highdicom import UID, sr
+from highdicom import sr
 from pydicom.dataset import Dataset
-from pydicom.uid import generate_uid
+from pydicom.uid import GrayscaleSoftcopyPresentationStateStorage, generate_uid
 
 from monai_chexmask_u import __version__
-from monai_chexmask_u.anatomy import NODE_COUNT, ORGANS
+from monai_chexmask_u.anatomy import ORGANS
 from monai_chexmask_u.dicom import codes
-from monai_chexmask_u.dicom.measurements import image_group, node_group, organ_group
+from monai_chexmask_u.dicom.landmark_groups import append_groups, landmark_groups
+from monai_chexmask_u.dicom.measurements import image_group, organ_group
+from monai_chexmask_u.dicom.numbering import Numbering
 from monai_chexmask_u.dicom.source import (
     EQUIPMENT,
     MANUFACTURER,
@@ -23,47 +27,50 @@ from monai_chexmask_u.dicom.source import (
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.segmentation import LandmarkSegmentation
 
-__all__ = ["SERIES_NUMBER", "build_report"]
-
-SERIES_NUMBER = 102
+__all__ = ["build_report"]
 
 
 @no_warnings()
-def build_report(segmentation: LandmarkSegmentation, radiograph: Radiograph) -> sr.ComprehensiveSR:
+def build_report(
+    segmentation: LandmarkSegmentation, radiograph: Radiograph, numbering: Numbering | None = None
+) -> Dataset:
     """Build an unverified, preliminary Imaging Measurement Report of 124 measurement groups.
 
     The first group is on the image, the next three on the organs (closed polylines, linked to the segments of the
     Segmentation by their tracking UIDs), the others on the landmarks ``RL00``..``H25`` (points).
-    The report is complete unless the cardiothoracic ratio could not be measured. Building takes about two seconds.
+    It is the root of the image's results: its evidence names every object that `numbering` knows as written, its image
+    library those that are images, and the source image is to be shown with the presentation state.
+    The report is complete unless the cardiothoracic ratio could not be measured.
 
     Args:
         segmentation: the result for that radiograph.
         radiograph: read from a DICOM file.
+        numbering: of the run; by default the report stands alone.
+
+    Returns:
+        A Comprehensive SR to be saved in Explicit VR Little Endian; the groups on landmarks are encoded already.
 
     Raises:
         ValueError: if the radiograph has no usable DICOM header, the two are not of one image, or an uncertainty is
             not finite.
 
     References:
-        DICOM PS3.16, TID 1500 Measurement Report
+        DICOM PS3.16, TID 1500 Measurement Report; IHE Radiology, AI Results (AIR), result root
     """
     check_same_image(segmentation, radiograph)
     header = source_header(radiograph)
-    content = sr.MeasurementReport(
-        observation_context=_observer(),
-        procedure_reported=codes.PLAIN_CHEST_XRAY,
-        imaging_measurements=_groups(segmentation, radiograph.notes, header),
-        title=codes.IMAGING_MEASUREMENT_REPORT,
-        referenced_images=[_library_entry(header)],
-    )
+    numbering = numbering or Numbering()
+    others = numbering.written(str(header.SOPInstanceUID))
+    ids, image = TrackingIds.of(segmentation, header), sr.SourceImageForRegion.from_source_image(header)
+    groups = [
+        image_group(segmentation, radiograph.notes, header, ids),
+        *(organ_group(organ, segmentation, image, ids) for organ in ORGANS),
+    ]
     complete = bool(np.isfinite(segmentation.cardiothoracic_ratio.value))
-    report = sr.ComprehensiveSR(
-        evidence=[header],
-        content=content,
-        series_instance_uid=UID(),
-        series_number=SERIES_NUMBER,
-        sop_instance_uid=UID(),
-        instance_number=1,
+    report: Dataset = sr.ComprehensiveSR(
+        evidence=[header, *others],
+        content=_content(groups, header, others),
+        **numbering.place("sr", segmentation, header).arguments(),
         is_complete=complete,
         is_final=False,
         is_verified=False,
@@ -73,19 +80,34 @@ def build_report(segmentation: LandmarkSegmentation, radiograph: Radiograph) -> 
     )
     if not complete:
         report.CompletionFlagDescription = "Cardiothoracic ratio could not be measured"
+    append_groups(report, landmark_groups(segmentation, image, ids))
     return report
 
 
-def _groups(
-    segmentation: LandmarkSegmentation, notes: tuple[str, ...], header: Dataset
-) -> list[sr.MeasurementsAndQualitativeEvaluations | sr.PlanarROIMeasurementsAndQualitativeEvaluations]:
-    ids = TrackingIds.of(segmentation, header)
-    image = sr.SourceImageForRegion.from_source_image(header)
-    return [
-        image_group(segmentation, notes, header, ids),
-        *(organ_group(organ, segmentation, image, ids) for organ in ORGANS),
-        *(node_group(node, segmentation, image, ids) for node in range(NODE_COUNT)),
-    ]
+def _content(groups: list[Any], header: Dataset, others: list[Dataset]) -> sr.MeasurementReport:
+    """Return the content tree without the groups on landmarks."""
+    derived = [other for other in others if "Rows" in other]  # images; presentation states and documents are none
+    content = sr.MeasurementReport(
+        observation_context=_observer(),
+        procedure_reported=codes.PLAIN_CHEST_XRAY,
+        imaging_measurements=groups,
+        title=codes.IMAGING_MEASUREMENT_REPORT,
+        referenced_images=[_library_entry(header), *derived],
+    )
+    _show_with_presentation_states(content[0], header, others)
+    return content
+
+
+def _show_with_presentation_states(content: Dataset, header: Dataset, others: list[Dataset]) -> None:
+    """Name the presentation states in the image library's reference to the source image (PS3.3, C.18.4)."""
+    states = [other for other in others if other.SOPClassUID == GrayscaleSoftcopyPresentationStateStorage]
+    for state in states:
+        for item in sr.utils.find_content_items(content, name=codes.SOURCE, value_type="IMAGE", recursive=True):
+            reference = item.ReferencedSOPSequence[0]
+            if reference.ReferencedSOPInstanceUID == header.SOPInstanceUID:
+                shown = Dataset()
+                shown.ReferencedSOPClassUID, shown.ReferencedSOPInstanceUID = state.SOPClassUID, state.SOPInstanceUID
+                reference.ReferencedSOPSequence = [shown]
 
 
 def _observer() -> sr.ObservationContext:

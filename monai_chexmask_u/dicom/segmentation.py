@@ -1,16 +1,20 @@
-"""DICOM Segmentation (SEG): the filled organs as three binary segments that may overlap."""
+"""DICOM Segmentation (SEG): the filled organs, as binary segments, as probabilities or as a label map."""
 
 from __future__ import annotations
 
+from typing import Any, Final
+
 import numpy as np
-from highdicom import UID, AlgorithmIdentificationSequence
+from highdicom import AlgorithmIdentificationSequence
 from highdicom.color import CIELabColor
 from highdicom.seg import Segmentation, SegmentationTypeValues, SegmentDescription
 from highdicom.sr import CodedConcept
-from pydicom.uid import ExplicitVRLittleEndian
+from numpy.typing import NDArray
+from pydicom.uid import ExplicitVRLittleEndian, RLELossless
 
 from monai_chexmask_u.anatomy import ORGANS, Organ
 from monai_chexmask_u.dicom import codes
+from monai_chexmask_u.dicom.numbering import Numbering
 from monai_chexmask_u.dicom.source import (
     EQUIPMENT,
     MANUFACTURER,
@@ -22,21 +26,27 @@ from monai_chexmask_u.dicom.source import (
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.segmentation import LandmarkSegmentation
 
-__all__ = ["SERIES_NUMBER", "build_segmentation"]
+__all__ = ["build_fractional_segmentation", "build_labelmap_segmentation", "build_segmentation"]
 
-SERIES_NUMBER = 101
+_TITLES: Final = {
+    "seg": "Lungs and heart",
+    "seg-fractional": "Lungs and heart, probability",
+    "seg-labelmap": "Lungs and heart, label map",
+}
 
 
-@no_warnings()
-def build_segmentation(segmentation: LandmarkSegmentation, radiograph: Radiograph) -> Segmentation:
-    """Build a Segmentation object with the right lung, the left lung and the heart as segments 1, 2 and 3.
+def build_segmentation(
+    segmentation: LandmarkSegmentation, radiograph: Radiograph, numbering: Numbering | None = None
+) -> Segmentation:
+    """Build a Segmentation object with the right lung, the left lung and the heart as binary segments 1, 2 and 3.
 
     A pixel belongs to an organ if its center lies inside the organ's contour; what leaves the image is cut off.
-    An organ without a pixel keeps its (empty) frame. Series and instance get new UIDs.
+    An organ without a pixel keeps its (empty) frame. The segments may overlap.
 
     Args:
         segmentation: the result for that radiograph.
         radiograph: read from a DICOM file.
+        numbering: of the run; by default the object stands alone.
 
     Raises:
         ValueError: if the radiograph has no usable DICOM header, or the two are not of one image.
@@ -44,6 +54,63 @@ def build_segmentation(segmentation: LandmarkSegmentation, radiograph: Radiograp
     References:
         DICOM PS3.3, A.51 Segmentation IOD
     """
+    masks = np.stack([segmentation.mask(organ) for organ in ORGANS], axis=-1)[None].astype(np.uint8)
+    return _build("seg", SegmentationTypeValues.BINARY, masks, segmentation, radiograph, numbering)
+
+
+def build_fractional_segmentation(
+    segmentation: LandmarkSegmentation, radiograph: Radiograph, numbering: Numbering | None = None
+) -> Segmentation:
+    """Build a Segmentation object whose values are the probability that a pixel belongs to the organ, in 256 steps.
+
+    The probability is the share of the latent samples whose contour holds the pixel.
+
+    Args:
+        segmentation: the result for that radiograph, with its samples.
+        radiograph: read from a DICOM file.
+        numbering: of the run; by default the object stands alone.
+
+    Raises:
+        ValueError: as `build_segmentation`, and if the result does not hold its samples.
+
+    References:
+        DICOM PS3.3, C.8.20.2.3.1 Segmentation Type, Segmentation Fractional Type PROBABILITY
+    """
+    shares = np.stack([segmentation.membership(organ) for organ in ORGANS], axis=-1)[None]
+    return _build("seg-fractional", SegmentationTypeValues.FRACTIONAL, shares, segmentation, radiograph, numbering)
+
+
+def build_labelmap_segmentation(
+    segmentation: LandmarkSegmentation, radiograph: Radiograph, numbering: Numbering | None = None
+) -> Segmentation:
+    """Build a Label Map Segmentation: one value per pixel, 1 right lung, 2 left lung, 3 heart, which covers the lungs.
+
+    It is small and new: not every archive and viewer knows it, and the overlap of lungs and heart is lost.
+
+    Args:
+        segmentation: the result for that radiograph.
+        radiograph: read from a DICOM file.
+        numbering: of the run; by default the object stands alone.
+
+    Raises:
+        ValueError: as `build_segmentation`.
+
+    References:
+        DICOM PS3.3, A.51 Segmentation IOD, Label Map Segmentation Storage
+    """
+    labels = segmentation.label_mask()[None]
+    return _build("seg-labelmap", SegmentationTypeValues.LABELMAP, labels, segmentation, radiograph, numbering)
+
+
+@no_warnings()
+def _build(
+    kind: str,
+    segmentation_type: SegmentationTypeValues,
+    pixels: NDArray[Any],
+    segmentation: LandmarkSegmentation,
+    radiograph: Radiograph,
+    numbering: Numbering | None,
+) -> Segmentation:
     check_same_image(segmentation, radiograph)
     header = source_header(radiograph)
     ids = TrackingIds.of(segmentation, header)
@@ -51,19 +118,18 @@ def build_segmentation(segmentation: LandmarkSegmentation, radiograph: Radiograp
     # highdicom would copy it to Pixel Measures, and then not read its own file, since a projection has no slices.
     # Frames have the pixels of the source, which says how large they are.
     header.pop("PixelSpacing", None)
+    verdict, is_binary = segmentation.reliability.verdict, segmentation_type == SegmentationTypeValues.BINARY
     built = Segmentation(
         source_images=[header],
-        pixel_array=np.stack([segmentation.mask(organ) for organ in ORGANS], axis=-1)[None].astype(np.uint8),
-        segmentation_type=SegmentationTypeValues.BINARY,
+        pixel_array=pixels,
+        segmentation_type=segmentation_type,
         segment_descriptions=[_describe(organ, ids, algorithm) for organ in ORGANS],
-        series_instance_uid=UID(),
-        series_number=SERIES_NUMBER,
-        sop_instance_uid=UID(),
-        instance_number=1,
+        **(numbering or Numbering()).place(kind, segmentation, header).arguments(),
         content_label="LUNGS_HEART",
-        content_description=f"Lungs and heart, reliability verdict: {segmentation.reliability.verdict}",
-        series_description=f"Lungs and heart ({segmentation.reliability.verdict})",
-        transfer_syntax_uid=ExplicitVRLittleEndian,
+        content_description=f"Lungs and heart, reliability verdict: {verdict}",
+        series_description=f"{_TITLES[kind]} ({verdict})",
+        # Run lengths cannot hold single bits.
+        transfer_syntax_uid=ExplicitVRLittleEndian if is_binary else RLELossless,
         omit_empty_frames=False,
         **EQUIPMENT,
     )

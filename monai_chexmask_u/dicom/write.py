@@ -2,50 +2,68 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from pydicom.dataset import Dataset
 
+from monai_chexmask_u.dicom.numbering import Numbering
+from monai_chexmask_u.dicom.presentation_state import build_presentation_state
 from monai_chexmask_u.dicom.report import build_report
-from monai_chexmask_u.dicom.segmentation import build_segmentation
+from monai_chexmask_u.dicom.segmentation import (
+    build_fractional_segmentation,
+    build_labelmap_segmentation,
+    build_segmentation,
+)
 from monai_chexmask_u.dicom.source import no_warnings
+from monai_chexmask_u.dicom.viewer_copy import build_viewer_segmentation
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.segmentation import LandmarkSegmentation
 from monai_chexmask_u.writers.atomic import atomic_path
 
-__all__ = ["write_report", "write_segmentation"]
+__all__ = ["BUILDERS", "write_dataset", "write_object"]
+
+BUILDERS: Final[dict[str, Callable[[LandmarkSegmentation, Radiograph, Numbering], Dataset]]] = {
+    "seg": build_segmentation,
+    "seg-fractional": build_fractional_segmentation,
+    "seg-labelmap": build_labelmap_segmentation,
+    "seg-viewer": build_viewer_segmentation,
+    "pr": build_presentation_state,
+    "sr": build_report,
+}
 
 
-def write_segmentation(segmentation: LandmarkSegmentation, radiograph: Radiograph, path: Path) -> None:
-    """Write the organs as a DICOM Segmentation.
+def write_object(
+    kind: str,
+    segmentation: LandmarkSegmentation,
+    radiograph: Radiograph,
+    path: Path,
+    numbering: Numbering | None = None,
+) -> None:
+    """Write one DICOM object that follows from the result alone.
 
     Args:
+        kind: key of `BUILDERS`.
         segmentation: the result for that radiograph.
         radiograph: read from a DICOM file.
         path: the file to write; one that is there is replaced.
+        numbering: of the run; by default the object stands alone.
 
     Raises:
-        ValueError: if no Segmentation can be made of them.
+        ValueError: if no such object can be made of them.
         OSError: if the file cannot be written.
     """
-    _write(build_segmentation(segmentation, radiograph), path)
+    numbering = numbering or Numbering()
+    write_dataset(BUILDERS[kind](segmentation, radiograph, numbering), radiograph, path, numbering)
 
 
-def write_report(segmentation: LandmarkSegmentation, radiograph: Radiograph, path: Path) -> None:
-    """Write landmarks, measurements and uncertainty as a DICOM structured report.
-
-    Args:
-        segmentation: the result for that radiograph.
-        radiograph: read from a DICOM file.
-        path: the file to write; one that is there is replaced.
+def write_dataset(dataset: Dataset, radiograph: Radiograph, path: Path, numbering: Numbering) -> None:
+    """Write an object and note it as written, so that the report can refer to it.
 
     Raises:
-        ValueError: if no report can be made of them.
         OSError: if the file cannot be written.
     """
-    _write(build_report(segmentation, radiograph), path)
-
-
-def _write(dataset: Dataset, path: Path) -> None:
     with atomic_path(path) as temporary, no_warnings():
         dataset.save_as(temporary, enforce_file_format=True)
+    numbering.keep(str(radiograph.header.SOPInstanceUID), dataset)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.segmentation import LandmarkSegmentation
@@ -12,44 +14,63 @@ from monai_chexmask_u.writers.mask import write_mask
 from monai_chexmask_u.writers.overlay import write_overlay
 from monai_chexmask_u.writers.record import write_json, write_table
 
+if TYPE_CHECKING:
+    from monai_chexmask_u.dicom.numbering import Numbering
+
 __all__ = ["FORMATS", "Format", "parse_formats", "write_outputs"]
 
+# A file from a result and its image; DICOM objects take the run's numbering as well.
 Writer = Callable[[LandmarkSegmentation, Radiograph, Path], None]
+DicomWriter = Callable[[LandmarkSegmentation, Radiograph, Path, "Numbering | None"], None]
 
 
 @dataclass(frozen=True)
 class Format:
-    """One kind of output file."""
+    """One kind of output file: `write` makes one of any radiograph, `write_dicom` needs one with a DICOM header."""
 
     suffix: str
-    write: Writer
-    needs_dicom: bool = False
+    write: Writer | None = None
+    write_dicom: DicomWriter | None = None
+
+    @property
+    def needs_dicom(self) -> bool:
+        """Whether it can be made of a radiograph with a DICOM header alone."""
+        return self.write is None
 
 
-def _write_seg(segmentation: LandmarkSegmentation, radiograph: Radiograph, path: Path) -> None:
-    from monai_chexmask_u.dicom.write import write_segmentation  # highdicom is slow to import
+def _write_object(
+    kind: str,
+    segmentation: LandmarkSegmentation,
+    radiograph: Radiograph,
+    path: Path,
+    numbering: Numbering | None,
+) -> None:
+    from monai_chexmask_u.dicom.write import write_object  # highdicom is slow to import
 
-    write_segmentation(segmentation, radiograph, path)
+    write_object(kind, segmentation, radiograph, path, numbering)
 
 
-def _write_sr(segmentation: LandmarkSegmentation, radiograph: Radiograph, path: Path) -> None:
-    from monai_chexmask_u.dicom.write import write_report
-
-    write_report(segmentation, radiograph, path)
+def _dicom(kind: str, suffix: str) -> Format:
+    return Format(suffix, write_dicom=partial(_write_object, kind))
 
 
+# The report comes last, because it refers to all other DICOM objects of its image.
 FORMATS = {
     "json": Format(".json", write_json),
     "png": Format(".overlay.png", write_overlay),
     "mask": Format(".mask.png", write_mask),
     "csv": Format(".landmarks.csv", write_table),
-    "seg": Format(".seg.dcm", _write_seg, needs_dicom=True),
-    "sr": Format(".sr.dcm", _write_sr, needs_dicom=True),
+    "seg": _dicom("seg", ".seg.dcm"),
+    "seg-fractional": _dicom("seg-fractional", ".fractional.seg.dcm"),
+    "seg-labelmap": _dicom("seg-labelmap", ".labelmap.seg.dcm"),
+    "seg-viewer": _dicom("seg-viewer", ".viewer.seg.dcm"),
+    "pr": _dicom("pr", ".pr.dcm"),
+    "sr": _dicom("sr", ".sr.dcm"),
 }
 
 
 def parse_formats(names: str) -> list[str]:
-    """Split a list such as ``json,png``.
+    """Split a list such as ``json,png``, and return it in the order of `FORMATS`.
 
     Raises:
         ValueError: if a name is unknown or there is none.
@@ -58,11 +79,16 @@ def parse_formats(names: str) -> list[str]:
     unknown = [name for name in wanted if name not in FORMATS]
     if unknown or not wanted:
         raise ValueError(f"unknown output format {', '.join(unknown) or '(none)'}; choose from {', '.join(FORMATS)}")
-    return list(dict.fromkeys(wanted))
+    return [name for name in FORMATS if name in wanted]
 
 
 def write_outputs(
-    segmentation: LandmarkSegmentation, radiograph: Radiograph, folder: Path, name: str, formats: Sequence[str]
+    segmentation: LandmarkSegmentation,
+    radiograph: Radiograph,
+    folder: Path,
+    name: str,
+    formats: Sequence[str],
+    numbering: Numbering | None = None,
 ) -> list[Path]:
     """Write the files of one image.
 
@@ -72,6 +98,8 @@ def write_outputs(
         folder: exists already.
         name: what the files' names start with.
         formats: keys of `FORMATS`; those that need a DICOM source are left out for pictures.
+        numbering: of the run, so that the DICOM objects of several images share their series; by default each of them
+            stands alone.
 
     Returns:
         The files written.
@@ -85,6 +113,9 @@ def write_outputs(
         if output.needs_dicom and radiograph.header is None:
             continue
         path = folder / f"{name}{output.suffix}"
-        output.write(segmentation, radiograph, path)
+        if output.write is not None:
+            output.write(segmentation, radiograph, path)
+        elif output.write_dicom is not None:
+            output.write_dicom(segmentation, radiograph, path, numbering)
         written.append(path)
     return written

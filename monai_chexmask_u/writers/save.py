@@ -9,6 +9,7 @@ from typing import Any
 
 from monai.transforms import MapTransform
 
+from monai_chexmask_u.dicom.numbering import Numbering
 from monai_chexmask_u.model import load_calibration, model_identity
 from monai_chexmask_u.posterior import LandmarkPosterior
 from monai_chexmask_u.reading import read_radiograph
@@ -52,6 +53,7 @@ class SaveLandmarkSegmentationd(MapTransform):
         self.calibration = load_calibration(Path(weights))
         digest = self.calibration.sha256 if self.calibration else None
         self.identity = replace(model_identity(Path(weights)), calibration_sha256=digest)
+        self.numbering = Numbering()
         self.image_key = image_key
         self.crop_border = crop_border
 
@@ -65,5 +67,5 @@ class SaveLandmarkSegmentationd(MapTransform):
         for key in self.key_iterator(item):
             posterior = LandmarkPosterior(**{field: value.unsqueeze(0) for field, value in item[key].items()})
             segmentation = segmentation_from_posterior(posterior, radiograph, frame, self.identity, self.calibration)
-            write_outputs(segmentation, radiograph, self.output_dir, name, self.formats)
+            write_outputs(segmentation, radiograph, self.output_dir, name, self.formats, self.numbering)
         return item

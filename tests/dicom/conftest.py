@@ -98,6 +98,7 @@ def result_for() -> Callable[..., LandmarkSegmentation]:
         result = LandmarkSegmentation(
             landmarks=landmarks,
             covariance=factors @ factors.transpose(0, 2, 1),
+            samples=(landmarks + np.random.default_rng(1).normal(0, 3, (50, 120, 2))).astype(np.float32),
             shape=radiograph.shape,
             spacing_mm=radiograph.spacing_mm,
             sample_count=50,

@@ -18,7 +18,7 @@ from monai_chexmask_u.dicom.measurements import to_scoord
 from monai_chexmask_u.dicom.read import read_dicom
 from monai_chexmask_u.dicom.report import build_report
 from monai_chexmask_u.dicom.segmentation import build_segmentation
-from monai_chexmask_u.dicom.write import write_report
+from monai_chexmask_u.dicom.write import write_object
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.segmentation import Estimate, LandmarkSegmentation, Reliability
 
@@ -50,7 +50,7 @@ def result(radiograph: Radiograph, result_for: Results) -> LandmarkSegmentation:
 @pytest.fixture(scope="module")
 def written(radiograph: Radiograph, result: LandmarkSegmentation, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("sr") / "x.sr.dcm"
-    write_report(result, radiograph, path)
+    write_object("sr", result, radiograph, path)
     return path
 
 
@@ -70,12 +70,9 @@ def groups(content: Any) -> dict[str, Any]:
 def written_source(
     source_name: str, radiograph_of: Radiographs, result_for: Results, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """Reports of the first landmark only: sources differ in their headers, and all landmarks take seconds."""
     radiograph = radiograph_of(source_name)
     path = tmp_path_factory.mktemp("sr") / f"{source_name}.sr.dcm"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("monai_chexmask_u.dicom.report.NODE_COUNT", 1)
-        write_report(result_for(radiograph), radiograph, path)
+    write_object("sr", result_for(radiograph), radiograph, path)
     return path
 
 
@@ -131,11 +128,9 @@ def test_real_radiograph_with_spacing_of_zero(
     dciodvfy: Callable[[Path], list[str]],
     dsrdump: Callable[[Path], tuple[int, str]],
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("monai_chexmask_u.dicom.report.NODE_COUNT", 1)
     radiograph = read_dicom(chest_cr)
-    write_report(result_for(radiograph), radiograph, tmp_path / "x.sr.dcm")
+    write_object("sr", result_for(radiograph), radiograph, tmp_path / "x.sr.dcm")
     assert dciodvfy(tmp_path / "x.sr.dcm") == []
     code, text = dsrdump(tmp_path / "x.sr.dcm")
     assert (code, "(mm" in text) == (0, False)
@@ -247,10 +242,7 @@ def test_ratio_is_a_mean_with_its_spread_over_the_samples(
     assert '"50 Monte Carlo samples"' in lines[ratio + 3]
 
 
-def test_report_without_ratio_is_partial(
-    radiograph: Radiograph, result: LandmarkSegmentation, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("monai_chexmask_u.dicom.report.NODE_COUNT", 1)  # building all landmarks takes seconds
+def test_report_without_ratio_is_partial(radiograph: Radiograph, result: LandmarkSegmentation) -> None:
     without_ratio = replace(result, cardiothoracic_ratio=Estimate(float("nan"), float("nan")))
     report = build_report(without_ratio, radiograph)
     assert report.CompletionFlag == "PARTIAL"

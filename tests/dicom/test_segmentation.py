@@ -17,7 +17,7 @@ from pydicom.dataset import Dataset
 from monai_chexmask_u.anatomy import LEFT_LUNG, ORGANS, RIGHT_LUNG
 from monai_chexmask_u.dicom.read import read_dicom
 from monai_chexmask_u.dicom.segmentation import build_segmentation
-from monai_chexmask_u.dicom.write import write_segmentation
+from monai_chexmask_u.dicom.write import write_object
 from monai_chexmask_u.geometry import fill_polygon
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.segmentation import LandmarkSegmentation
@@ -29,7 +29,7 @@ Radiographs = Callable[[str], Radiograph]
 @pytest.fixture(scope="module")
 def written(radiograph: Radiograph, result: LandmarkSegmentation, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("seg") / "dx.seg.dcm"
-    write_segmentation(result, radiograph, path)
+    write_object("seg", result, radiograph, path)
     return path
 
 
@@ -41,7 +41,7 @@ def test_validator_finds_no_error(
     tmp_path: Path,
 ) -> None:
     radiograph = radiograph_of(source_name)
-    write_segmentation(result_for(radiograph), radiograph, tmp_path / "x.seg.dcm")
+    write_object("seg", result_for(radiograph), radiograph, tmp_path / "x.seg.dcm")
     assert dciodvfy(tmp_path / "x.seg.dcm") == []
 
 
@@ -59,7 +59,7 @@ def test_real_radiograph_with_spacing_of_zero(
 ) -> None:
     radiograph = read_dicom(chest_cr)
     result = result_for(radiograph)
-    write_segmentation(result, radiograph, tmp_path / "x.seg.dcm")
+    write_object("seg", result, radiograph, tmp_path / "x.seg.dcm")
     assert dciodvfy(tmp_path / "x.seg.dcm") == []
     np.testing.assert_array_equal(read_masks(tmp_path / "x.seg.dcm", radiograph), expected_masks(result))
 
@@ -135,7 +135,7 @@ def test_source_with_calibrated_spacing_can_be_read_back(
     radiograph = radiograph_of("dx")
     radiograph.header.PixelSpacing = [0.1, 0.1]
     result = result_for(radiograph)
-    write_segmentation(result, radiograph, tmp_path / "x.seg.dcm")
+    write_object("seg", result, radiograph, tmp_path / "x.seg.dcm")
     np.testing.assert_array_equal(read_masks(tmp_path / "x.seg.dcm", radiograph), expected_masks(result))
     assert dciodvfy(tmp_path / "x.seg.dcm") == []
 
@@ -150,7 +150,7 @@ def test_organ_outside_the_image_keeps_its_empty_frame(radiograph: Radiograph, r
 
 def test_japanese_name_is_kept_as_utf8(radiograph_of: Radiographs, result_for: Results, tmp_path: Path) -> None:
     radiograph = radiograph_of("japanese")
-    write_segmentation(result_for(radiograph), radiograph, tmp_path / "x.seg.dcm")
+    write_object("seg", result_for(radiograph), radiograph, tmp_path / "x.seg.dcm")
     dataset = pydicom.dcmread(tmp_path / "x.seg.dcm")
     assert dataset.SpecificCharacterSet == "ISO_IR 192"
     assert str(dataset.PatientName) == "Yamada^Tarou=山田^太郎=やまだ^たろう"

@@ -10,9 +10,9 @@ from typing import Any
 import pydicom
 import pytest
 from pydicom.dataset import Dataset
-from pydicom.uid import ComprehensiveSRStorage, ExplicitVRLittleEndian, SegmentationStorage
 
-from monai_chexmask_u.dicom.write import write_report, write_segmentation
+from monai_chexmask_u.dicom.numbering import SERIES_NUMBERS
+from monai_chexmask_u.dicom.write import BUILDERS, write_object
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.segmentation import LandmarkSegmentation
 
@@ -30,32 +30,27 @@ def result(radiograph: Radiograph, result_for: Results) -> LandmarkSegmentation:
     return result_for(radiograph)
 
 
-@pytest.fixture
-def short_report(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make reports of one landmark: all of them take seconds."""
-    monkeypatch.setattr("monai_chexmask_u.dicom.report.NODE_COUNT", 1)
+every_kind = pytest.mark.parametrize("kind", BUILDERS)
 
 
-@pytest.mark.usefixtures("short_report")
-@pytest.mark.parametrize(
-    ("write", "sop_class"), [(write_segmentation, SegmentationStorage), (write_report, ComprehensiveSRStorage)]
-)
+@every_kind
 def test_file_is_readable_and_replaces_an_older_one(
-    write: Any, sop_class: str, radiograph: Radiograph, result: LandmarkSegmentation, tmp_path: Path
+    kind: str, radiograph: Radiograph, result: LandmarkSegmentation, tmp_path: Path
 ) -> None:
     path = tmp_path / "x.dcm"
     path.write_text("older")
-    write(result, radiograph, path)
+    write_object(kind, result, radiograph, path)
     dataset = pydicom.dcmread(path)
-    assert dataset.file_meta.TransferSyntaxUID == ExplicitVRLittleEndian
-    assert dataset.file_meta.MediaStorageSOPClassUID == dataset.SOPClassUID == sop_class
+    assert dataset.file_meta.MediaStorageSOPClassUID == dataset.SOPClassUID
+    assert dataset.file_meta.MediaStorageSOPInstanceUID == dataset.SOPInstanceUID
+    assert dataset.StudyInstanceUID == radiograph.header.StudyInstanceUID
+    assert dataset.SeriesNumber == SERIES_NUMBERS[kind]
     assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.usefixtures("short_report")
-@pytest.mark.parametrize("write", [write_segmentation, write_report])
+@every_kind
 def test_failure_half_way_leaves_the_older_file(
-    write: Any,
+    kind: str,
     radiograph: Radiograph,
     result: LandmarkSegmentation,
     tmp_path: Path,
@@ -69,29 +64,28 @@ def test_failure_half_way_leaves_the_older_file(
     path = tmp_path / "x.dcm"
     path.write_text("older")
     with pytest.raises(OSError, match="no space left"):
-        write(result, radiograph, path)
+        write_object(kind, result, radiograph, path)
     assert path.read_text() == "older"
     assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.usefixtures("short_report")
-@pytest.mark.parametrize("write", [write_segmentation, write_report])
+@every_kind
 def test_no_warning_quotes_the_patient(
-    write: Any, radiograph_of: Radiographs, result_for: Results, tmp_path: Path, recwarn: pytest.WarningsRecorder
+    kind: str, radiograph_of: Radiographs, result_for: Results, tmp_path: Path, recwarn: pytest.WarningsRecorder
 ) -> None:
     radiograph = radiograph_of("bad_header")
     result = result_for(radiograph)
     recwarn.clear()
-    write(result, radiograph, tmp_path / "x.dcm")
+    write_object(kind, result, radiograph, tmp_path / "x.dcm")
     assert [str(warning.message) for warning in recwarn] == []
 
 
-@pytest.mark.parametrize("write", [write_segmentation, write_report])
+@every_kind
 def test_picture_file_leaves_nothing_behind(
-    write: Any, radiograph: Radiograph, result: LandmarkSegmentation, tmp_path: Path
+    kind: str, radiograph: Radiograph, result: LandmarkSegmentation, tmp_path: Path
 ) -> None:
     with pytest.raises(ValueError, match="DICOM outputs need a DICOM input"):
-        write(result, replace(radiograph, header=None), tmp_path / "x.dcm")
+        write_object(kind, result, replace(radiograph, header=None), tmp_path / "x.dcm")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -99,4 +93,4 @@ def test_folder_that_is_not_there_is_an_error(
     radiograph: Radiograph, result: LandmarkSegmentation, tmp_path: Path
 ) -> None:
     with pytest.raises(FileNotFoundError):
-        write_segmentation(result, radiograph, tmp_path / "absent" / "x.dcm")
+        write_object("seg", result, radiograph, tmp_path / "absent" / "x.dcm")

@@ -1,0 +1,58 @@
+"""A copy of a Segmentation for viewers that insist on a patient coordinate system, which a radiograph does not have."""
+
+from __future__ import annotations
+
+from pydicom.dataset import Dataset
+from pydicom.uid import generate_uid
+
+from monai_chexmask_u.dicom.numbering import Numbering
+from monai_chexmask_u.dicom.segmentation import build_segmentation
+from monai_chexmask_u.dicom.source import no_warnings, source_header
+from monai_chexmask_u.radiograph import Radiograph
+from monai_chexmask_u.segmentation import LandmarkSegmentation
+
+__all__ = ["build_viewer_segmentation"]
+
+
+@no_warnings()
+def build_viewer_segmentation(
+    segmentation: LandmarkSegmentation, radiograph: Radiograph, numbering: Numbering | None = None
+) -> Dataset:
+    """Build the binary Segmentation with an invented geometry, for OHIF and for the readers of dcmqi and ITK.
+
+    The frame of reference is invented, its plane is that of the detector, and a pixel without a known size counts as
+    1 mm; series and content description say so. It must not be used for measuring.
+
+    Args:
+        segmentation: the result for that radiograph.
+        radiograph: read from a DICOM file.
+        numbering: of the run; by default the object stands alone.
+
+    Raises:
+        ValueError: as `build_segmentation`.
+    """
+    built: Dataset = build_segmentation(segmentation, radiograph)
+    header = source_header(radiograph)
+    place = (numbering or Numbering()).place("seg-viewer", segmentation, header)
+    built.SeriesInstanceUID, built.SeriesNumber = place.series_uid, place.series_number
+    built.SOPInstanceUID = built.file_meta.MediaStorageSOPInstanceUID = place.instance_uid
+    built.InstanceNumber = place.instance_number
+    built.SeriesDescription = f"Lungs and heart, invented geometry ({segmentation.reliability.verdict})"
+    built.ContentDescription = "Lungs and heart for display; the geometry is invented"
+    built.FrameOfReferenceUID = generate_uid(entropy_srcs=[place.instance_uid, "frame of reference"])
+    built.PositionReferenceIndicator = ""
+    del built.PatientOrientation
+    _invent_plane(built, radiograph.spacing_mm or (1.0, 1.0))
+    return built
+
+
+def _invent_plane(built: Dataset, spacing_mm: tuple[float, float]) -> None:
+    """Put all frames into one plane, rows to the patient's left and columns to the back."""
+    measures, orientation, position = Dataset(), Dataset(), Dataset()
+    measures.PixelSpacing, measures.SliceThickness = list(spacing_mm), 1.0
+    orientation.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+    position.ImagePositionPatient = [0, 0, 0]
+    shared = built.SharedFunctionalGroupsSequence[0]
+    shared.PixelMeasuresSequence, shared.PlaneOrientationSequence = [measures], [orientation]
+    for frame in built.PerFrameFunctionalGroupsSequence:
+        frame.PlanePositionSequence = [position]
