@@ -26,6 +26,8 @@ __all__ = [
     "DISPLACEMENT_Y",
     "DISTANCE",
     "FOREIGN_SCORE",
+    "IMAGE_PROCESSING_SOURCE",
+    "IMAGE_LIBRARY",
     "IMAGE_UNCERTAINTY",
     "IMAGING_MEASUREMENT_REPORT",
     "LATENT_UNCERTAINTY",
@@ -49,7 +51,7 @@ __all__ = [
     "RELIABILITY_REASON",
     "RELIABILITY_VERDICT",
     "ROOT_MEAN_SQUARE",
-    "SOURCE",
+    "SOURCE_IMAGE",
     "SQUARE_MILLIMETER",
     "STANDARD_DEVIATION",
     "TOTAL_UNCERTAINTY",
@@ -113,12 +115,15 @@ BOUNDARY_POINT: Final = _standard("DCM", "BoundaryPoint")
 
 ARTIFICIAL_INTELLIGENCE: Final = _standard("DCM", "ArtificialIntelligence")
 DEVICE: Final = _standard("DCM", "Device")
+IMAGE_LIBRARY: Final = _standard("DCM", "ImageLibrary")
 IMAGING_MEASUREMENT_REPORT: Final = _standard("DCM", "ImagingMeasurementReport")
 # A SNOMED code that pydicom's dictionary, made from PS3.16, does not list; context group 100 may be extended.
 PLAIN_CHEST_XRAY: Final = Code("399208008", "SCT", "Plain chest X-ray")
 
-# The words of TID 1601, which differ from PS3.16's dictionary.
-SOURCE: Final = Code("260753009", "SCT", "Source")
+
+# What a picture was drawn on, and what a document was made from.
+IMAGE_PROCESSING_SOURCE: Final = _standard("DCM", "SourceImageForImageProcessingOperation")
+SOURCE_IMAGE: Final = _standard("DCM", "SourceImage")
 
 PIXELS: Final = Code("{pixels}", "UCUM", "pixels")
 MILLIMETER: Final = _standard("UCUM", "Millimeter")
