@@ -26,8 +26,8 @@ __all__ = [
     "DISPLACEMENT_Y",
     "DISTANCE",
     "FOREIGN_SCORE",
-    "IMAGE_PROCESSING_SOURCE",
     "IMAGE_LIBRARY",
+    "IMAGE_PROCESSING_SOURCE",
     "IMAGE_UNCERTAINTY",
     "IMAGING_MEASUREMENT_REPORT",
     "LATENT_UNCERTAINTY",
@@ -119,7 +119,6 @@ IMAGE_LIBRARY: Final = _standard("DCM", "ImageLibrary")
 IMAGING_MEASUREMENT_REPORT: Final = _standard("DCM", "ImagingMeasurementReport")
 # A SNOMED code that pydicom's dictionary, made from PS3.16, does not list; context group 100 may be extended.
 PLAIN_CHEST_XRAY: Final = Code("399208008", "SCT", "Plain chest X-ray")
-
 
 # What a picture was drawn on, and what a document was made from.
 IMAGE_PROCESSING_SOURCE: Final = _standard("DCM", "SourceImageForImageProcessingOperation")

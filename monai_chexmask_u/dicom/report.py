@@ -99,10 +99,12 @@ def _content(groups: list[Any], header: Dataset, others: list[Dataset]) -> sr.Me
 
 
 def _show_with_presentation_states(content: Dataset, header: Dataset, others: list[Dataset]) -> None:
-    """Name the presentation states in the image library's reference to the source image (PS3.3, C.18.4)."""
-    states = [other for other in others if other.SOPClassUID == GrayscaleSoftcopyPresentationStateStorage]
-    for state in states:
-        for item in sr.utils.find_content_items(content, name=codes.SOURCE, value_type="IMAGE", recursive=True):
+    """Name the presentation state in the image library's reference to the source image (PS3.3, C.18.4)."""
+    library = next(item for item in content.ContentSequence if item.name == codes.IMAGE_LIBRARY)
+    for state in others:
+        if state.SOPClassUID != GrayscaleSoftcopyPresentationStateStorage:
+            continue
+        for item in sr.utils.find_content_items(library, value_type="IMAGE", recursive=True):
             reference = item.ReferencedSOPSequence[0]
             if reference.ReferencedSOPInstanceUID == header.SOPInstanceUID:
                 shown = Dataset()

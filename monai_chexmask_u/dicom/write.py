@@ -8,6 +8,7 @@ from typing import Final
 
 from pydicom.dataset import Dataset
 
+from monai_chexmask_u.dicom.equipment import add_acquisition_equipment
 from monai_chexmask_u.dicom.numbering import Numbering
 from monai_chexmask_u.dicom.presentation_state import build_presentation_state
 from monai_chexmask_u.dicom.report import build_report
@@ -16,7 +17,7 @@ from monai_chexmask_u.dicom.segmentation import (
     build_labelmap_segmentation,
     build_segmentation,
 )
-from monai_chexmask_u.dicom.source import no_warnings
+from monai_chexmask_u.dicom.source import no_warnings, source_header
 from monai_chexmask_u.dicom.viewer_copy import build_viewer_segmentation
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.segmentation import LandmarkSegmentation
@@ -65,5 +66,6 @@ def write_dataset(dataset: Dataset, radiograph: Radiograph, path: Path, numberin
         OSError: if the file cannot be written.
     """
     with atomic_path(path) as temporary, no_warnings():
+        add_acquisition_equipment(dataset, source_header(radiograph))
         dataset.save_as(temporary, enforce_file_format=True)
     numbering.keep(str(radiograph.header.SOPInstanceUID), dataset)
