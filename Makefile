@@ -1,6 +1,7 @@
 # make demo   the MONAI Deploy app on a real chest radiograph
 # make test   every check and every test, with the Deploy SDK and without it
 # make check  format, lint and types (in the same environment)
+# make map    the MONAI Application Package, a container image; needs Docker and the network
 # make train-smoke  the bundle's training on a few images: two epochs, killed and resumed, two processes
 
 PYTHON ?= python3
@@ -12,10 +13,13 @@ TOOLS := dcmtk dicom3tools orthanc orthanc-dicomweb
 ORTHANC_PLUGINS := /usr/share/orthanc/plugins
 INPUTS := pyproject.toml setup.py constraints.txt
 
-.PHONY: demo test check tools test-deploy test-plain train-smoke clean
+.PHONY: demo map test check tools test-deploy test-plain train-smoke clean
 
 demo: $(VENV)/.demo-ready
 	@$(BIN)/python -W ignore scripts/demo.py
+
+map: $(VENV)/.demo-ready
+	@$(BIN)/python scripts/map_package.py
 
 test: tools check test-deploy test-plain
 

@@ -41,11 +41,13 @@ def main(arguments: list[str]) -> int:
 
 
 def _find_packages() -> None:
-    """Put the folder that holds ``app`` (and the library, in a checkout) on the search path, instead of ``app`` itself.
+    """Put the folder that holds ``app`` (and the library, in a checkout) on the search path, and no package itself.
 
-    Else ``import app`` would find app.py.
+    Else ``import app`` would find app.py. The SDK's packager puts every folder of the library there, and some modules
+    in them have names of the standard library.
     """
-    sys.path[:] = [str(APP_FOLDER.parent), *(entry for entry in sys.path if Path(entry).resolve() != APP_FOLDER)]
+    folders = (entry for entry in sys.path if not Path(entry, "__init__.py").is_file())
+    sys.path[:] = [str(APP_FOLDER.parent), *folders]
 
 
 def _quiet(argv: list[str]) -> list[str]:

@@ -17,6 +17,7 @@ from app.report_writer_operator import ReportWriterOperator
 from app.run_record import RunRecord
 from app.segmentation_writer_operator import SegmentationWriterOperator
 from app.study_loader_operator import StudyLoaderOperator
+from monai_chexmask_u.model import default_bundle
 from monai_chexmask_u.writers.atomic import prepare_folder
 
 __all__ = ["ChestLandmarkApp"]
@@ -88,4 +89,4 @@ def chosen_model(context: AppContext) -> Path | None:
     path = Path(variable)
     # A MAP always sets the variable, to a folder beside the application that is missing if no model was packaged.
     packaged = Path(__file__).resolve().parents[1] / "models"
-    return None if path == packaged and not path.exists() else path
+    return None if path == packaged and not path.exists() and default_bundle().exists() else path
