@@ -10,9 +10,10 @@ from highdicom.sc import SCImage
 from highdicom.sr import CodedConcept
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
-from pydicom.uid import RLELossless
+from pydicom.uid import ExplicitVRLittleEndian
 
 from monai_chexmask_u.dicom import codes
+from monai_chexmask_u.dicom.compression import compress
 from monai_chexmask_u.dicom.numbering import Numbering, Place
 from monai_chexmask_u.dicom.source import EQUIPMENT, check_same_image, no_warnings, source_header
 from monai_chexmask_u.radiograph import Radiograph
@@ -21,8 +22,6 @@ from monai_chexmask_u.segmentation import LandmarkSegmentation
 
 __all__ = ["build_secondary_capture"]
 
-# Of a film, RLE saves little (3.7 of 4.8 MB where JPEG-LS leaves 1.0), but every toolkit decodes it without an add-on.
-_SYNTAX: Final = RLELossless
 _USUAL_ORIENTATION: Final = ("L", "F")
 _LONGEST_TEXT: Final = 1024  # of a description (PS3.5, 6.2, ST)
 
@@ -59,6 +58,8 @@ def build_secondary_capture(
     built = _capture(picture, header, place, segmentation.reliability.verdict)
     _describe_image(built, segmentation, header)
     _describe_derivation(built, segmentation, radiograph, header)
+    # Of a film, RLE saves little (3.7 of 4.8 MB where JPEG-LS leaves 1.0), but every toolkit decodes it.
+    compress(built)
     return built
 
 
@@ -73,7 +74,7 @@ def _capture(picture: NDArray[np.uint8], header: Dataset, place: Place, verdict:
         **place.arguments(),
         series_description=f"Overlay ({verdict}), not for diagnosis",
         specific_character_set=header.SpecificCharacterSet,
-        transfer_syntax_uid=_SYNTAX,
+        transfer_syntax_uid=ExplicitVRLittleEndian,
         **EQUIPMENT,
     )
     built.copy_patient_and_study_information(header)

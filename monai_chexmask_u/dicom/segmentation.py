@@ -10,10 +10,11 @@ from highdicom.color import CIELabColor
 from highdicom.seg import Segmentation, SegmentationTypeValues, SegmentDescription
 from highdicom.sr import CodedConcept
 from numpy.typing import NDArray
-from pydicom.uid import ExplicitVRLittleEndian, RLELossless
+from pydicom.uid import ExplicitVRLittleEndian
 
 from monai_chexmask_u.anatomy import ORGANS, Organ
 from monai_chexmask_u.dicom import codes
+from monai_chexmask_u.dicom.compression import compress
 from monai_chexmask_u.dicom.numbering import Numbering
 from monai_chexmask_u.dicom.source import (
     EQUIPMENT,
@@ -118,7 +119,7 @@ def _build(
     # highdicom would copy it to Pixel Measures, and then not read its own file, since a projection has no slices.
     # Frames have the pixels of the source, which says how large they are.
     header.pop("PixelSpacing", None)
-    verdict, is_binary = segmentation.reliability.verdict, segmentation_type == SegmentationTypeValues.BINARY
+    verdict = segmentation.reliability.verdict
     built = Segmentation(
         source_images=[header],
         pixel_array=pixels,
@@ -128,13 +129,14 @@ def _build(
         content_label="LUNGS_HEART",
         content_description=f"Lungs and heart, reliability verdict: {verdict}",
         series_description=f"{_TITLES[kind]} ({verdict})",
-        # Run lengths cannot hold single bits.
-        transfer_syntax_uid=ExplicitVRLittleEndian if is_binary else RLELossless,
+        transfer_syntax_uid=ExplicitVRLittleEndian,
         omit_empty_frames=False,
         **EQUIPMENT,
     )
     # Required (but may be empty) where there is no patient coordinate system; highdicom leaves it out.
     built.PatientOrientation = header.get("PatientOrientation") or None
+    if segmentation_type != SegmentationTypeValues.BINARY:  # run lengths cannot hold single bits
+        compress(built)
     return built
 
 

@@ -6,12 +6,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
+from monai_chexmask_u.dicom.encapsulated_pdf import build_encapsulated_pdf
 from monai_chexmask_u.dicom.equipment import add_acquisition_equipment
 from monai_chexmask_u.dicom.numbering import Numbering
 from monai_chexmask_u.dicom.presentation_state import build_presentation_state
 from monai_chexmask_u.dicom.report import build_report
+from monai_chexmask_u.dicom.secondary_capture import build_secondary_capture
 from monai_chexmask_u.dicom.segmentation import (
     build_fractional_segmentation,
     build_labelmap_segmentation,
@@ -23,7 +27,7 @@ from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.segmentation import LandmarkSegmentation
 from monai_chexmask_u.writers.atomic import atomic_path
 
-__all__ = ["BUILDERS", "write_dataset", "write_object"]
+__all__ = ["BUILDERS", "write_capture", "write_document", "write_object"]
 
 BUILDERS: Final[dict[str, Callable[[LandmarkSegmentation, Radiograph, Numbering], Dataset]]] = {
     "seg": build_segmentation,
@@ -56,15 +60,36 @@ def write_object(
         OSError: if the file cannot be written.
     """
     numbering = numbering or Numbering()
-    write_dataset(BUILDERS[kind](segmentation, radiograph, numbering), radiograph, path, numbering)
+    _write(BUILDERS[kind](segmentation, radiograph, numbering), radiograph, path, numbering)
 
 
-def write_dataset(dataset: Dataset, radiograph: Radiograph, path: Path, numbering: Numbering) -> None:
-    """Write an object and note it as written, so that the report can refer to it.
+def write_capture(
+    picture: NDArray[np.uint8],
+    segmentation: LandmarkSegmentation,
+    radiograph: Radiograph,
+    path: Path,
+    numbering: Numbering | None = None,
+) -> None:
+    """Write a picture of the result, ``(row, column, 3)``, as a Secondary Capture; else as `write_object`."""
+    numbering = numbering or Numbering()
+    built = build_secondary_capture(picture, segmentation, radiograph, numbering)
+    _write(built, radiograph, path, numbering)
 
-    Raises:
-        OSError: if the file cannot be written.
-    """
+
+def write_document(
+    document: bytes,
+    segmentation: LandmarkSegmentation,
+    radiograph: Radiograph,
+    path: Path,
+    numbering: Numbering | None = None,
+) -> None:
+    """Write a PDF on the result as an Encapsulated PDF; else as `write_object`."""
+    numbering = numbering or Numbering()
+    _write(build_encapsulated_pdf(document, segmentation, radiograph, numbering), radiograph, path, numbering)
+
+
+def _write(dataset: Dataset, radiograph: Radiograph, path: Path, numbering: Numbering) -> None:
+    """Write an object, and note it as written, so that the report can refer to it."""
     with atomic_path(path) as temporary, no_warnings():
         add_acquisition_equipment(dataset, source_header(radiograph))
         dataset.save_as(temporary, enforce_file_format=True)

@@ -8,10 +8,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.segmentation import LandmarkSegmentation
 from monai_chexmask_u.writers.mask import write_mask
-from monai_chexmask_u.writers.overlay import write_overlay
+from monai_chexmask_u.writers.overlay import draw_overlay, write_overlay
 from monai_chexmask_u.writers.record import write_json, write_table
 
 if TYPE_CHECKING:
@@ -54,6 +56,23 @@ def _dicom(kind: str, suffix: str) -> Format:
     return Format(suffix, write_dicom=partial(_write_object, kind))
 
 
+def _write_capture(
+    segmentation: LandmarkSegmentation, radiograph: Radiograph, path: Path, numbering: Numbering | None
+) -> None:
+    from monai_chexmask_u.dicom.write import write_capture
+
+    write_capture(np.asarray(draw_overlay(segmentation, radiograph)), segmentation, radiograph, path, numbering)
+
+
+def _write_document(
+    segmentation: LandmarkSegmentation, radiograph: Radiograph, path: Path, numbering: Numbering | None
+) -> None:
+    from monai_chexmask_u.dicom.write import write_document
+    from monai_chexmask_u.writers.summary_page import summary_page  # reportlab is slow to import
+
+    write_document(summary_page(segmentation, radiograph), segmentation, radiograph, path, numbering)
+
+
 # The report comes last, because it refers to all other DICOM objects of its image.
 FORMATS = {
     "json": Format(".json", write_json),
@@ -65,6 +84,8 @@ FORMATS = {
     "seg-labelmap": _dicom("seg-labelmap", ".labelmap.seg.dcm"),
     "seg-viewer": _dicom("seg-viewer", ".viewer.seg.dcm"),
     "pr": _dicom("pr", ".pr.dcm"),
+    "sc": Format(".sc.dcm", write_dicom=_write_capture),
+    "pdf": Format(".pdf.dcm", write_dicom=_write_document),
     "sr": _dicom("sr", ".sr.dcm"),
 }
 

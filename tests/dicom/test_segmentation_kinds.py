@@ -13,9 +13,11 @@ from highdicom.seg import segread
 from judges.dcmqi_segmentations import dcmqi_segmentation
 from judges.iod import iod_tables
 from judges.programs import is_installed
+from pydicom.uid import RLELossless
 
 from monai_chexmask_u.anatomy import HEART, ORGANS
 from monai_chexmask_u.dicom.numbering import Numbering
+from monai_chexmask_u.dicom.read import read_dicom
 from monai_chexmask_u.dicom.segmentation import build_fractional_segmentation, build_segmentation
 from monai_chexmask_u.dicom.viewer_copy import build_viewer_segmentation
 from monai_chexmask_u.dicom.write import write_object
@@ -108,3 +110,14 @@ def test_segments_have_the_same_tracking_uids_in_all_kinds(
     }
     read = pydicom.dcmread(tmp_path / "x.dcm")
     assert {s.SegmentNumber: s.TrackingUID for s in read.SegmentSequence if s.SegmentNumber} == expected
+
+
+@pytest.mark.parametrize("kind", ["seg-fractional", "seg-labelmap"])
+def test_a_size_that_ends_the_process_in_the_encoder_of_gdcm_is_compressed(
+    kind: str, result_for: Results, chest_cr: Path, tmp_path: Path
+) -> None:
+    radiograph = read_dicom(chest_cr)  # 1955 rows, 1841 columns
+    write_object(kind, result_for(radiograph), radiograph, tmp_path / "x.dcm")
+    read = pydicom.dcmread(tmp_path / "x.dcm")
+    assert read.file_meta.TransferSyntaxUID == RLELossless
+    assert read.pixel_array.any()

@@ -20,6 +20,8 @@ SUFFIXES = {
     "seg-labelmap": ".labelmap.seg.dcm",
     "seg-viewer": ".viewer.seg.dcm",
     "pr": ".pr.dcm",
+    "sc": ".sc.dcm",
+    "pdf": ".pdf.dcm",
     "sr": ".sr.dcm",
 }
 
