@@ -1,0 +1,29 @@
+"""Every decision of a reader is said in words."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import monai_chexmask_u
+from monai_chexmask_u.reading_notes import READING_NOTES, note_in_words
+
+PACKAGE = Path(monai_chexmask_u.__file__).parent
+READERS = [PACKAGE / name for name in ("reading.py", "jsrt.py", "dicom/header.py", "dicom/pixels.py", "dicom/read.py")]
+
+
+def test_every_note_of_the_readers_has_words_and_no_other_has() -> None:
+    source = "\n".join(path.read_text(encoding="utf-8") for path in READERS)
+    assert [note for note in READING_NOTES if f'"{note}"' not in source] == []
+    appended = re.findall(r'notes\.append\("(\w+)"', source)
+    assert len(appended) > 10
+    assert [note for note in appended if note not in READING_NOTES] == []
+
+
+@pytest.mark.parametrize("note", [*READING_NOTES, "note_of_another_reader"])
+def test_words_are_one_short_line_of_plain_text(note: str) -> None:
+    words = note_in_words(note)
+    assert re.fullmatch(r"[A-Z][ -~]{10,100}\.", words)
+    assert "_" not in words
