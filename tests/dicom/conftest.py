@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import judges
 import numpy as np
 import pydicom
 import pytest
 from dicom_samples import make_cr, make_dx, phantom_landmarks, save
 from pydicom.dataset import Dataset, FileDataset
-from pydicom.sr._concepts_dict import concepts
+from written_objects import WrittenObjects, write_objects
 
+from monai_chexmask_u.anatomy import NODE_COUNT
+from monai_chexmask_u.dicom.read import read_dicom
 from monai_chexmask_u.geometry import cardiothoracic_ratio
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.segmentation import Estimate, LandmarkSegmentation, ModelIdentity, Reliability
@@ -24,15 +27,6 @@ JAPANESE_NAME = "Yamada^Tarou=山田^太郎=やまだ^たろう"
 JAPANESE_TEXT = "胸部正面"
 NOTES = ("photometric_inverted", "orientation_assumed")
 SOURCES = ("dx", "dx_monochrome1", "cr_without_spacing", "non_square", "japanese", "bad_header")
-# Right codes that pydicom's dictionary does not have, or has with other words: a SNOMED code of an extensible group, a
-# unit in braces, the language, and two that highdicom's templates write with the words of PS3.16's template tables.
-OTHER_WORDS = {
-    ("SCT", "399208008"): "plain chest x-ray",
-    ("UCUM", "{pixels}"): "pixels",
-    ("RFC5646", "en-US"): "english (united states)",
-    ("SCT", "260753009"): "source",
-    ("SCT", "276214006"): "finding category",
-}
 
 
 def _dataset(name: str) -> tuple[FileDataset, tuple[float, float] | None]:
@@ -124,62 +118,50 @@ def result(radiograph: Radiograph, result_for: Callable[..., LandmarkSegmentatio
     return result_for(radiograph)
 
 
-def _checker(command: str, *arguments: str) -> Callable[[Path], tuple[int, str]]:
-    if shutil.which(command) is None:
-        pytest.skip(f"{command} is not installed")
+@pytest.fixture(scope="session")
+def available() -> Callable[[Any], Any]:
+    """Gives a judge, or skips the test that asks for one whose program is not installed."""
 
-    def check(path: Path) -> tuple[int, str]:
-        done = subprocess.run([command, *arguments, str(path)], capture_output=True, text=True, errors="replace")
-        return done.returncode, done.stdout + done.stderr
+    def find(judge: Any) -> Any:
+        if not judges.is_available(judge):
+            pytest.skip(f"{judges.NEEDS[judge]} is not installed")
+        return judge
 
-    return check
+    return find
 
 
 @pytest.fixture(scope="session")
-def dciodvfy() -> Callable[[Path], list[str]]:
+def dciodvfy(available: Callable[[Any], Any]) -> Any:
     """David Clunie's validator; gives the errors that it finds."""
-    check = _checker("dciodvfy", "-new")
-
-    def errors(path: Path) -> list[str]:
-        code, text = check(path)
-        found = [line for line in text.splitlines() if line.startswith(("Error", "Abort"))]
-        return found or ([f"exit code {code}"] if code else [])
-
-    return errors
+    return available(judges.dciodvfy)
 
 
 @pytest.fixture(scope="session")
-def dsrdump() -> Callable[[Path], tuple[int, str]]:
+def dsrdump(available: Callable[[Any], Any]) -> Any:
     """DCMTK's reader of reports; gives its exit code and the report as text."""
-    return _checker("dsrdump")
+    return available(judges.report_tree)
 
 
 @pytest.fixture(scope="session")
 def wrong_codes() -> Callable[[Dataset], set[tuple[str, str, str]]]:
     """Standard codes (scheme, value, meaning) in a data set that PS3.16, as in pydicom, does not have like this."""
-    meanings: dict[tuple[str, str], set[str]] = {}
-    dictionary: dict[str, Any] = concepts
-    for scheme, keywords in dictionary.items():
-        for values in keywords.values():
-            for value, (meaning, _) in values.items():
-                meanings.setdefault((scheme, value), set()).add(meaning.lower())
-
-    def find(dataset: Dataset) -> set[tuple[str, str, str]]:
-        found = set()
-        for item in _items(dataset):
-            if "CodeMeaning" not in item or item.CodingSchemeDesignator.startswith("99"):
-                continue
-            key = (str(item.CodingSchemeDesignator), str(item.CodeValue))
-            if item.CodeMeaning.lower() not in meanings.get(key, set()) | {OTHER_WORDS.get(key)}:
-                found.add((*key, str(item.CodeMeaning)))
-        return found
-
-    return find
+    return judges.wrong_codes
 
 
-def _items(dataset: Dataset) -> Iterator[Dataset]:
-    yield dataset
-    for element in dataset:
-        if element.VR == "SQ":
-            for item in element.value:
-                yield from _items(item)
+@pytest.fixture(scope="session")
+def objects_of(
+    radiograph_of: Callable[[str], Radiograph],
+    result_for: Callable[..., LandmarkSegmentation],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Callable[[str], WrittenObjects]:
+    """All objects of a calibrated result, by the name of its source, which is read as any file is."""
+
+    @functools.cache
+    def write(name: str) -> WrittenObjects:
+        folder = tmp_path_factory.mktemp("objects")
+        # A copy: the next test that asks for this source replaces the file by one with new UIDs.
+        radiograph = read_dicom(Path(shutil.copy(radiograph_of(name).path, folder)))
+        result = result_for(radiograph, radius90=np.linspace(3, 9, NODE_COUNT), total_px1024=8.5)
+        return write_objects(result, radiograph, folder)
+
+    return write

@@ -1,0 +1,79 @@
+"""DCMTK's readers of reports (dsrdump) and presentation states (dcmpschk, dcmp2pgm)."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+from numpy.typing import NDArray
+from PIL import Image
+from pydicom.dataset import Dataset
+from pydicom.valuerep import CUSTOMIZABLE_CHARSET_VR
+
+from judges.programs import run
+
+__all__ = ["dcmpschk", "dsrdump", "polarity", "rendered", "report_tree"]
+
+
+def report_tree(path: Path) -> tuple[int, str]:
+    """Return dsrdump's exit code, and the report as a tree in text."""
+    return run("dsrdump", path)
+
+
+def dsrdump(path: Path) -> list[str]:
+    """Return the errors of relationships, multiplicity and required values that keep dsrdump from reading a report."""
+    code, text = report_tree(path)
+    errors = [line for line in text.splitlines() if line.startswith(("E:", "F:"))]
+    return errors or ([f"exit code {code}"] if code else [])
+
+
+def dcmpschk(path: Path) -> list[str]:
+    """Return the errors that dcmpschk finds in a presentation state. Its exit code is 0 whatever it finds."""
+    with tempfile.TemporaryDirectory() as folder:
+        plain = Path(folder) / "ascii.dcm"
+        _in_ascii(pydicom.dcmread(path)).save_as(plain)
+        _, text = run("dcmpschk", plain)
+    if "Test passed" in text:
+        return []
+    return [line for line in text.splitlines() if not line.startswith("W: Testing")] or ["no result"]
+
+
+def rendered(state: Path, image: Path) -> NDArray[np.uint8]:
+    """Return an image as a presentation state wants it shown ``(row, column)``, 255 is white; without its graphics.
+
+    Raises:
+        ValueError: if dcmp2pgm cannot show it.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        picture = Path(folder) / "shown.pgm"
+        _, text = run("dcmp2pgm", "--pstate", state, image, picture)
+        if not picture.is_file():
+            raise ValueError(f"dcmp2pgm shows nothing: {text.strip()}")
+        return np.asarray(Image.open(picture))
+
+
+def polarity(state: Path, image: Path, *, bright: NDArray[Any], dark: NDArray[Any]) -> list[str]:
+    """Return a complaint if a presentation state shows an image with inverted gray levels.
+
+    Args:
+        state: the presentation state.
+        image: the image that it refers to.
+        bright: mask ``(row, column)`` of what must be shown bright, such as the mediastinum.
+        dark: mask of what must be shown darker, such as the lungs.
+    """
+    shown = rendered(state, image)
+    levels = float(shown[bright].mean()), float(shown[dark].mean())
+    return (
+        [] if levels[0] > levels[1] else [f"what must be bright is shown at {levels[0]:.0f}, dark at {levels[1]:.0f}"]
+    )
+
+
+def _in_ascii(dataset: Dataset) -> Dataset:
+    """Replace letters that dcmpschk takes for errors: it does not know UTF-8."""
+    for element in dataset.iterall():
+        if element.VR in CUSTOMIZABLE_CHARSET_VR and not str(element.value).isascii():
+            element.value = str(element.value).encode("ascii", "replace").decode()
+    return dataset
