@@ -1,4 +1,4 @@
-"""Run the application: ``python app -i STUDY -o OUT [-m MODEL] [-l LEVEL]``.
+"""Run the application: ``python app -i STUDY -o OUT [-m MODEL] [--write json,png,seg,pr,sr] [-l LEVEL]``.
 
 Ends with 0 if every frontal chest radiograph of the study was segmented, with 1 if one failed or there is none, and
 with 2 if nothing could be started.
@@ -13,6 +13,10 @@ import os
 import sys
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from app.settings import Settings
 
 APP_FOLDER = Path(__file__).resolve().parent
 EXIT_FAILED, EXIT_USAGE = 1, 2
@@ -31,8 +35,10 @@ def main(arguments: list[str]) -> int:
     for library in ("pydicom", "highdicom"):  # they quote values, in warnings and in the log; one may be the patient's
         logging.getLogger(library).setLevel(logging.CRITICAL + 1)
     try:
-        argv = _quiet([sys.executable, "app", *arguments])
-        return _run(argv)
+        from app.settings import read_settings
+
+        settings, others = read_settings(arguments)
+        return _run(_quiet([sys.executable, "app", *others]), settings)
     except ImportError as error:
         return _stop(f"{error}; install what app/requirements.txt lists, and this project")
     except (OSError, ValueError) as error:
@@ -71,10 +77,10 @@ def _quiet(argv: list[str]) -> list[str]:
     return argv if chosen else [*argv, "--log-level", "WARN"]
 
 
-def _run(argv: list[str]) -> int:
+def _run(argv: list[str], settings: Settings) -> int:
     from app.app import ChestLandmarkApp
 
-    app = ChestLandmarkApp(argv)
+    app = ChestLandmarkApp(argv, settings=settings)
     app.run()
     record = app.record
     if not record.written and not record.failed:

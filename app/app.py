@@ -7,20 +7,34 @@ from pathlib import Path
 from typing import Any
 
 from monai.deploy.conditions import CountCondition
-from monai.deploy.core import AppContext, Application
+from monai.deploy.core import AppContext, Application, Operator
 
+from app.document_writer_operator import DocumentWriterOperator
 from app.frontal_chest_selector_operator import FrontalChestSelectorOperator
 from app.landmark_inference_operator import LandmarkInferenceOperator
 from app.overlay_writer_operator import OverlayWriterOperator
+from app.presentation_state_writer_operator import PresentationStateWriterOperator
 from app.radiograph_operator import RadiographOperator
 from app.report_writer_operator import ReportWriterOperator
+from app.result_writer_operator import Output
+from app.run_end_operator import RunEndOperator
 from app.run_record import RunRecord
 from app.segmentation_writer_operator import SegmentationWriterOperator
+from app.settings import Settings, read_settings
 from app.study_loader_operator import StudyLoaderOperator
+from monai_chexmask_u.dicom.numbering import Numbering
 from monai_chexmask_u.model import default_bundle
 from monai_chexmask_u.writers.atomic import prepare_folder
 
 __all__ = ["ChestLandmarkApp"]
+
+WRITERS = (
+    OverlayWriterOperator,
+    SegmentationWriterOperator,
+    PresentationStateWriterOperator,
+    DocumentWriterOperator,
+    ReportWriterOperator,
+)
 
 
 class ChestLandmarkApp(Application):
@@ -28,14 +42,22 @@ class ChestLandmarkApp(Application):
 
     Args:
         argv: as the SDK wants it: the Python executable, the application, then the arguments (``-i``, ``-o``, ``-m``).
+        settings: what to write; by default what the configuration file says.
 
     Attributes:
         record: what the run wrote, skipped and failed at.
+
+    Raises:
+        ValueError: if the configuration file is wrong.
     """
 
-    def __init__(self, argv: list[str] | None = None, *args: Any, **kwargs: Any) -> None:
+    def __init__(
+        self, argv: list[str] | None = None, *args: Any, settings: Settings | None = None, **kwargs: Any
+    ) -> None:
         """Start with an empty record."""
         self.record = RunRecord()
+        self.settings = settings or read_settings([])[0]
+        self.numbering = Numbering(reproducible=self.settings.reproducible_uids)
         super().__init__(argv, *args, **kwargs)
 
     def compose(self) -> None:
@@ -59,9 +81,18 @@ class ChestLandmarkApp(Application):
         self.add_flow(loader, selector, {(port, port) for port in ("dicom_study_list", StudyLoaderOperator.UNREAD)})
         self.add_flow(selector, reader, {("image_files", "image_files")})
         self.add_flow(reader, inference, {("radiographs", "radiographs")})
-        for operator in (SegmentationWriterOperator, ReportWriterOperator, OverlayWriterOperator):
-            writer = operator(self, output_folder=output, record=self.record, name=operator.__name__)
-            self.add_flow(inference, writer, {("results", "results")})
+        self._add_writers(inference, Output(output, self.settings, self.numbering, self.record))
+
+    def _add_writers(self, inference: Operator, output: Output) -> None:
+        """Connect the writers that are needed one after the other, the report's last."""
+        previous = inference
+        for operator in WRITERS:
+            if set(operator.formats).intersection(output.settings.formats):
+                writer = operator(self, output=output, name=operator.__name__)
+                self.add_flow(previous, writer, {("results", "results")})
+                previous = writer
+        end = RunEndOperator(self, output=output, name="run end")
+        self.add_flow(previous, end, {("results", "results")})
 
 
 def existing_input(folder: Path) -> Path:

@@ -1,4 +1,4 @@
-"""Write overlay pictures and JSON records."""
+"""Write what is no DICOM object: pictures, masks, records and tables."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ __all__ = ["OverlayWriterOperator"]
 
 
 class OverlayWriterOperator(ResultWriterOperator):
-    """Writes ``<SOP Instance UID>.overlay.png`` for the eye and ``<SOP Instance UID>.json`` for programs."""
+    """Writes ``<SOP Instance UID>.overlay.png`` for the eye and ``.json`` for programs; on request mask and table."""
 
-    formats = ("png", "json")
+    formats = ("json", "png", "mask", "csv")

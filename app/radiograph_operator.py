@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from monai.deploy.core import Fragment, Operator, OperatorSpec
 
 from app.frontal_chest_selector_operator import ImageFile
@@ -38,14 +39,29 @@ class RadiographOperator(Operator):
         """Read the images."""
         files: list[ImageFile] = op_input.receive("image_files")
         radiographs: dict[str, Radiograph] = {}
+        conflicting: set[str] = set()
         for file in files:
             with self._record.attempt(file.name):
                 radiograph = read_dicom(file.path)
                 uid = instance_uid(radiograph)
-                if uid in radiographs:
+                first = radiographs.setdefault(uid, radiograph)
+                if first is not radiograph:
+                    if not _is_same_image(first, radiograph):
+                        conflicting.add(uid)
                     raise RadiographError("duplicate", "the study holds the image twice")
-                radiographs[uid] = radiograph
+        for uid in conflicting:  # nobody can tell whose results they would be
+            with self._record.attempt(uid):
+                del radiographs[uid]
+                message = "different images have this SOP Instance UID; find out which is right and send it alone"
+                raise RadiographError("conflicting_identifiers", message)
         op_output.emit(list(radiographs.values()), "radiographs")
+
+
+def _is_same_image(first: Radiograph, second: Radiograph) -> bool:
+    studies, patients = (
+        {str(image.header.get(keyword)) for image in (first, second)} for keyword in ("StudyInstanceUID", "PatientID")
+    )
+    return len(studies) == len(patients) == 1 and np.array_equal(first.pixels, second.pixels)
 
 
 def instance_uid(radiograph: Radiograph) -> str:

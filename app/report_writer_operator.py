@@ -10,7 +10,7 @@ __all__ = ["ReportWriterOperator"]
 class ReportWriterOperator(ResultWriterOperator):
     """Writes ``<SOP Instance UID>.sr.dcm``: landmarks, measurements and uncertainty as a TID 1500 report.
 
-    The SDK writes text reports only.
+    It comes after all other writers, because it refers to what they wrote. The SDK writes text reports only.
     """
 
     formats = ("sr",)

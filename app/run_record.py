@@ -1,19 +1,23 @@
-"""What became of every file of a run, for the log and for the exit code."""
+"""What became of every file of a run: for the log, for the exit code, and as a file."""
 
 from __future__ import annotations
 
+import json
 import logging
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from monai_chexmask_u.batch import fault_of
 from monai_chexmask_u.radiograph import RadiographError
 from monai_chexmask_u.segmentation import Reliability
+from monai_chexmask_u.writers.atomic import atomic_path
 
-__all__ = ["NOT_MEANT", "RunRecord"]
+__all__ = ["NOT_MEANT", "RECORD_NAME", "RunRecord"]
+
+RECORD_NAME: Final = "run.json"
 
 # A study holds images that were never meant for this application: they are left out, which is no failure.
 NOT_MEANT: Final = frozenset(
@@ -40,6 +44,7 @@ class RunRecord:
         written: output files.
         skipped: how many files were left out for which reason.
         failed: name of an image that could not be processed, and its reason.
+        images: what became of each image, by its name.
     """
 
     def __init__(self) -> None:
@@ -47,6 +52,7 @@ class RunRecord:
         self.written: list[Path] = []
         self.skipped: Counter[str] = Counter()
         self.failed: dict[str, str] = {}
+        self.images: dict[str, dict[str, Any]] = {}
 
     @contextmanager
     def attempt(self, name: str) -> Iterator[None]:
@@ -61,7 +67,7 @@ class RunRecord:
             # A text file of an archive was not meant; one that calls itself DICOM and is none is damaged.
             is_damaged = error.code == "not_dicom" and name.lower().endswith(".dcm")
             if error.code in NOT_MEANT and not is_damaged:
-                self._skip(name, error.code)
+                self._skip(name, error.code, str(error))
             else:
                 self._fail(name, error.code, str(error))
         except Exception as error:  # whatever is wrong with one image, the others go on
@@ -71,10 +77,13 @@ class RunRecord:
         """Tell the verdict on an image, with its reasons."""
         reasons = f" ({', '.join(reliability.reasons)})" if reliability.reasons else ""
         logger.info("segmented %s: %s%s", name, reliability.verdict, reasons)
+        judged = {"outcome": "segmented", "verdict": reliability.verdict, "reasons": list(reliability.reasons)}
+        self.images[name] = {**judged, "files": []}
 
-    def wrote(self, paths: list[Path]) -> None:
-        """Note output files."""
+    def wrote(self, name: str, paths: list[Path]) -> None:
+        """Note output files of an image."""
         self.written += paths
+        self.images[name]["files"] += [path.name for path in paths]
         for path in paths:
             logger.info("wrote %s", path)
 
@@ -94,12 +103,26 @@ class RunRecord:
             parts.append(f"{len(self.failed)} failed ({reasons})")
         return ", ".join(parts)
 
-    def _skip(self, name: str, code: str) -> None:
+    def write(self, folder: Path) -> None:
+        """Write the record as ``run.json``: what became of each image and why, and how many were left out.
+
+        Raises:
+            OSError: if the folder cannot be written to.
+        """
+        record = {"schema": "chexmask-u/run/1", "skipped": dict(self.skipped), "images": self.images}
+        with atomic_path(folder / RECORD_NAME) as temporary:
+            temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+
+    def _skip(self, name: str, code: str, message: str) -> None:
         self.skipped[code] += 1
-        # One line per slice of a CT would bury the others.
-        level = logging.DEBUG if code == "wrong_modality" else logging.INFO
-        logger.log(level, "skipped %s: %s", name, code)
+        if code == "wrong_modality":  # one line per slice of a CT would bury the others
+            logger.debug("skipped %s: %s", name, code)
+            return
+        logger.info("skipped %s: %s", name, code)
+        # A duplicate has the name of the image that was taken.
+        self.images.setdefault(name, {"outcome": "skipped", "code": code, "message": message})
 
     def _fail(self, name: str, code: str, message: str) -> None:
         self.failed[name] = code
         logger.error("failed %s: %s [%s]", name, message, code)
+        self.images[name] = {**self.images.get(name, {}), "outcome": "failed", "code": code, "message": message}

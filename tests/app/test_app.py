@@ -3,109 +3,28 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from importlib.metadata import PackageNotFoundError, distribution
+from collections.abc import Callable
 from pathlib import Path
 
 import pydicom
 import pytest
-import torch
-from dicom_samples import make_cr, make_dx, save
+from deploy_sdk import NEEDS_SDK
+from dicom_samples import make_dx, save
 from pydicom.dataset import FileDataset
-from pydicom.uid import CTImageStorage
+from study_samples import in_study, make_ct, make_lateral
 
-from monai_chexmask_u.networks import HybridGNet
-from monai_chexmask_u.networks.checkpoints import write_checkpoint
-
-
-def _has_sdk() -> bool:
-    # Not by importing it: that takes seconds, and importlib.util.find_spec would import MONAI.
-    try:
-        distribution("monai-deploy-app-sdk")
-    except PackageNotFoundError:
-        return False
-    return True
-
-
-pytestmark = [
-    pytest.mark.deploy,
-    pytest.mark.skipif(not _has_sdk(), reason="the MONAI Deploy App SDK is not installed"),
-]
+pytestmark = [pytest.mark.deploy, NEEDS_SDK]
 
 RunApp = Callable[..., int]
-SUFFIXES = (".json", ".overlay.png", ".seg.dcm", ".sr.dcm")
-
-
-@pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A bundle whose network is tiny and knows nothing."""
-    folder = tmp_path_factory.mktemp("bundle")
-    (folder / "configs").mkdir()
-    (folder / "models").mkdir()
-    (folder / "configs" / "metadata.json").write_text('{"name": "tiny", "version": "9.9"}')
-    torch.manual_seed(0)
-    network = HybridGNet(64)
-    with torch.no_grad():
-        network.decoder.to_landmarks.weight.mul_(0.1)
-    write_checkpoint(network, folder / "models" / "model.pt")
-    return folder
-
-
-@pytest.fixture
-def study(tmp_path: Path) -> Path:
-    folder = tmp_path / "study"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
-def output(tmp_path: Path) -> Path:
-    return tmp_path / "out"
-
-
-@pytest.fixture
-def run_app(monkeypatch: pytest.MonkeyPatch, repository: Path) -> Iterator[RunApp]:
-    """Run the application in this process, which saves its start of several seconds; undo what it does to logging."""
-    monkeypatch.syspath_prepend(str(repository))
-    monkeypatch.delenv("HOLOSCAN_MODEL_PATH", raising=False)
-    root, handlers, level = logging.root, logging.root.handlers[:], logging.root.level
-
-    def run(*arguments: str | Path) -> int:
-        from app.__main__ import main
-
-        return main([str(argument) for argument in arguments])
-
-    yield run
-    root.handlers[:], root.level = handlers, level
-
-
-def in_study(dataset: FileDataset, first: FileDataset) -> FileDataset:
-    """Put an image into the series of another one."""
-    dataset.StudyInstanceUID, dataset.SeriesInstanceUID = first.StudyInstanceUID, first.SeriesInstanceUID
-    return dataset
-
-
-def make_lateral() -> FileDataset:
-    dataset = make_dx()
-    dataset.ViewPosition, dataset.PatientOrientation = "LL", ["A", "F"]
-    del dataset.ViewCodeSequence
-    return dataset
-
-
-def make_ct() -> FileDataset:
-    dataset = make_cr(rows=64, columns=64, photometric="MONOCHROME2")
-    dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = CTImageStorage
-    dataset.Modality = "CT"
-    return dataset
+SUFFIXES = (".json", ".overlay.png", ".pr.dcm", ".seg.dcm", ".sr.dcm")
 
 
 def outputs_of(*images: FileDataset) -> set[str]:
-    return {f"{image.SOPInstanceUID}{suffix}" for image in images for suffix in SUFFIXES}
+    return {"run.json", *(f"{image.SOPInstanceUID}{suffix}" for image in images for suffix in SUFFIXES)}
 
 
 def names_in(folder: Path) -> set[str]:
@@ -131,7 +50,7 @@ def test_a_real_radiograph_gives_every_output_from_any_folder(
     assert segmentation.StudyInstanceUID == report.StudyInstanceUID == source.StudyInstanceUID
     assert done.stdout == ""
     assert all("[INFO] (app" in line for line in done.stderr.splitlines())
-    assert len(done.stderr.splitlines()) == 7  # the model, the verdict, four files, the summary
+    assert len(done.stderr.splitlines()) == 8  # the model, the verdict, five files, the summary
     assert f"segmented {source.SOPInstanceUID}: review (not_calibrated)" in done.stderr
     assert "calibration none" in done.stderr
     assert str(source.PatientName) not in done.stderr
@@ -156,7 +75,7 @@ def test_a_lateral_view_in_the_same_series_is_skipped_and_every_frontal_one_done
     assert names_in(output) == outputs_of(first, second)
     log = capfd.readouterr().err
     assert f"skipped {lateral.SOPInstanceUID}: not_frontal" in log
-    assert "8 files written, 4 skipped" in log
+    assert "10 files written, 4 skipped" in log
     assert "Synthetic" not in log
     assert "SYN-0001" not in log
 
@@ -183,7 +102,7 @@ def test_damaged_files_do_not_stop_the_others_and_are_told_by_the_exit_code(
     log = captured.err
     assert f"failed {cut.SOPInstanceUID}" in log
     assert "[truncated]" in log
-    assert "4 files written, 5 failed" in log
+    assert "5 files written, 5 failed" in log
     assert "Traceback" not in log
 
 
@@ -235,7 +154,7 @@ def test_a_study_without_a_usable_image_is_told_in_one_line(
     assert run_app("-i", study, "-o", output, "-m", bundle, "-l", "ERROR") == 1
     (line,) = capfd.readouterr().err.splitlines()
     assert line.startswith("chexmask-u app: no frontal chest radiograph")
-    assert names_in(output) == set()
+    assert names_in(output) == {"run.json"}
 
 
 @pytest.mark.parametrize("wrong", ["-i", "-o", "-m", "empty model", "option"])

@@ -1,0 +1,91 @@
+"""What the application writes is chosen on its command line or in its configuration file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from deploy_sdk import NEEDS_SDK
+from dicom_samples import make_dx, save
+
+from app.settings import read_settings
+from monai_chexmask_u.writers.formats import FORMATS
+
+RunApp = Callable[..., int]
+
+
+@pytest.fixture
+def configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "config.yaml"
+    monkeypatch.setenv("HOLOSCAN_CONFIG_PATH", str(path))
+    return path
+
+
+def test_own_configuration_file_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HOLOSCAN_CONFIG_PATH", raising=False)
+    settings, others = read_settings(["-i", "in", "-o", "out"])
+    assert settings.formats == ("json", "png", "seg", "pr", "sr")
+    assert not settings.reproducible_uids
+    assert others == ["-i", "in", "-o", "out"]
+
+
+def test_file_of_the_container_comes_before_it_and_the_command_line_first(configuration: Path) -> None:
+    configuration.write_text("results:\n  write: [sr, seg]\n  reproducible-uids: true\n")
+    settings, _ = read_settings([])
+    assert (settings.formats, settings.reproducible_uids) == (("seg", "sr"), True)
+    settings, others = read_settings(["--write", "pdf,sc", "-l", "INFO"])
+    assert (settings.formats, settings.reproducible_uids) == (("sc", "pdf"), True)
+    assert others == ["-l", "INFO"]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "results:\n", "application:\n  title: x\n", "results:\n  write: json,png,seg,pr,sr\n"]
+)
+def test_what_is_left_out_has_its_default(text: str, configuration: Path) -> None:
+    configuration.write_text(text)
+    assert read_settings([])[0].formats == ("json", "png", "seg", "pr", "sr")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("results: [", "no YAML file"),
+        ("results: 3", "must hold keys and values"),
+        ("- 3", "must hold keys and values"),
+        ("results:\n  write: [gif]", "unknown output format gif"),
+        ("results:\n  write: []", r"unknown output format \(none\)"),
+        ("results:\n  formats: [seg]", "unknown key formats"),
+        ("results:\n  reproducible-uids: sometimes", "must be true or false"),
+    ],
+)
+def test_a_wrong_file_is_told_by_name(text: str, said: str, configuration: Path) -> None:
+    configuration.write_text(text)
+    with pytest.raises(ValueError, match=rf"config\.yaml: .*{said}"):
+        read_settings([])
+
+
+def test_a_missing_file_is_told(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match=r"nowhere\.yaml: the configuration cannot be read"):
+        read_settings(["--config", str(tmp_path / "nowhere.yaml")])
+
+
+@pytest.mark.deploy
+@NEEDS_SDK
+def test_every_format_can_be_chosen(study: Path, output: Path, calibrated_bundle: Path, run_app: RunApp) -> None:
+    image = make_dx()
+    save(image, study / "1.dcm")
+    assert run_app("-i", study, "-o", output, "-m", calibrated_bundle, "--write", ",".join(FORMATS)) == 0
+    names = {f"{image.SOPInstanceUID}{output_format.suffix}" for output_format in FORMATS.values()}
+    assert {path.name for path in output.iterdir()} == {"run.json", *names}
+
+
+@pytest.mark.deploy
+@NEEDS_SDK
+@pytest.mark.parametrize("options", [["--write", "gif"], ["--write"], ["--config", "nowhere.yaml"]])
+def test_a_wrong_option_is_told_in_one_line(
+    options: list[str], study: Path, output: Path, bundle: Path, run_app: RunApp, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run_app("-i", study, "-o", output, "-m", bundle, *options) == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line.startswith("chexmask-u app: ")
