@@ -4,15 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from deploy_sdk import NEEDS_SDK
 from dicom_samples import make_dx, save
 
-from app.settings import read_settings
 from monai_chexmask_u.writers.formats import FORMATS
 
+pytestmark = [pytest.mark.deploy, NEEDS_SDK]
+
 RunApp = Callable[..., int]
+
+
+@pytest.fixture
+def read_settings(repository: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Any, list[str]]]:
+    """The function; the application is no part of the installed package."""
+    monkeypatch.syspath_prepend(str(repository))
+    from app.settings import read_settings
+
+    return read_settings
 
 
 @pytest.fixture
@@ -22,7 +33,7 @@ def configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def test_own_configuration_file_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_own_configuration_file_is_the_default(read_settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HOLOSCAN_CONFIG_PATH", raising=False)
     settings, others = read_settings(["-i", "in", "-o", "out"])
     assert settings.formats == ("json", "png", "seg", "pr", "sr")
@@ -30,7 +41,9 @@ def test_own_configuration_file_is_the_default(monkeypatch: pytest.MonkeyPatch) 
     assert others == ["-i", "in", "-o", "out"]
 
 
-def test_file_of_the_container_comes_before_it_and_the_command_line_first(configuration: Path) -> None:
+def test_file_of_the_container_comes_before_it_and_the_command_line_first(
+    read_settings: Any, configuration: Path
+) -> None:
     configuration.write_text("results:\n  write: [sr, seg]\n  reproducible-uids: true\n")
     settings, _ = read_settings([])
     assert (settings.formats, settings.reproducible_uids) == (("seg", "sr"), True)
@@ -42,7 +55,7 @@ def test_file_of_the_container_comes_before_it_and_the_command_line_first(config
 @pytest.mark.parametrize(
     "text", ["", "results:\n", "application:\n  title: x\n", "results:\n  write: json,png,seg,pr,sr\n"]
 )
-def test_what_is_left_out_has_its_default(text: str, configuration: Path) -> None:
+def test_what_is_left_out_has_its_default(text: str, read_settings: Any, configuration: Path) -> None:
     configuration.write_text(text)
     assert read_settings([])[0].formats == ("json", "png", "seg", "pr", "sr")
 
@@ -59,19 +72,17 @@ def test_what_is_left_out_has_its_default(text: str, configuration: Path) -> Non
         ("results:\n  reproducible-uids: sometimes", "must be true or false"),
     ],
 )
-def test_a_wrong_file_is_told_by_name(text: str, said: str, configuration: Path) -> None:
+def test_a_wrong_file_is_told_by_name(text: str, said: str, read_settings: Any, configuration: Path) -> None:
     configuration.write_text(text)
     with pytest.raises(ValueError, match=rf"config\.yaml: .*{said}"):
         read_settings([])
 
 
-def test_a_missing_file_is_told(tmp_path: Path) -> None:
+def test_a_missing_file_is_told(read_settings: Any, tmp_path: Path) -> None:
     with pytest.raises(OSError, match=r"nowhere\.yaml: the configuration cannot be read"):
         read_settings(["--config", str(tmp_path / "nowhere.yaml")])
 
 
-@pytest.mark.deploy
-@NEEDS_SDK
 def test_every_format_can_be_chosen(study: Path, output: Path, calibrated_bundle: Path, run_app: RunApp) -> None:
     image = make_dx()
     save(image, study / "1.dcm")
@@ -80,8 +91,6 @@ def test_every_format_can_be_chosen(study: Path, output: Path, calibrated_bundle
     assert {path.name for path in output.iterdir()} == {"run.json", *names}
 
 
-@pytest.mark.deploy
-@NEEDS_SDK
 @pytest.mark.parametrize("options", [["--write", "gif"], ["--write"], ["--config", "nowhere.yaml"]])
 def test_a_wrong_option_is_told_in_one_line(
     options: list[str], study: Path, output: Path, bundle: Path, run_app: RunApp, capfd: pytest.CaptureFixture[str]
