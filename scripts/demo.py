@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import highdicom as hd
+import pydicom
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 OUTPUT = REPOSITORY / "demo_output"
@@ -25,11 +26,12 @@ def main() -> int:
     # A CR chest, PA, MONOCHROME1, that the package pydicom-data brings.
     chest = Path(str(distribution("pydicom-data").locate_file("data_store"))) / "data" / "RG1_UNCR.dcm"
     shutil.copy(chest, study)
-    run = subprocess.run([sys.executable, REPOSITORY / "app", "-i", study, "-o", results], check=False)
+    command = [sys.executable, REPOSITORY / "app", "-i", study, "-o", results, "--write", "json,png,seg,pr,sc,pdf,sr"]
+    run = subprocess.run(command, check=False)
     if run.returncode:
         return run.returncode
-    for record_file in sorted(results.glob("*.json")):
-        report(record_file)
+    for picture in sorted(results.glob("*.overlay.png")):
+        report(picture.with_name(picture.name.removesuffix(".overlay.png") + ".json"))
     return 0
 
 
@@ -42,6 +44,9 @@ def report(record_file: Path) -> None:
     for title, path, content in (
         ("DICOM SEG", f"{base}.seg.dcm", segments(Path(f"{base}.seg.dcm"))),
         ("DICOM structured report", f"{base}.sr.dcm", measurements(Path(f"{base}.sr.dcm"))),
+        ("DICOM presentation state", f"{base}.pr.dcm", graphics(Path(f"{base}.pr.dcm"))),
+        ("DICOM secondary capture", f"{base}.sc.dcm", "the overlay picture, for any viewer"),
+        ("DICOM encapsulated PDF", f"{base}.pdf.dcm", pages(Path(f"{base}.pdf.dcm"))),
         ("Overlay picture", f"{base}.overlay.png", "contours, and landmarks colored by their uncertainty"),
         (
             "JSON record",
@@ -74,6 +79,23 @@ def measurements(path: Path) -> str:
     (image,) = content.get_image_measurement_groups()
     ratio = next(m for m in image.get_measurements() if m.name.meaning == "Cardiothoracic ratio")
     return f"{len(points)} landmarks with standard deviations, cardiothoracic ratio {ratio.value:.3f}"
+
+
+def graphics(path: Path) -> str:
+    """Read the layers of the presentation state and its texts back."""
+    state = pydicom.dcmread(path)
+    objects = sum(len(item.get("GraphicObjectSequence", [])) for item in state.GraphicAnnotationSequence)
+    texts = [
+        t.UnformattedTextValue for item in state.GraphicAnnotationSequence for t in item.get("TextObjectSequence", [])
+    ]
+    layers = len(state.GraphicLayerSequence)
+    return f"{objects} contours and ellipses in {layers} layers; gray values {state.PresentationLUTShape}; {texts[-1]}"
+
+
+def pages(path: Path) -> str:
+    """Read the document's title back."""
+    document = pydicom.dcmread(path)
+    return f"{document.EncapsulatedDocumentLength // 1000} kB, titled: {document.DocumentTitle}"
 
 
 if __name__ == "__main__":
