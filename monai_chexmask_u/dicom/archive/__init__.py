@@ -1,0 +1,1 @@
+"""The archive: fetch a study by DICOMweb, and deliver results by STOW-RS or C-STORE through an outbox."""

@@ -1,0 +1,154 @@
+"""Delivering objects: into the outbox first, then to the archive, until each is confirmed, refused or waits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from monai_chexmask_u.dicom.archive.failures import ArchiveUnusable, ObjectRefused, TryLater, require_packages
+from monai_chexmask_u.dicom.archive.objects import DicomFile, read_dicom_file
+from monai_chexmask_u.dicom.archive.outbox import Outbox, Refusal
+from monai_chexmask_u.dicom.archive.retry import Backoff
+from monai_chexmask_u.dicom.archive.settings import DicomwebArchive, DimseNode
+
+__all__ = ["Delivery", "Sender", "deliver", "sender_for"]
+
+
+class Sender(Protocol):
+    """One way to send."""
+
+    def send(self, file: DicomFile) -> None:
+        """Send one object; return once it is confirmed.
+
+        Raises:
+            ObjectRefused: if the archive will never take it.
+            ArchiveUnusable: if the archive takes nothing until a person changes something.
+            TryLater: if the archive may take it later.
+            OSError: if the file cannot be read.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What became of the objects in an outbox.
+
+    Attributes:
+        sent: SOP Instance UIDs that the archive confirmed in this run.
+        waiting: SOP Instance UIDs that are still in the outbox.
+        refused: objects that it refused in this run; they lie in the outbox's folder ``refused``.
+        problem: why objects wait, in one line; None if none does.
+    """
+
+    sent: tuple[str, ...]
+    waiting: tuple[str, ...]
+    refused: tuple[Refusal, ...]
+    problem: str | None = None
+
+    @property
+    def is_complete(self) -> bool:
+        """Tell whether all objects were delivered."""
+        return not self.waiting and not self.refused
+
+
+def deliver(
+    paths: Sequence[Path],
+    target: DicomwebArchive | DimseNode,
+    outbox: Path,
+    *,
+    backoff: Backoff | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Delivery:
+    """Deliver files to an archive, after what waits in the outbox already.
+
+    Args:
+        paths: DICOM files; they are copied, and may go once this has returned.
+        target: the archive.
+        outbox: folder for what the archive has not confirmed; made if it is not there.
+        backoff: how often to try what may pass.
+        progress: is told after each object how many have had their turn, of how many.
+
+    Raises:
+        ArchiveUnusable: if a package is missing; nothing is in the outbox then.
+        ValueError: if a file is no DICOM file, or objects for another archive wait in the outbox.
+        OSError: if a file cannot be read or the outbox not be written to.
+    """
+    sender = sender_for(target)
+    box = Outbox(outbox)
+    box.add([read_dicom_file(path) for path in paths], target.name)
+    with box.sending():
+        return _Run(box, sender, backoff or Backoff()).empty(target.name, progress)
+
+
+def sender_for(target: DicomwebArchive | DimseNode) -> Sender:
+    """Return what sends to an archive.
+
+    Raises:
+        ArchiveUnusable: if a package is missing.
+    """
+    if isinstance(target, DimseNode):
+        require_packages("pynetdicom")
+        from monai_chexmask_u.dicom.archive.cstore import StoreSender
+
+        return StoreSender(target)
+    require_packages("requests")
+    from monai_chexmask_u.dicom.archive.stow import StowSender
+
+    return StowSender(target)
+
+
+class _Run:
+    """One attempt to empty an outbox."""
+
+    def __init__(self, outbox: Outbox, sender: Sender, backoff: Backoff) -> None:
+        self._outbox = outbox
+        self._sender = sender
+        self._backoff = backoff
+        self._sent: list[str] = []
+        self._refused: list[Refusal] = []
+        self._incomplete: set[str] = set()  # studies
+        self._problem: str | None = None
+
+    def empty(self, target: str, progress: Callable[[int, int], None] | None) -> Delivery:
+        """Give each object that waits its turn, unless the archive can take none."""
+        files = self._in_order(target)
+        for number, file in enumerate(files, 1):
+            if not self._attempt(file):
+                break
+            if progress:
+                progress(number, len(files))
+        waiting = tuple(path.stem for path in self._outbox.waiting_for(target))
+        return Delivery(tuple(self._sent), waiting, tuple(self._refused), self._problem if waiting else None)
+
+    def _in_order(self, target: str) -> list[DicomFile]:
+        """Return what waits, reports last: they refer to the other objects."""
+        files = []
+        for path in self._outbox.waiting_for(target):
+            try:
+                files.append(read_dicom_file(path))
+            except ValueError:  # a disk error; it must not keep the others from their way
+                self._refuse(path, "this file is damaged")
+        return sorted(files, key=lambda file: file.is_report)
+
+    def _attempt(self, file: DicomFile) -> bool:
+        """Send an object; return whether there is a point in sending others."""
+        if file.is_report and file.study_instance_uid in self._incomplete:
+            return True  # what it refers to may still wait, and so does it
+        try:
+            self._backoff.run(lambda: self._sender.send(file))
+        except ObjectRefused as error:
+            self._refuse(file.path, str(error))
+            return True
+        except (TryLater, ArchiveUnusable) as error:
+            self._problem = str(error)
+            self._incomplete.add(file.study_instance_uid)
+            self._backoff = self._backoff.once()  # the run has been patient
+            return isinstance(error, TryLater) and not error.unreachable
+        self._outbox.confirm(file.path)
+        self._sent.append(file.sop_instance_uid)
+        return True
+
+    def _refuse(self, path: Path, reason: str) -> None:
+        self._refused.append(self._outbox.refuse(path, reason))

@@ -1,0 +1,109 @@
+"""DICOM files on the disk, as far as sending them needs to know them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pydicom
+from pydicom.dataset import FileDataset
+from pydicom.errors import InvalidDicomError
+
+from monai_chexmask_u.dicom.source import no_warnings
+
+__all__ = ["DicomFile", "find_dicom_files", "is_uid", "read_dicom_file"]
+
+_UID: Final = re.compile(r"[0-9][0-9.]{0,63}")
+# Structured reports have the storage classes below this one (PS3.6, annex A).
+_REPORTS: Final = "1.2.840.10008.5.1.4.1.1.88."
+_WANTED: Final = ["SOPClassUID", "SOPInstanceUID", "StudyInstanceUID"]
+
+
+@dataclass(frozen=True)
+class DicomFile:
+    """A DICOM object in a file (PS3.10)."""
+
+    path: Path
+    sop_class_uid: str
+    sop_instance_uid: str
+    study_instance_uid: str
+    transfer_syntax_uid: str
+
+    @property
+    def is_report(self) -> bool:
+        """Tell whether it is a structured report, which refers to other objects."""
+        return self.sop_class_uid.startswith(_REPORTS)
+
+
+def read_dicom_file(path: Path) -> DicomFile:
+    """Return what a DICOM file holds; its pixels are not read.
+
+    Raises:
+        ValueError: if it is none, or lacks what identifies an object.
+        OSError: if it cannot be read.
+    """
+    header = _read_header(path)
+    uids = [str(header.get(keyword) or "") for keyword in _WANTED]
+    uids.append(str(header.file_meta.get("TransferSyntaxUID") or ""))
+    if not all(is_uid(uid) for uid in uids):
+        raise ValueError(f"{path}: this DICOM file lacks what identifies an object: UIDs and its transfer syntax")
+    sop_class, sop_instance, study, transfer_syntax = uids
+    return DicomFile(path, sop_class, sop_instance, study, transfer_syntax)
+
+
+def find_dicom_files(inputs: Iterable[Path], *, leave_out: Path) -> list[Path]:
+    """Return files as given, and the DICOM files in folders and below in sorted order.
+
+    Hidden files are left out, and so is all in a folder, which is the outbox.
+
+    Raises:
+        ValueError: if one of the inputs does not exist.
+    """
+    found: dict[Path, None] = {}
+    for path in inputs:
+        if path.is_dir():
+            inside = (entry for entry in sorted(path.rglob("*")) if not _is_hidden(entry.relative_to(path)))
+            found.update((entry, None) for entry in inside if not _is_in(entry, leave_out) and _is_dicom(entry))
+        elif path.is_file():
+            found[path] = None
+        else:
+            raise ValueError(f"there is no file or folder {path}; check its name")
+    return list(found)
+
+
+def is_uid(text: str) -> bool:
+    """Tell whether a text can be a UID: up to 64 digits and dots (PS3.5, 9.1), so that it is safe as a file's name.
+
+    UIDs with components that start with 0 are wrong, but there are archives full of them.
+    """
+    return _UID.fullmatch(text) is not None
+
+
+@no_warnings()
+def _read_header(path: Path) -> FileDataset:
+    try:
+        return pydicom.dcmread(path, stop_before_pixels=True, specific_tags=[*_WANTED])
+    except (InvalidDicomError, EOFError):
+        raise ValueError(f"{path}: this is no DICOM file") from None
+    except OSError:
+        raise
+    except Exception:  # of many kinds, in broken files; their texts may quote the header
+        raise ValueError(f"{path}: this DICOM file is broken") from None
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
+
+
+def _is_in(path: Path, folder: Path) -> bool:
+    return path.resolve().is_relative_to(folder.resolve())
+
+
+def _is_dicom(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(132)[128:] == b"DICM"

@@ -1,0 +1,167 @@
+"""The outbox: a folder in which objects wait until an archive has confirmed them.
+
+Each object is a file named after its SOP Instance UID. It comes in whole or not at all, and leaves only when the
+archive has confirmed it, or refused it for good: then it goes to ``refused``, beside the reason. A process may be
+killed at any point: at worst, an object is sent once more, which archives take for the same one.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Final
+
+from monai_chexmask_u.dicom.archive.objects import DicomFile, is_uid
+from monai_chexmask_u.writers.atomic import atomic_path
+
+__all__ = ["Outbox", "Refusal"]
+
+_TARGET: Final = "target.json"
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """An object that the archive will never take, and why. It holds no patient data.
+
+    Attributes:
+        sop_instance_uid: which object.
+        reason: one sentence.
+        target: the archive.
+        refused_at: date and time, UTC, ISO 8601.
+    """
+
+    sop_instance_uid: str
+    reason: str
+    target: str
+    refused_at: str
+
+
+class Outbox:
+    """Objects on their way to one archive. Several processes may use it at once.
+
+    Args:
+        folder: where they lie; made if it is not there.
+
+    Raises:
+        OSError: if it cannot be made or written to.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Make the folder."""
+        self.folder = folder
+        self._refused = folder / "refused"
+        try:
+            self._refused.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            cause = f"no outbox can be made here ({error.strerror}); choose another folder with --outbox"
+            raise OSError(f"{folder}: {cause}") from error
+
+    def add(self, files: Iterable[DicomFile], target: str) -> None:
+        """Put copies of files into the outbox; an object that is there already is replaced.
+
+        Args:
+            files: what to send.
+            target: the archive's name.
+
+        Raises:
+            ValueError: if objects wait here for another archive.
+            OSError: if a file cannot be copied; those before it are in the outbox.
+        """
+        with self._lock(".adding"):
+            for remnant in self.folder.glob(".partial-*"):  # of processes that were killed here
+                remnant.unlink()
+            self._dedicate(target)
+            for file in files:
+                path = self.folder / f"{file.sop_instance_uid}.dcm"
+                with atomic_path(path) as temporary:
+                    shutil.copyfile(file.path, temporary)
+                    _flush(temporary)
+                self._forget_refusal(file.sop_instance_uid)
+            _flush(self.folder)
+
+    @contextmanager
+    def sending(self) -> Iterator[None]:
+        """Hold the right to send, which one process has at a time; wait for it where another one has it."""
+        with self._lock(".sending"):
+            yield
+
+    def waiting(self) -> list[Path]:
+        """Return the objects that wait, those first that came first."""
+        arrivals = []
+        for path in self.folder.glob("*.dcm"):
+            with suppress(FileNotFoundError):  # another process has sent it
+                if is_uid(path.stem):
+                    arrivals.append((path.stat().st_mtime_ns, path))
+        return [path for _, path in sorted(arrivals)]
+
+    def waiting_for(self, target: str) -> list[Path]:
+        """Return the objects that wait for an archive; none, where the outbox serves another one by now."""
+        with self._lock(".adding"):
+            return self.waiting() if self.target() == target else []
+
+    def target(self) -> str | None:
+        """Return the name of the archive that objects wait for, or waited for last."""
+        try:
+            return str(json.loads((self.folder / _TARGET).read_text(encoding="utf-8"))["target"])
+        except FileNotFoundError:
+            return None
+
+    def confirm(self, path: Path) -> None:
+        """Let an object go that the archive has confirmed."""
+        path.unlink()
+
+    def refuse(self, path: Path, reason: str) -> Refusal:
+        """Put an object aside that the archive will never take, and return what is kept of it."""
+        now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        refusal = Refusal(path.stem, reason, self.target() or "", now)
+        # The reason first: a process that is killed in between leaves the object where it waits.
+        with atomic_path(self._refused / f"{path.stem}.json") as temporary:
+            temporary.write_text(json.dumps(asdict(refusal), indent=1) + "\n", encoding="utf-8")
+        path.replace(self._refused / path.name)
+        return refusal
+
+    def refusals(self) -> list[Refusal]:
+        """Return all that was refused and not sent again since."""
+        notes = (path.with_suffix(".json") for path in sorted(self._refused.glob("*.dcm")))
+        return [Refusal(**json.loads(note.read_text(encoding="utf-8"))) for note in notes]
+
+    def _dedicate(self, target: str) -> None:
+        """See that nothing waits for another archive: its objects must not go astray."""
+        other = self.target()
+        if other == target:
+            return
+        waiting = len(self.waiting())
+        if waiting:
+            raise ValueError(
+                f"{self.folder}: {waiting} objects wait here for {other}; send them there first, "
+                "or choose another folder with --outbox"
+            )
+        with atomic_path(self.folder / _TARGET) as temporary:
+            temporary.write_text(json.dumps({"target": target}) + "\n", encoding="utf-8")
+
+    def _forget_refusal(self, uid: str) -> None:
+        for suffix in (".dcm", ".json"):
+            (self._refused / f"{uid}{suffix}").unlink(missing_ok=True)
+
+    @contextmanager
+    def _lock(self, name: str) -> Iterator[None]:
+        """Hold a lock, which ends with the process, however that ends."""
+        with (self.folder / name).open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+
+def _flush(path: Path) -> None:
+    """Have the disk write a file or folder now, so that a power failure loses nothing."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

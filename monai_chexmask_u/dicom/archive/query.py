@@ -1,0 +1,125 @@
+"""Which studies, series and instances an archive has (QIDO-RS, PS3.18, 10.6)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from functools import partial
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import requests
+from dicomweb_client.api import DICOMwebClient
+
+from monai_chexmask_u.dicom.archive.failures import ArchiveUnusable
+from monai_chexmask_u.dicom.archive.objects import is_uid
+from monai_chexmask_u.dicom.archive.retry import Backoff
+from monai_chexmask_u.dicom.archive.settings import DicomwebArchive
+from monai_chexmask_u.dicom.archive.web_session import failures_explained, wrong_address
+
+__all__ = ["Query"]
+
+_ACCESSION_NUMBER: Final = "00080050"
+_MODALITY: Final = "00080060"
+_STUDY: Final = "0020000D"
+_SERIES: Final = "0020000E"
+_INSTANCE: Final = "00080018"
+
+Item = dict[str, Any]
+Search = Callable[[int | None], list[Item]]
+
+
+class Query:
+    """Asks an archive what it has.
+
+    All methods raise `ArchiveUnusable` or `TryLater` if the archive cannot be asked.
+
+    Args:
+        archive: whom to ask.
+        session: an open one.
+        backoff: how often to ask.
+    """
+
+    def __init__(self, archive: DicomwebArchive, session: requests.Session, backoff: Backoff) -> None:
+        """Set up the client."""
+        self._archive = archive
+        self._backoff = backoff
+        timeouts = (archive.timeouts.connect_s, archive.timeouts.answer_s)
+        self._client = DICOMwebClient(archive.url, session, permissive_uid=True, timeout=timeouts)
+        self._client.set_http_retry_params(retry=False)  # it would not look at Retry-After
+        self._client.host = urlsplit(archive.url).netloc  # it would leave out the port, and cannot read IPv6
+
+    def study(self, *, study_uid: str | None = None, accession_number: str | None = None) -> str:
+        """Return the Study Instance UID of the one study that is meant.
+
+        Args:
+            study_uid: its Study Instance UID.
+            accession_number: or its accession number.
+
+        Raises:
+            ArchiveUnusable: if there is no such study, or several have the accession number.
+            ValueError: if none or both are given, or they hold what would match other studies.
+        """
+        tag, words = (_STUDY, "this Study Instance UID") if study_uid else (_ACCESSION_NUMBER, "this accession number")
+        value = study_uid or accession_number
+        if not value or (study_uid and accession_number):
+            raise ValueError("a study is chosen by its Study Instance UID or by its accession number")
+        if any(character in value for character in "*?\\,") or (study_uid and not is_uid(value)):
+            raise ValueError(f"{words} cannot be: it holds characters that none has; wildcards are not allowed")
+        found = self._all(
+            _STUDY, lambda start: self._client.search_for_studies(search_filters={tag: value}, offset=start)
+        )
+        # Archives that do not know a filter leave it out: then there are the studies of other patients among them.
+        studies = {_text(item, _STUDY) for item in found if _text(item, tag).strip() == value.strip()}
+        if len(studies) != 1:
+            count, advice = ("no study", "check it") if not studies else (f"{len(studies)} studies", "use the UID")
+            raise ArchiveUnusable(f"{self._archive.name}: {count} with {words} in the archive; {advice}")
+        return studies.pop()
+
+    def series(self, study_uid: str, modalities: Collection[str]) -> list[str]:
+        """Return the Series Instance UIDs of a study's series of some modalities.
+
+        Raises:
+            ArchiveUnusable: if it has none.
+        """
+        found = self._all(_SERIES, lambda start: self._client.search_for_series(study_uid, offset=start))
+        chosen = [_text(item, _SERIES) for item in found if _text(item, _MODALITY) in modalities]
+        if not chosen:
+            others = ", ".join(sorted({_text(item, _MODALITY) for item in found} - {""})) or "none"
+            message = f"the study has no series of modality {', '.join(modalities)} (it has: {others})"
+            raise ArchiveUnusable(f"{self._archive.name}: {message}")
+        return chosen
+
+    def instances(self, study_uid: str, series_uid: str) -> list[str]:
+        """Return the SOP Instance UIDs of a series."""
+        found = self._all(
+            _INSTANCE, lambda start: self._client.search_for_instances(study_uid, series_uid, offset=start)
+        )
+        return [_text(item, _INSTANCE) for item in found]
+
+    def _all(self, level: str, search: Search) -> list[Item]:
+        """Return all results of a search: an archive may give them in portions."""
+        found: dict[str, Item] = {}
+        while True:
+            portion = self._backoff.run(partial(self._ask, level, search, len(found) or None))
+            new = {uid: item for uid, item in portion.items() if uid not in found}
+            if not new:  # archives that know no offset begin again
+                return list(found.values())
+            found |= new
+
+    def _ask(self, level: str, search: Search, start: int | None) -> dict[str, Item]:
+        """Return one portion, by the UIDs of its level."""
+        with failures_explained(self._archive):
+            items = search(start)
+        # Orthanc's other interface has /studies, too, and answers with something else.
+        if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+            raise wrong_address(self._archive)
+        named = {_text(item, level): item for item in items}
+        if not all(is_uid(uid) for uid in named):  # they become names of files
+            raise wrong_address(self._archive)
+        return named
+
+
+def _text(item: Item, tag: str) -> str:
+    """Return the first value of an attribute in DICOM JSON (PS3.18, annex F)."""
+    values = item.get(tag, {}).get("Value") or [""]
+    return str(values[0] or "")
