@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
+
+import numpy as np
 
 from monai_chexmask_u.dicom.numbering import Numbering
-from monai_chexmask_u.dicom.write import BUILDERS, write_object
+from monai_chexmask_u.dicom.write import write_capture, write_document, write_object
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.segmentation import LandmarkSegmentation
 
-__all__ = ["WrittenObjects", "write_objects"]
+__all__ = ["KINDS", "WrittenObjects", "write_objects"]
+
+# In the order of writing: the report, which refers to the others, is the last.
+KINDS: Final = ("seg", "seg-fractional", "seg-labelmap", "seg-viewer", "pr", "sc", "pdf", "sr")
 
 
 @dataclass(frozen=True)
@@ -24,10 +30,15 @@ class WrittenObjects:
 
 
 def write_objects(result: LandmarkSegmentation, radiograph: Radiograph, folder: Path) -> WrittenObjects:
-    """Write every kind of object; the report, which refers to the others, last."""
+    """Write one object of every kind; picture and document are empty ones."""
     numbering = Numbering()
-    paths = {kind: folder / f"{radiograph.path.stem}.{kind}.dcm" for kind in BUILDERS}
-    for kind, path in sorted(paths.items(), key=lambda item: item[0] == "sr"):
-        # No report refers to the label map: DCMTK 3.6.7 would not read it, see tests/dicom/test_written_objects.py.
-        write_object(kind, result, radiograph, path, Numbering() if kind == "seg-labelmap" else numbering)
+    paths = {kind: folder / f"{radiograph.path.stem}.{kind}.dcm" for kind in KINDS}
+    for kind, path in paths.items():
+        if kind == "sc":
+            write_capture(np.zeros((*radiograph.shape, 3), np.uint8), result, radiograph, path, numbering)
+        elif kind == "pdf":
+            write_document(b"%PDF-1.4\n%%EOF\n", result, radiograph, path, numbering)
+        else:
+            # No report refers to the label map: DCMTK 3.6.7 would not read it, see tests/dicom/test_written_objects.py.
+            write_object(kind, result, radiograph, path, Numbering() if kind == "seg-labelmap" else numbering)
     return WrittenObjects(radiograph, result, paths)

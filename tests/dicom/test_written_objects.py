@@ -9,11 +9,11 @@ from typing import Any
 import judges
 import numpy as np
 import pytest
-from written_objects import WrittenObjects
+from written_objects import KINDS, WrittenObjects
 
 from monai_chexmask_u.anatomy import HEART, LEFT_LUNG, ORGANS, RIGHT_LUNG
 from monai_chexmask_u.dicom.numbering import Numbering
-from monai_chexmask_u.dicom.write import BUILDERS, write_object
+from monai_chexmask_u.dicom.write import write_object
 
 Objects = Callable[[str], WrittenObjects]
 Available = Callable[[Any], Any]
@@ -21,7 +21,7 @@ Available = Callable[[Any], Any]
 SOURCES = ("dx_monochrome1", "non_square", "japanese", "bad_header")
 
 
-@pytest.mark.parametrize("kind", BUILDERS)
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("source", SOURCES)
 def test_judges_are_content(source: str, kind: str, objects_of: Objects) -> None:
     path = objects_of(source).paths[kind]

@@ -35,7 +35,7 @@ def segments(path: Path) -> dict[str, NDArray[np.bool_]]:
         arguments = ("--inputDICOM", path, "--outputDirectory", folder, "--outputType", "nii")
         code, text = run("segimage2itkimage", *arguments)
         if code:
-            raise ValueError(f"segimage2itkimage fails: {text.strip()}")
+            raise ValueError(f"segimage2itkimage fails: {' '.join(text.splitlines()[-3:])}")
         found = {}
         attributes = json.loads((Path(folder) / "meta.json").read_text(encoding="utf-8"))["segmentAttributes"]
         for number, group in enumerate(attributes, 1):

@@ -56,7 +56,7 @@ def rendered(state: Path, image: Path) -> NDArray[np.uint8]:
 
 
 def polarity(state: Path, image: Path, *, bright: NDArray[Any], dark: NDArray[Any]) -> list[str]:
-    """Return a complaint if a presentation state shows an image with inverted gray levels.
+    """Return a complaint if a presentation state shows an image with inverted gray levels, or not at all.
 
     Args:
         state: the presentation state.
@@ -64,7 +64,10 @@ def polarity(state: Path, image: Path, *, bright: NDArray[Any], dark: NDArray[An
         bright: mask ``(row, column)`` of what must be shown bright, such as the mediastinum.
         dark: mask of what must be shown darker, such as the lungs.
     """
-    shown = rendered(state, image)
+    try:
+        shown = rendered(state, image)
+    except ValueError as error:
+        return [str(error)]
     levels = float(shown[bright].mean()), float(shown[dark].mean())
     return (
         [] if levels[0] > levels[1] else [f"what must be bright is shown at {levels[0]:.0f}, dark at {levels[1]:.0f}"]

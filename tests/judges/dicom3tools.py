@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 import pydicom
+
 from judges.programs import run
 
 __all__ = ["LABEL_MAP_SEGMENTATION", "dcentvfy", "dciodvfy"]
@@ -35,5 +36,7 @@ def dcentvfy(paths: Iterable[Path]) -> list[str]:
 
 def _errors(program: str, *arguments: str | Path) -> list[str]:
     code, text = run(program, *arguments)
-    errors = [line for line in text.splitlines() if line.startswith(("Error", "Abort"))]
-    return errors or ([f"exit code {code}"] if code else [])
+    lines = [line for line in text.splitlines() if not line.startswith("Warning")]
+    errors = [line for line in lines if line.startswith(("Error", "Abort"))]
+    # Some errors have no such beginning; the other lines are few.
+    return errors or ([f"exit code {code}: {' '.join(lines)}"] if code else [])
