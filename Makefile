@@ -18,8 +18,9 @@ INPUTS := pyproject.toml setup.py constraints.txt
 demo: $(VENV)/.demo-ready
 	@$(BIN)/python -W ignore scripts/demo.py
 
+# TORCH_INDEX=URL: a package index with builds of PyTorch for CPUs (app/README.md).
 map: $(VENV)/.demo-ready
-	@$(BIN)/python scripts/map_package.py
+	@$(BIN)/python scripts/map_package.py $(if $(TORCH_INDEX),--torch-index $(TORCH_INDEX))
 
 test: tools check test-deploy test-plain
 

@@ -29,7 +29,11 @@ def main(arguments: list[str]) -> int:
     if folder.exists():
         print(f"map_context.py: {folder} is there already; give the path of a new folder", file=sys.stderr)
         return 2
-    write_context(folder)
+    try:
+        write_context(folder)
+    except OSError as error:
+        print(f"map_context.py: {error}", file=sys.stderr)
+        return 1
     print(f"wrote {folder / 'Dockerfile'} and what it copies")
     return 0
 

@@ -5,6 +5,7 @@ Building needs Docker and the network; `scripts/map_context.py` shows without th
 
 from __future__ import annotations
 
+import argparse
 import json
 import shutil
 import subprocess
@@ -23,15 +24,25 @@ BASE_IMAGE = "nvcr.io/nvidia/cuda:13.0.0-runtime-ubuntu24.04"
 BUNDLE_PARTS = ("LICENSE", "configs", "docs", "models/model.pt", "models/model.calibration.pt")
 
 
-def main() -> int:
+def main(arguments: list[str]) -> int:
     """Build the image; return the exit code."""
+    parser = argparse.ArgumentParser(prog="map_package.py", description="Build the MONAI Application Package.")
+    parser.add_argument("--torch-index", metavar="URL", help="a package index with builds of PyTorch that pip prefers")
+    torch_index = parser.parse_args(arguments).torch_index
     if not has_docker():
         sentence = "no Docker engine answers; `python scripts/map_context.py FOLDER` writes what one would build"
         print(f"make map: {sentence}", file=sys.stderr)
         return 1
     parts = REPOSITORY / "build" / "map"
     shutil.rmtree(parts, ignore_errors=True)
-    assemble(parts)
+    try:
+        assemble(parts)
+    except OSError as error:
+        print(f"make map: {error}", file=sys.stderr)
+        return 1
+    if torch_index:
+        requirements = parts / "app" / "requirements.txt"
+        requirements.write_text(f"--extra-index-url {torch_index}\n{requirements.read_text()}")
     run_packager(parts)
     return 0
 
@@ -103,4 +114,4 @@ def _copy(source: Path, target: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -23,9 +23,9 @@ case "$1 $2" in
 "buildx inspect") printf "Name: $builder\nDriver: docker-container\n\nNodes:\nName: 0\nPlatforms: linux/amd64\n" ;;
 "image inspect") echo '[{"Id": "sha256:0"}]' ;;
 "buildx build")
-    echo "$@" >"$NOTES"
     for context; do :; done
-    ls "$context" >>"$NOTES"
+    cp -r "$context" "$NOTES"
+    echo "$@" >"$NOTES/command"
     ;;
 esac
 """
@@ -41,7 +41,7 @@ def checkout(repository: Path, tmp_path: Path) -> Path:
     return folder
 
 
-def make_map(checkout: Path, docker: str | None) -> subprocess.CompletedProcess[str]:
+def make_map(checkout: Path, docker: str | None, *options: str) -> subprocess.CompletedProcess[str]:
     """Run what `make map` runs, with a script in place of Docker's command, or without that command."""
     commands = checkout.parent / "bin"
     commands.mkdir()
@@ -53,7 +53,7 @@ def make_map(checkout: Path, docker: str | None) -> subprocess.CompletedProcess[
         "HOME": str(checkout.parent),
         "NOTES": str(checkout.parent / "notes"),
     }
-    command = [sys.executable, str(checkout / "scripts" / "map_package.py")]
+    command = [sys.executable, str(checkout / "scripts" / "map_package.py"), *options]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100)
 
 
@@ -66,15 +66,33 @@ def test_without_docker_one_line_says_so_and_nothing_is_written(docker: str | No
     assert not (checkout / "build").exists()
 
 
+def test_a_missing_part_is_named_in_one_line(checkout: Path) -> None:
+    (checkout / "bundle").unlink()
+    done = make_map(checkout, DOCKER)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("make map: ")
+    assert str(checkout / "bundle" / "LICENSE") in line
+
+
 def test_docker_is_given_the_package_with_the_name_and_version_of_the_project(checkout: Path) -> None:
     left_over = checkout / "build" / "map" / "models" / "old" / "model.pt"
     left_over.parent.mkdir(parents=True)
-    left_over.touch()
+    left_over.touch()  # of an earlier build
     done = make_map(checkout, DOCKER)
     assert done.returncode == 0, done.stdout + done.stderr
-    command, *context = (checkout.parent / "notes").read_text().splitlines()
+    notes = checkout.parent / "notes"
+    command = (notes / "command").read_text()
     tag = f"chexmask-u-x64-workstation-dgpu-linux-amd64:{monai_chexmask_u.__version__}"
     assert f"--platform linux/amd64 --tag {tag} " in command
     assert tag in done.stdout
-    assert {"Dockerfile", "app", "docs", "lib", "map", "models", "pip"} <= set(context)
-    assert not left_over.exists()
+    assert {path.name for path in notes.iterdir()} >= {"Dockerfile", "app", "docs", "lib", "map", "models", "pip"}
+    assert [path.name for path in (notes / "models").iterdir()] == ["chexmask_u"]
+
+
+def test_a_package_index_for_torch_is_added_to_the_requirements(checkout: Path, repository: Path) -> None:
+    done = make_map(checkout, DOCKER, "--torch-index", "https://example.org/cpu")
+    assert done.returncode == 0, done.stdout + done.stderr
+    first, *others = (checkout.parent / "notes" / "pip" / "requirements.txt").read_text().splitlines()
+    assert first == "--extra-index-url https://example.org/cpu"
+    assert others == (repository / "app" / "requirements.txt").read_text().splitlines()

@@ -136,6 +136,9 @@ def test_the_image_installs_what_is_pinned(context: Path, container: Container, 
 def test_the_packaged_application_uses_the_packaged_library_and_model(
     container: Container, image: FileDataset, tmp_path: Path
 ) -> None:
+    # The packager puts every folder of the library on the search path, where it must not hide a module of Python.
+    (container.path(LIBRARY) / "monai_chexmask_u" / "calendar.py").write_text("raise RuntimeError")
+    assert container.run(["python3", "-c", "import calendar"], folder=tmp_path).returncode != 0
     done = start(container, tmp_path)
     assert done.returncode == 0, done.stderr
     output = container.path(OUTPUT)
@@ -154,15 +157,6 @@ def test_no_library_but_the_packaged_one_can_be_found(container: Container, imag
     assert line.startswith("chexmask-u app: No module named 'monai_chexmask_u'")
 
 
-def test_modules_of_the_library_do_not_hide_those_of_python(container: Container, tmp_path: Path) -> None:
-    # The packager puts every folder of the library on the search path.
-    (container.path(LIBRARY) / "monai_chexmask_u" / "calendar.py").write_text("raise RuntimeError")
-    assert container.run(["python3", "-c", "import calendar"], folder=tmp_path).returncode != 0
-    done = container.run(["python3", "/opt/holoscan/app", "--help"], folder=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "calendar" not in done.stderr
-
-
 @pytest.mark.parametrize("damage", ["missing", "broken"])
 def test_a_package_without_a_sound_model_says_so(
     damage: str, container: Container, image: FileDataset, tmp_path: Path
@@ -177,7 +171,7 @@ def test_a_package_without_a_sound_model_says_so(
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
     assert line.startswith(f"chexmask-u app: {named}: {reason}")
-    assert list(container.path(OUTPUT).iterdir()) == []
+    assert not list(container.path(OUTPUT).rglob("*.dcm"))
 
 
 def test_the_packager_reads_no_more_than_its_own_sections(repository: Path, tmp_path: Path) -> None:

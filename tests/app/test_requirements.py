@@ -61,8 +61,3 @@ def test_what_these_need_in_turn_is_pinned_as_well_and_nothing_else(requirements
             seen.add(str(requirement))
             to_do += needed(requirement)
     assert names(sorted(seen)) == names(requirements)
-
-
-def test_torch_is_sought_where_there_is_a_build_without_cuda(repository: Path) -> None:
-    options = [line for line in (repository / "app" / "requirements.txt").read_text().splitlines() if line[:2] == "--"]
-    assert options == ["--extra-index-url https://download.pytorch.org/whl/cpu"]
