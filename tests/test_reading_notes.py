@@ -17,9 +17,11 @@ READERS = [PACKAGE / name for name in ("reading.py", "jsrt.py", "dicom/header.py
 def test_every_note_of_the_readers_has_words_and_no_other_has() -> None:
     source = "\n".join(path.read_text(encoding="utf-8") for path in READERS)
     assert [note for note in READING_NOTES if f'"{note}"' not in source] == []
-    appended = re.findall(r'notes\.append\("(\w+)"', source)
-    assert len(appended) > 10
-    assert [note for note in appended if note not in READING_NOTES] == []
+    # Appended to a list, listed, or named like the flag that goes with it.
+    patterns = (r'notes\.append\("(\w+)"', r'(?<!__ = )\["([a-z_]+)"[],]', r'\("(\w+)", \1\)')
+    made = [note for pattern in patterns for note in re.findall(pattern, source)]
+    assert len(set(made)) > 15
+    assert [note for note in made if note not in READING_NOTES] == []
 
 
 @pytest.mark.parametrize("note", [*READING_NOTES, "note_of_another_reader"])
