@@ -26,7 +26,16 @@ def main() -> int:
     # A CR chest, PA, MONOCHROME1, that the package pydicom-data brings.
     chest = Path(str(distribution("pydicom-data").locate_file("data_store"))) / "data" / "RG1_UNCR.dcm"
     shutil.copy(chest, study)
-    command = [sys.executable, REPOSITORY / "app", "-i", study, "-o", results, "--write", "json,png,seg,pr,sc,pdf,sr"]
+    command = [
+        sys.executable,
+        str(REPOSITORY / "app"),
+        "-i",
+        str(study),
+        "-o",
+        str(results),
+        "--write",
+        "json,png,seg,pr,sc,pdf,sr",
+    ]
     run = subprocess.run(command, check=False)
     if run.returncode:
         return run.returncode

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import shutil
 import sys
 import tempfile
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -18,6 +20,8 @@ from unittest.mock import patch
 from map_package import assemble, run_packager
 
 __all__ = ["write_context"]
+
+BASE_IMAGE = "base-image-of-the-sdk"
 
 
 def main(arguments: list[str]) -> int:
@@ -62,7 +66,20 @@ def write_context(folder: Path) -> None:
         assemble(parts)
         # It reports a finished image; that there is none is the point.
         with patch.object(BuilderBase, "_build_internal", keep), contextlib.redirect_stdout(io.StringIO()):
-            run_packager(parts, "--build-cache", Path(temporary, "cache"), "--log-level", "WARN")
+            source = _artifacts(Path(temporary, "artifacts.json"))
+            run_packager(parts, "--source", source, "--build-cache", Path(temporary, "cache"), "--log-level", "WARN")
+
+
+def _artifacts(path: Path) -> Path:
+    """Write what the packager would else look up on the web, with a stand-in for the image that it builds on."""
+    holoscan: dict[str, object] = {
+        "wheel-version": version("holoscan-cu13"),
+        "debian-version": None,
+        "base-images": {"dgpu": BASE_IMAGE},
+        "build-images": {"dgpu": {}, "igpu": {}, "cpu": {}},
+    }
+    path.write_text(json.dumps({version("holoscan-cu13"): {"holoscan": holoscan}}))
+    return path
 
 
 if __name__ == "__main__":

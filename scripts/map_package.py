@@ -6,11 +6,9 @@ Building needs Docker and the network; `scripts/map_context.py` shows without th
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 import subprocess
 import sys
-from importlib.metadata import version
 from pathlib import Path
 
 import monai_chexmask_u
@@ -19,7 +17,6 @@ __all__ = ["assemble", "run_packager"]
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 NAME, MODEL = "chexmask-u", "chexmask_u"
-BASE_IMAGE = "nvcr.io/nvidia/cuda:13.0.0-runtime-ubuntu24.04"
 # The bundle holds a variant of the weights as well, and whatever was trained in it; a package has one model.
 BUNDLE_PARTS = ("LICENSE", "configs", "docs", "models/model.pt", "models/model.calibration.pt")
 
@@ -28,7 +25,10 @@ def main(arguments: list[str]) -> int:
     """Build the image; return the exit code."""
     parser = argparse.ArgumentParser(prog="map_package.py", description="Build the MONAI Application Package.")
     parser.add_argument("--torch-index", metavar="URL", help="a package index with builds of PyTorch that pip prefers")
-    torch_index = parser.parse_args(arguments).torch_index
+    parser.add_argument(
+        "--source", metavar="FILE", help="the packager's list of images to build on, if not from the web"
+    )
+    options = parser.parse_args(arguments)
     if not has_docker():
         sentence = "no Docker engine answers; `python scripts/map_context.py FOLDER` writes what one would build"
         print(f"make map: {sentence}", file=sys.stderr)
@@ -40,10 +40,10 @@ def main(arguments: list[str]) -> int:
     except OSError as error:
         print(f"make map: {error}", file=sys.stderr)
         return 1
-    if torch_index:
+    if options.torch_index:
         requirements = parts / "app" / "requirements.txt"
-        requirements.write_text(f"--extra-index-url {torch_index}\n{requirements.read_text()}")
-    run_packager(parts)
+        requirements.write_text(f"--extra-index-url {options.torch_index}\n{requirements.read_text()}")
+    run_packager(parts, *(("--source", options.source) if options.source else ()))
     return 0
 
 
@@ -69,14 +69,6 @@ def assemble(parts: Path) -> None:
     for part in BUNDLE_PARTS:
         _copy(REPOSITORY / "bundle" / part, parts / "models" / MODEL / part)
     _copy(REPOSITORY / "LICENSE", parts / "docs" / "LICENSE")
-    # What the packager would else look up on the web: the image that a package for this Holoscan is built on.
-    holoscan: dict[str, object] = {
-        "wheel-version": version("holoscan-cu13"),
-        "debian-version": None,
-        "base-images": {"dgpu": BASE_IMAGE},
-        "build-images": {"dgpu": {}, "igpu": {}, "cpu": {}},
-    }
-    (parts / "artifacts.json").write_text(json.dumps({version("holoscan-cu13"): {"holoscan": holoscan}}))
 
 
 def run_packager(parts: Path, *options: str | Path) -> None:
@@ -96,7 +88,6 @@ def run_packager(parts: Path, *options: str | Path) -> None:
         "--add": parts / "lib",
         "--models": parts / "models",
         "--docs": parts / "docs",
-        "--source": parts / "artifacts.json",
     }
     chosen = [text for option in paths.items() for text in option]
     tag = f"{NAME}:{monai_chexmask_u.__version__}"

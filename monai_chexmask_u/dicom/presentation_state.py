@@ -25,8 +25,8 @@ __all__ = ["build_presentation_state"]
 
 Floats = NDArray[np.float64]
 
-ELLIPSE_COLOR: Final = (255, 160, 0)
-TEXT_COLOR: Final = (255, 255, 0)
+ELLIPSE_COLOR: Final = (240, 228, 66)  # none of the organs' colors, and one that color-blind people can tell from them
+TEXT_COLOR: Final = (255, 255, 255)
 # What one standard deviation holds of a two-dimensional normal distribution.
 ONE_SIGMA: Final = 1 - math.exp(-0.5)
 LEAST_SEMI_AXIS_PX: Final = 0.05  # an ellipse without extent is none
@@ -111,11 +111,11 @@ def _set_pixel_size(state: Dataset, radiograph: Radiograph) -> None:
 
 
 def _layers(segmentation: LandmarkSegmentation) -> list[GraphicLayer]:
-    """Return a layer per organ, then those of the uncertainty and of the verdict."""
+    """Return the layer of the uncertainty, then one per organ over it, then that of the verdict."""
     of_what = "samples" if segmentation.error_covariance is None else "expected error"
     named = [
-        *((organ.name.upper(), organ.title, organ.color) for organ in ORGANS),
         ("UNCERTAINTY", f"1 standard deviation of the landmarks' {of_what}", ELLIPSE_COLOR),
+        *((organ.name.upper(), organ.title, organ.color) for organ in ORGANS),
         ("VERDICT", "Reliability verdict", TEXT_COLOR),
     ]
     return [
@@ -128,10 +128,11 @@ def _annotations(
     segmentation: LandmarkSegmentation, header: Dataset, layers: list[GraphicLayer]
 ) -> list[GraphicAnnotation]:
     ids = TrackingIds.of(segmentation, header)
-    *organ_layers, uncertainty_layer, verdict_layer = layers
+    uncertainty_layer, *organ_layers, verdict_layer = layers
     verdict = f"AI: {segmentation.reliability.verdict}. For research use only, not for diagnosis."
     box = TextObject(verdict, "DISPLAY", bounding_box=(0.02, 0.01, 0.98, 0.04), text_justification="LEFT")
     return [
+        GraphicAnnotation([header], uncertainty_layer, graphic_objects=_ellipses(segmentation, ids)),
         *(
             GraphicAnnotation(
                 [header],
@@ -141,7 +142,6 @@ def _annotations(
             )
             for organ, layer in zip(ORGANS, organ_layers, strict=True)
         ),
-        GraphicAnnotation([header], uncertainty_layer, graphic_objects=_ellipses(segmentation, ids)),
         GraphicAnnotation([header], verdict_layer, text_objects=[box]),
     ]
 

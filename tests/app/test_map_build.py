@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -30,6 +32,14 @@ case "$1 $2" in
 esac
 """
 
+# What the packager would look up on the web.
+IMAGES = {
+    "wheel-version": "4",
+    "debian-version": None,
+    "base-images": {"dgpu": "base"},
+    "build-images": {"dgpu": {}, "igpu": {}, "cpu": {}},
+}
+
 
 @pytest.fixture
 def checkout(repository: Path, tmp_path: Path) -> Path:
@@ -53,7 +63,9 @@ def make_map(checkout: Path, docker: str | None, *options: str) -> subprocess.Co
         "HOME": str(checkout.parent),
         "NOTES": str(checkout.parent / "notes"),
     }
-    command = [sys.executable, str(checkout / "scripts" / "map_package.py"), *options]
+    source = checkout.parent / "artifacts.json"
+    source.write_text(json.dumps({version("holoscan-cu13"): {"holoscan": IMAGES}}))
+    command = [sys.executable, str(checkout / "scripts" / "map_package.py"), "--source", str(source), *options]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100)
 
 
