@@ -26,7 +26,7 @@ __all__ = ["build_presentation_state"]
 Floats = NDArray[np.float64]
 
 ELLIPSE_COLOR: Final = (240, 228, 66)  # none of the organs' colors, and one that color-blind people can tell from them
-TEXT_COLOR: Final = (255, 255, 255)
+TEXT_COLOR: Final = (255, 140, 0)  # to be read on black and on white
 # What one standard deviation holds of a two-dimensional normal distribution.
 ONE_SIGMA: Final = 1 - math.exp(-0.5)
 LEAST_SEMI_AXIS_PX: Final = 0.05  # an ellipse without extent is none
