@@ -1,7 +1,8 @@
 """Run the application: ``python app -i STUDY -o OUT [-m MODEL] [--write json,png,seg,pr,sr] [-l LEVEL]``.
 
-Ends with 0 if every frontal chest radiograph of the study was segmented, with 1 if one failed or there is none, and
-with 2 if nothing could be started.
+Instead of a folder, ``--fetch-from URL --study UID`` takes the study from an archive; ``--send-to`` sends the results.
+Ends with 0 if every frontal chest radiograph of the study was segmented and delivered, with 1 if one failed, waits to
+be delivered, or there is none, and with 2 if nothing could be started.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ import io
 import logging
 import os
 import sys
+import tempfile
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,13 +35,20 @@ def main(arguments: list[str]) -> int:
     os.environ.setdefault("HOLOSCAN_LOG_LEVEL", "OFF")  # at the end of every good run it warns of a deadlock
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
-    for library in ("pydicom", "highdicom"):  # they quote values, in warnings and in the log; one may be the patient's
+    for library in (
+        "pydicom",
+        "highdicom",
+        "pynetdicom",
+        "dicomweb_client",
+        "urllib3",
+    ):  # they quote values, in warnings and in the log; one may be the patient's
         logging.getLogger(library).setLevel(logging.CRITICAL + 1)
     try:
         from app.settings import read_settings
 
         settings, others = read_settings(arguments)
-        return _run(_quiet([sys.executable, "app", *others]), settings)
+        with _study(settings, others) as completed:
+            return _run(_quiet([sys.executable, "app", *completed]), settings)
     except ImportError as error:
         return _stop(f"{error}; install what app/requirements.txt lists, and this project")
     except (OSError, ValueError) as error:
@@ -54,6 +64,33 @@ def _find_packages() -> None:
     """
     folders = (entry for entry in sys.path if not Path(entry, "__init__.py").is_file())
     sys.path[:] = [str(APP_FOLDER.parent), *folders]
+
+
+@contextlib.contextmanager
+def _study(settings: Settings, arguments: list[str]) -> Iterator[list[str]]:
+    """Fetch the study to a folder of its own, if it is to be fetched, and hand out the arguments with that folder.
+
+    Raises:
+        ValueError: if there is an input folder as well, or the archive does not give the study.
+    """
+    from monai_chexmask_u.dicom.archive.failures import ArchiveError
+    from monai_chexmask_u.dicom.archive.fetch import fetch_study
+
+    archive = settings.archive
+    if archive.source is None:
+        yield arguments
+        return
+    if {"-i", "--input"} & set(arguments):
+        raise ValueError("--fetch-from stands in for an input folder: leave out -i")
+    with tempfile.TemporaryDirectory(prefix="chexmask-u-") as folder:
+        try:
+            paths = fetch_study(
+                archive.source, Path(folder), study_uid=archive.study_uid, accession_number=archive.accession_number
+            )
+        except ArchiveError as error:
+            raise ValueError(str(error)) from error
+        logging.getLogger("app").info("%d images fetched from %s", len(paths), archive.source.name)
+        yield [*arguments, "-i", folder]
 
 
 def _quiet(argv: list[str]) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any
 from monai.deploy.conditions import CountCondition
 from monai.deploy.core import AppContext, Application, Operator
 
+from app.delivery_operator import DeliveryOperator
 from app.document_writer_operator import DocumentWriterOperator
 from app.frontal_chest_selector_operator import FrontalChestSelectorOperator
 from app.landmark_inference_operator import LandmarkInferenceOperator
@@ -91,8 +92,10 @@ class ChestLandmarkApp(Application):
                 writer = operator(self, output=output, name=operator.__name__)
                 self.add_flow(previous, writer, {("results", "results")})
                 previous = writer
+        delivery = DeliveryOperator(self, output=output, name="delivery")
         end = RunEndOperator(self, output=output, name="run end")
-        self.add_flow(previous, end, {("results", "results")})
+        self.add_flow(previous, delivery, {("results", "results")})
+        self.add_flow(delivery, end, {("results", "results")})
 
 
 def existing_input(folder: Path) -> Path:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from monai_chexmask_u.batch import fault_of
+from monai_chexmask_u.dicom.archive.delivery import Delivery
 from monai_chexmask_u.radiograph import RadiographError
 from monai_chexmask_u.segmentation import Reliability
 from monai_chexmask_u.writers.atomic import atomic_path
@@ -45,6 +46,7 @@ class RunRecord:
         skipped: how many files were left out for which reason.
         failed: name of an image that could not be processed, and its reason.
         images: what became of each image, by its name.
+        delivery: what became of the DICOM results on their way to an archive; empty if there is none.
     """
 
     def __init__(self) -> None:
@@ -53,6 +55,8 @@ class RunRecord:
         self.skipped: Counter[str] = Counter()
         self.failed: dict[str, str] = {}
         self.images: dict[str, dict[str, Any]] = {}
+        self.delivery: dict[str, Any] = {}
+        self._is_delivered = True
 
     @contextmanager
     def attempt(self, name: str) -> Iterator[None]:
@@ -87,10 +91,33 @@ class RunRecord:
         for path in paths:
             logger.info("wrote %s", path)
 
+    def delivered(self, archive: str, delivery: Delivery) -> None:
+        """Note what an archive confirmed, what waits and what it refused."""
+        self._is_delivered = delivery.is_complete
+        for refusal in delivery.refused:
+            logger.error("refused by %s: %s: %s", archive, refusal.sop_instance_uid, refusal.reason)
+        if delivery.problem:
+            logger.error("%s", delivery.problem)
+        sent, waiting = len(delivery.sent), len(delivery.waiting)
+        logger.info("%d objects sent to %s, %d wait, %d refused", sent, archive, waiting, len(delivery.refused))
+        self.delivery = {
+            "archive": archive,
+            "sent": list(delivery.sent),
+            "waiting": list(delivery.waiting),
+            "refused": {refusal.sop_instance_uid: refusal.reason for refusal in delivery.refused},
+            "problem": delivery.problem,
+        }
+
+    def not_delivered(self, archive: str, problem: str) -> None:
+        """Note that nothing could be sent; the results stay where they were written."""
+        self._is_delivered = False
+        logger.error("nothing was sent to %s: %s", archive, problem)
+        self.delivery = {"archive": archive, "sent": [], "problem": problem}
+
     @property
     def exit_code(self) -> int:
-        """0 if something was written and nothing failed, else 1."""
-        return 0 if self.written and not self.failed else 1
+        """0 if something was written, nothing failed, and an archive confirmed all that was for it, else 1."""
+        return 0 if self.written and not self.failed and self._is_delivered else 1
 
     def summary(self) -> str:
         """Return the run in one line."""
@@ -109,7 +136,12 @@ class RunRecord:
         Raises:
             OSError: if the folder cannot be written to.
         """
-        record = {"schema": "chexmask-u/run/1", "skipped": dict(self.skipped), "images": self.images}
+        record = {
+            "schema": "chexmask-u/run/1",
+            "skipped": dict(self.skipped),
+            "images": self.images,
+            "delivery": self.delivery or None,
+        }
         with atomic_path(folder / RECORD_NAME) as temporary:
             temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 

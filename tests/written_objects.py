@@ -39,6 +39,5 @@ def write_objects(result: LandmarkSegmentation, radiograph: Radiograph, folder: 
         elif kind == "pdf":
             write_document(b"%PDF-1.4\n%%EOF\n", result, radiograph, path, numbering)
         else:
-            # No report refers to the label map: DCMTK 3.6.7 would not read it, see tests/dicom/test_written_objects.py.
-            write_object(kind, result, radiograph, path, Numbering() if kind == "seg-labelmap" else numbering)
+            write_object(kind, result, radiograph, path, numbering)
     return WrittenObjects(radiograph, result, paths)

@@ -16,7 +16,14 @@ from monai_chexmask_u.anatomy import NODE_IDS, ORGANS, Organ
 from monai_chexmask_u.dicom.measurements import to_scoord
 from monai_chexmask_u.dicom.numbering import Numbering
 from monai_chexmask_u.dicom.pixels import first_number
-from monai_chexmask_u.dicom.source import EQUIPMENT, TrackingIds, check_same_image, no_warnings, source_header
+from monai_chexmask_u.dicom.source import (
+    CONTENT_CREATOR,
+    EQUIPMENT,
+    TrackingIds,
+    check_same_image,
+    no_warnings,
+    source_header,
+)
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.segmentation import LandmarkSegmentation
 from monai_chexmask_u.uncertainty.ellipses import confidence_ellipse
@@ -75,6 +82,7 @@ def build_presentation_state(
         referenced_images=[header],
         **(numbering or Numbering()).place("pr", segmentation, header).arguments(),
         content_label="LUNGS_HEART",
+        content_creator_name=CONTENT_CREATOR,
         content_description=f"Lungs and heart, reliability verdict: {segmentation.reliability.verdict}",
         series_description=f"Contours with uncertainty ({segmentation.reliability.verdict})",
         graphic_layers=layers,

@@ -29,6 +29,8 @@ from monai_chexmask_u.segmentation import LandmarkSegmentation
 
 __all__ = ["build_report"]
 
+LABEL_MAP_STORAGE = "1.2.840.10008.5.1.4.1.1.66.7"  # pydicom has no name for it
+
 
 @no_warnings()
 def build_report(
@@ -86,7 +88,8 @@ def build_report(
 
 def _content(groups: list[Any], header: Dataset, others: list[Dataset]) -> sr.MeasurementReport:
     """Return the content tree without the groups on landmarks."""
-    derived = [other for other in others if "Rows" in other]  # images; presentation states and documents are none
+    # Images alone, presentation states and documents are none; DCMTK cannot read a report with a label map in it.
+    derived = [other for other in others if "Rows" in other and other.SOPClassUID != LABEL_MAP_STORAGE]
     content = sr.MeasurementReport(
         observation_context=_observer(),
         procedure_reported=codes.PLAIN_CHEST_XRAY,

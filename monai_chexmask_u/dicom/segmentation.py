@@ -17,6 +17,7 @@ from monai_chexmask_u.dicom import codes
 from monai_chexmask_u.dicom.compression import compress
 from monai_chexmask_u.dicom.numbering import Numbering
 from monai_chexmask_u.dicom.source import (
+    CONTENT_CREATOR,
     EQUIPMENT,
     MANUFACTURER,
     TrackingIds,
@@ -127,6 +128,7 @@ def _build(
         segment_descriptions=[_describe(organ, ids, algorithm) for organ in ORGANS],
         **(numbering or Numbering()).place(kind, segmentation, header).arguments(),
         content_label="LUNGS_HEART",
+        content_creator_name=CONTENT_CREATOR,
         content_description=f"Lungs and heart, reliability verdict: {verdict}",
         series_description=f"{_TITLES[kind]} ({verdict})",
         transfer_syntax_uid=ExplicitVRLittleEndian,

@@ -19,10 +19,21 @@ from monai_chexmask_u import __version__
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.segmentation import LandmarkSegmentation
 
-__all__ = ["EQUIPMENT", "MANUFACTURER", "MODEL_NAME", "TrackingIds", "check_same_image", "no_warnings", "source_header"]
+__all__ = [
+    "CONTENT_CREATOR",
+    "EQUIPMENT",
+    "MANUFACTURER",
+    "MODEL_NAME",
+    "TrackingIds",
+    "check_same_image",
+    "no_warnings",
+    "source_header",
+]
 
 MANUFACTURER: Final = "monai-chexmask-u project"
 MODEL_NAME: Final = "monai-chexmask-u"
+
+CONTENT_CREATOR: Final = f"{MODEL_NAME}^{__version__}"  # in the form of a person's name, as the attribute wants it
 
 # Arguments that every highdicom object takes; software has no serial number, but the attribute must have a value.
 EQUIPMENT: Final = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -146,6 +147,6 @@ def test_result_or_header_of_another_image_is_refused(radiograph: Radiograph, re
 
 
 def without_study(radiograph: Radiograph) -> Radiograph:
-    header = Dataset(radiograph.header)
+    header = deepcopy(radiograph.header)
     del header.StudyInstanceUID
     return replace(radiograph, header=header)

@@ -80,9 +80,6 @@ def test_viewer_copy_needs_no_help_to_be_read(objects_of: Objects, available: Av
     np.testing.assert_equal(found, masks(objects_of("non_square")))
 
 
-@pytest.mark.xfail(
-    strict=False, reason="DCMTK 3.6.7 knows no label maps and refuses a report with one in its image library"
-)
 def test_report_that_refers_to_a_label_map_can_be_read(
     objects_of: Objects, available: Available, tmp_path: Path
 ) -> None:

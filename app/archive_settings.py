@@ -1,0 +1,91 @@
+"""Which archive a study comes from and where results go: options, and the section ``archive`` of the configuration.
+
+Secrets are in neither: they come from the environment, or from files that an option names.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from monai_chexmask_u.dicom.archive.credentials import read_credentials
+from monai_chexmask_u.dicom.archive.settings import OWN_AE_TITLE, DicomwebArchive, DimseNode, Tls
+
+__all__ = ["ARCHIVE_KEYS", "ArchiveSettings", "add_archive_options", "archive_settings"]
+
+# A container cannot be given arguments easily: which study is to be fetched may stand in its environment.
+STUDY_VARIABLE: Final = "CHEXMASK_U_STUDY"
+ACCESSION_VARIABLE: Final = "CHEXMASK_U_ACCESSION"
+
+_TEXTS: Final = ("fetch-from", "study", "accession", "send-to", "own-ae-title")
+_PATHS: Final = ("outbox", "password-file", "token-file", "ca-file", "certificate", "key")
+_SWITCHES: Final = ("allow-plain-http", "tls")
+ARCHIVE_KEYS: Final = (*_TEXTS, *_PATHS, *_SWITCHES)
+
+
+@dataclass(frozen=True)
+class ArchiveSettings:
+    """Where the study comes from and where the results go.
+
+    Attributes:
+        source: the archive to fetch from, or None for a folder.
+        study_uid: Study Instance UID of the study to fetch.
+        accession_number: or its accession number.
+        target: the archive to send to, or None.
+        outbox: where results wait until it has confirmed them; by default a folder in the output folder.
+    """
+
+    source: DicomwebArchive | None = None
+    study_uid: str | None = None
+    accession_number: str | None = None
+    target: DicomwebArchive | DimseNode | None = None
+    outbox: Path | None = None
+
+
+def add_archive_options(parser: argparse.ArgumentParser) -> None:
+    """Add an option for each of the keys."""
+    for key in (*_TEXTS, *_PATHS):
+        parser.add_argument(f"--{key}")
+    for key in _SWITCHES:
+        parser.add_argument(f"--{key}", action="store_true", default=None)
+
+
+def archive_settings(options: argparse.Namespace, section: Mapping[str, Any]) -> ArchiveSettings:
+    """Return the settings; an option comes before the same key of the configuration.
+
+    Raises:
+        ValueError: if an address, a file or the credentials are of no use, or something is missing.
+    """
+    chosen = {key: getattr(options, key.replace("-", "_")) for key in ARCHIVE_KEYS}
+    values = {key: section.get(key) if value is None else value for key, value in chosen.items()}
+    texts = {key: str(values[key]) if values[key] else None for key in _TEXTS}
+    paths = {key: Path(str(values[key])) if values[key] else None for key in _PATHS}
+    source, send_to = texts["fetch-from"], texts["send-to"]
+    study = texts["study"] or os.environ.get(STUDY_VARIABLE)
+    accession = texts["accession"] or os.environ.get(ACCESSION_VARIABLE)
+    if source and not (study or accession):
+        raise ValueError(f"--fetch-from needs --study UID or --accession NUMBER (or {STUDY_VARIABLE})")
+    tls = Tls(paths["ca-file"], paths["certificate"], paths["key"])
+    target: DicomwebArchive | DimseNode | None = None
+    if send_to and "://" in send_to:
+        target = _dicomweb(send_to, values, paths, tls)
+    elif send_to:
+        with_tls = bool(values["tls"] or paths["ca-file"] or paths["certificate"])
+        own_ae_title = texts["own-ae-title"] or OWN_AE_TITLE
+        target = DimseNode.parse(send_to, own_ae_title=own_ae_title, tls=tls if with_tls else None)
+    return ArchiveSettings(
+        source=_dicomweb(source, values, paths, tls) if source else None,
+        study_uid=study,
+        accession_number=None if study else accession,
+        target=target,
+        outbox=paths["outbox"],
+    )
+
+
+def _dicomweb(url: str, values: Mapping[str, Any], paths: Mapping[str, Path | None], tls: Tls) -> DicomwebArchive:
+    credentials = read_credentials(os.environ, password_file=paths["password-file"], token_file=paths["token-file"])
+    return DicomwebArchive(url, credentials, tls, allow_plain_http=bool(values["allow-plain-http"]))
