@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 APP_FOLDER = Path(__file__).resolve().parent
 EXIT_FAILED, EXIT_USAGE = 1, 2
+# They quote values from headers, in warnings and in the log; one may be the patient's.
+QUOTING_LIBRARIES = ("pydicom", "highdicom", "pynetdicom", "dicomweb_client", "urllib3")
 
 
 def main(arguments: list[str]) -> int:
@@ -35,13 +37,7 @@ def main(arguments: list[str]) -> int:
     os.environ.setdefault("HOLOSCAN_LOG_LEVEL", "OFF")  # at the end of every good run it warns of a deadlock
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
-    for library in (
-        "pydicom",
-        "highdicom",
-        "pynetdicom",
-        "dicomweb_client",
-        "urllib3",
-    ):  # they quote values, in warnings and in the log; one may be the patient's
+    for library in QUOTING_LIBRARIES:
         logging.getLogger(library).setLevel(logging.CRITICAL + 1)
     try:
         from app.settings import read_settings
@@ -84,12 +80,11 @@ def _study(settings: Settings, arguments: list[str]) -> Iterator[list[str]]:
         raise ValueError("--fetch-from stands in for an input folder: leave out -i")
     with tempfile.TemporaryDirectory(prefix="chexmask-u-") as folder:
         try:
-            paths = fetch_study(
+            fetch_study(
                 archive.source, Path(folder), study_uid=archive.study_uid, accession_number=archive.accession_number
             )
         except ArchiveError as error:
             raise ValueError(str(error)) from error
-        logging.getLogger("app").info("%d images fetched from %s", len(paths), archive.source.name)
         yield [*arguments, "-i", folder]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ from monai_chexmask_u.model import default_bundle
 from monai_chexmask_u.writers.atomic import prepare_folder
 
 __all__ = ["ChestLandmarkApp"]
+
+logger = logging.getLogger(__name__)
 
 WRITERS = (
     OverlayWriterOperator,
@@ -70,6 +73,8 @@ class ChestLandmarkApp(Application):
         context = Application.init_app_context(self.argv)
         output = Path(context.output_path)
         prepare_folder(output)
+        if self.settings.archive.source is not None:
+            logger.info("the study comes from %s", self.settings.archive.source.name)
 
         loader = StudyLoaderOperator(
             self, CountCondition(self, 1), input_folder=existing_input(Path(context.input_path)), name="loader"
