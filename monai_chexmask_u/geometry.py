@@ -187,17 +187,20 @@ def fill_polygon(points: ArrayLike, shape: tuple[int, int]) -> NDArray[np.bool_]
     """
     start = np.asarray(points, dtype=np.float64)
     end = np.roll(start, -1, axis=0)
-    rows, columns = shape
+    inside = np.zeros(shape, dtype=np.bool_)
+    # Only the part of the mask that the polygon reaches is looked at.
+    left, top = (np.clip(np.ceil(start.min(axis=0)), 0, shape[::-1])).astype(int).tolist()
+    right, bottom = (np.clip(np.ceil(start.max(axis=0)), 0, shape[::-1])).astype(int).tolist()
     # Going right along a row, every crossed edge toggles between outside and inside.
-    toggles = np.zeros((rows, columns + 1), dtype=np.int32)
+    toggles = np.zeros((bottom - top, right - left + 1), dtype=np.uint8)
     for (x0, y0), (x1, y1) in zip(start, end, strict=True):
         if y0 == y1:
             continue
         first, last = sorted((y0, y1))
-        crossed = np.arange(max(0, int(np.ceil(first))), min(rows, int(np.ceil(last))))
+        crossed = np.arange(max(top, int(np.ceil(first))), min(bottom, int(np.ceil(last))))
         x = x0 + (crossed - y0) * (x1 - x0) / (y1 - y0)
-        toggles[crossed, np.clip(np.ceil(x), 0, columns).astype(int)] += 1
-    inside: NDArray[np.bool_] = np.cumsum(toggles[:, :columns], axis=1) % 2 == 1
+        toggles[crossed - top, np.clip(np.ceil(x), left, right).astype(int) - left] ^= 1
+    inside[top:bottom, left:right] = np.bitwise_xor.accumulate(toggles[:, :-1], axis=1)
     return inside
 
 

@@ -178,15 +178,17 @@ class LandmarkSegmentation:
         """
         if self.samples is None:
             raise ValueError("the probability of membership needs the samples, and this result does not hold them")
-        share = np.zeros(self.shape, dtype=np.float32)
         contours = self.samples[:, organ.nodes].astype(np.float64)
-        # Only the part of the image that some contour reaches is filled.
-        start = np.clip(np.floor(contours.min(axis=(0, 1))).astype(int), 0, None)
+        # Only the part of the image that some contour reaches is counted.
+        start = np.clip(np.floor(contours.min(axis=(0, 1))).astype(int), 0, self.shape[::-1])
         end = np.clip(np.ceil(contours.max(axis=(0, 1))).astype(int) + 1, start, self.shape[::-1])
-        part = share[start[1] : end[1], start[0] : end[0]]
+        columns, rows = (end - start).tolist()
+        count = np.zeros((rows, columns), dtype=np.uint32)
         for contour in contours:
-            part += fill_polygon(contour - start, (part.shape[0], part.shape[1]))
-        return share / np.float32(len(contours))
+            count += fill_polygon(contour - start, (rows, columns))
+        share = np.zeros(self.shape, dtype=np.float32)
+        share[start[1] : end[1], start[0] : end[0]] = count / len(contours)
+        return share
 
     def area_px(self, organ: Organ) -> float:
         """Return the area inside the organ's contour in squared pixels."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from segmentation_samples import make_radiograph, make_segmentation
 
 from monai_chexmask_u.anatomy import HEART, LEFT_LUNG, ORGANS, RIGHT_LUNG
+from monai_chexmask_u.geometry import fill_polygon
 from monai_chexmask_u.segmentation import LandmarkSegmentation
 
 
@@ -31,6 +33,21 @@ def test_labels_lie_where_the_organs_do(result: LandmarkSegmentation) -> None:
     labels = result.label_mask()
     # The patient's right lung is on the left of a normal frontal image.
     assert [labels[112, 60], labels[60, 140], labels[155, 110], labels[5, 5]] == [1, 2, 3, 0]
+
+
+@pytest.mark.parametrize("shift", [(0, 0), (-120, -40), (150, 0), (0, 400)])
+def test_membership_is_the_share_of_the_samples_masks(result: LandmarkSegmentation, shift: tuple[int, int]) -> None:
+    noise = np.random.default_rng(0).normal(0, 4, (9, 120, 2))
+    samples = (result.landmarks + noise + shift).astype(np.float32)
+    sampled = replace(result, samples=samples)
+    for organ in ORGANS:
+        masks = [fill_polygon(sample[organ.nodes], result.shape) for sample in samples.astype(np.float64)]
+        np.testing.assert_allclose(sampled.membership(organ), np.mean(masks, axis=0), atol=1e-6)
+
+
+def test_membership_needs_the_samples(result: LandmarkSegmentation) -> None:
+    with pytest.raises(ValueError, match="needs the samples"):
+        result.membership(HEART)
 
 
 @pytest.mark.parametrize("name", ["landmarks", "covariance"])

@@ -78,7 +78,9 @@ def build_fractional_segmentation(
     References:
         DICOM PS3.3, C.8.20.2.3.1 Segmentation Type, Segmentation Fractional Type PROBABILITY
     """
-    shares = np.stack([segmentation.membership(organ) for organ in ORGANS], axis=-1)[None]
+    shares = np.zeros((1, *segmentation.shape, len(ORGANS)), dtype=np.float32)
+    for organ in ORGANS:
+        shares[..., organ.label - 1] = segmentation.membership(organ)
     return _build("seg-fractional", SegmentationTypeValues.FRACTIONAL, shares, segmentation, radiograph, numbering)
 
 
