@@ -83,7 +83,7 @@ def test_dicom_packages_are_imported_by_the_dicom_folder_alone(path: Path) -> No
 @pytest.mark.parametrize("path", MODULES, ids=NAMES)
 def test_packages_of_the_archive_are_imported_by_its_folder_alone(path: Path) -> None:
     if PACKAGE / "dicom" / "archive" not in path.parents:
-        packages = ("dicomweb_client", "pynetdicom", "requests")
+        packages = ("pynetdicom", "requests")
         assert [name for name in imports(path) if is_within(name, packages)] == []
 
 
@@ -105,5 +105,5 @@ def test_help_comes_without_the_slow_packages() -> None:
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     assert {"typer", "monai_chexmask_u.cli"} <= imported
     slow = ("torch", "monai", "numpy", "pydicom", "highdicom", "torch_geometric", "PIL")
-    slow += ("dicomweb_client", "pynetdicom", "requests")
+    slow += ("pynetdicom", "requests")
     assert [name for name in imported if is_within(name, slow)] == []

@@ -13,6 +13,7 @@ import typer
 from monai_chexmask_u.console import EXIT_SOME_FAILED, err, out, progress_bar, usage_error
 from monai_chexmask_u.dicom.archive import options
 from monai_chexmask_u.dicom.archive.failures import ArchiveError
+from monai_chexmask_u.dicom.archive.retry import Backoff
 from monai_chexmask_u.dicom.archive.settings import OWN_AE_TITLE, Timeouts, Tls
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ archive = typer.Typer(
 
 @archive.callback()
 def _quiet() -> None:
-    for library in ("dicomweb_client", "pynetdicom", "urllib3"):  # their words are many, and may quote the patient
+    for library in ("pynetdicom", "urllib3"):  # their words are many, and may quote the patient
         logging.getLogger(library).setLevel(logging.CRITICAL + 1)
 
 
@@ -50,6 +51,7 @@ def fetch(
     certificate: options.Certificate = None,
     key: options.Key = None,
     allow_plain_http: options.PlainHttp = False,
+    attempts: options.Attempts = options.ATTEMPTS,
     connect_timeout: options.ConnectTimeout = options.CONNECT_TIMEOUT_S,
     answer_timeout: options.AnswerTimeout = options.ANSWER_TIMEOUT_S,
 ) -> None:
@@ -78,6 +80,7 @@ def fetch(
                 study_uid=study,
                 accession_number=accession,
                 modalities=modality or MODALITIES,
+                backoff=Backoff(attempts),
                 progress=progress,
             )
     except (ArchiveError, ValueError, OSError) as error:
@@ -105,6 +108,7 @@ def send(
     certificate: options.Certificate = None,
     key: options.Key = None,
     allow_plain_http: options.PlainHttp = False,
+    attempts: options.Attempts = options.ATTEMPTS,
     connect_timeout: options.ConnectTimeout = options.CONNECT_TIMEOUT_S,
     answer_timeout: options.AnswerTimeout = options.ANSWER_TIMEOUT_S,
 ) -> None:
@@ -131,7 +135,7 @@ def send(
         if inputs and not paths:
             raise ValueError(f"{', '.join(map(str, inputs))}: no DICOM file found")
         with _counting("sending") as progress:
-            delivery = deliver(paths, target, outbox, progress=progress)
+            delivery = deliver(paths, target, outbox, backoff=Backoff(attempts), progress=progress)
     except (ArchiveError, ValueError, OSError) as error:
         raise usage_error(str(error)) from error
     _report(delivery, outbox)

@@ -49,7 +49,8 @@ class StoreSender:
             if association.is_established:
                 association.release()
         if "Status" not in response:
-            raise TryLater(f"{self._node.name}: the node did not confirm an object", unreachable=True)
+            known = f"check its log, and that it knows this program (AE title {self._node.own_ae_title})"
+            raise TryLater(f"{self._node.name}: the node did not confirm an object; {known}")
         warning = check_status(response.Status, self._node.name)
         if warning:
             logging.getLogger(__name__).warning("%s: stored, with a warning: %s", file.sop_instance_uid, warning)

@@ -37,7 +37,7 @@ class Delivery:
 
     Attributes:
         sent: SOP Instance UIDs that the archive confirmed in this run.
-        waiting: SOP Instance UIDs that are still in the outbox.
+        waiting: SOP Instance UIDs that are still in the outbox, of those that were there.
         refused: objects that it refused in this run; they lie in the outbox's folder ``refused``.
         problem: why objects wait, in one line; None if none does.
     """
@@ -119,7 +119,9 @@ class _Run:
                 break
             if progress:
                 progress(number, len(files))
-        waiting = tuple(path.stem for path in self._outbox.waiting_for(target))
+        gone = {*self._sent, *(refusal.sop_instance_uid for refusal in self._refused)}
+        # What other processes have added in the meantime, they will send.
+        waiting = tuple(file.sop_instance_uid for file in files if file.sop_instance_uid not in gone)
         return Delivery(tuple(self._sent), waiting, tuple(self._refused), self._problem if waiting else None)
 
     def _in_order(self, target: str) -> list[DicomFile]:

@@ -46,7 +46,7 @@ def fetch_study(
         ValueError: if not exactly one of UID and accession number is given, or it is none.
         OSError: if a file cannot be written.
     """
-    require_packages("requests", "dicomweb_client")
+    require_packages("requests")
     from monai_chexmask_u.dicom.archive.query import Query
     from monai_chexmask_u.dicom.archive.retrieve import retrieve_instance
     from monai_chexmask_u.dicom.archive.web_session import open_session

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import pydicom
-from pydicom.dataset import FileDataset
 from pydicom.errors import InvalidDicomError
 
 from monai_chexmask_u.dicom.source import no_warnings
@@ -45,9 +44,7 @@ def read_dicom_file(path: Path) -> DicomFile:
         ValueError: if it is none, or lacks what identifies an object.
         OSError: if it cannot be read.
     """
-    header = _read_header(path)
-    uids = [str(header.get(keyword) or "") for keyword in _WANTED]
-    uids.append(str(header.file_meta.get("TransferSyntaxUID") or ""))
+    uids = _read_uids(path)
     if not all(is_uid(uid) for uid in uids):
         raise ValueError(f"{path}: this DICOM file lacks what identifies an object: UIDs and its transfer syntax")
     sop_class, sop_instance, study, transfer_syntax = uids
@@ -57,7 +54,7 @@ def read_dicom_file(path: Path) -> DicomFile:
 def find_dicom_files(inputs: Iterable[Path], *, leave_out: Path) -> list[Path]:
     """Return files as given, and the DICOM files in folders and below in sorted order.
 
-    Hidden files are left out, and so is all in a folder, which is the outbox.
+    Hidden files are left out, and so is the outbox, unless it is searched itself: what was refused may be sent again.
 
     Raises:
         ValueError: if one of the inputs does not exist.
@@ -65,8 +62,7 @@ def find_dicom_files(inputs: Iterable[Path], *, leave_out: Path) -> list[Path]:
     found: dict[Path, None] = {}
     for path in inputs:
         if path.is_dir():
-            inside = (entry for entry in sorted(path.rglob("*")) if not _is_hidden(entry.relative_to(path)))
-            found.update((entry, None) for entry in inside if not _is_in(entry, leave_out) and _is_dicom(entry))
+            found.update((entry, None) for entry in _inside(path, leave_out))
         elif path.is_file():
             found[path] = None
         else:
@@ -83,9 +79,10 @@ def is_uid(text: str) -> bool:
 
 
 @no_warnings()
-def _read_header(path: Path) -> FileDataset:
+def _read_uids(path: Path) -> list[str]:
     try:
-        return pydicom.dcmread(path, stop_before_pixels=True, specific_tags=[*_WANTED])
+        header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=[*_WANTED])
+        return [str(header.get(keyword) or "") for keyword in _WANTED] + [str(header.file_meta.TransferSyntaxUID)]
     except (InvalidDicomError, EOFError):
         raise ValueError(f"{path}: this is no DICOM file") from None
     except OSError:
@@ -94,12 +91,13 @@ def _read_header(path: Path) -> FileDataset:
         raise ValueError(f"{path}: this DICOM file is broken") from None
 
 
-def _is_hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)
-
-
-def _is_in(path: Path, folder: Path) -> bool:
-    return path.resolve().is_relative_to(folder.resolve())
+def _inside(folder: Path, leave_out: Path) -> Iterator[Path]:
+    outbox = leave_out.resolve()
+    asked_for = folder.resolve().is_relative_to(outbox)
+    for path in sorted(folder.rglob("*")):
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if not hidden and (asked_for or not path.resolve().is_relative_to(outbox)) and _is_dicom(path):
+            yield path
 
 
 def _is_dicom(path: Path) -> bool:

@@ -9,12 +9,15 @@ from typing import Annotated, Final
 import typer
 
 from monai_chexmask_u.dicom.archive.credentials import read_credentials
+from monai_chexmask_u.dicom.archive.retry import Backoff
 from monai_chexmask_u.dicom.archive.settings import DicomwebArchive, DimseNode, Timeouts, Tls
 
 __all__ = [
     "ANSWER_TIMEOUT_S",
+    "ATTEMPTS",
     "CONNECT_TIMEOUT_S",
     "AnswerTimeout",
+    "Attempts",
     "CaFile",
     "Certificate",
     "ConnectTimeout",
@@ -26,6 +29,7 @@ __all__ = [
     "dicomweb_archive",
 ]
 
+ATTEMPTS: Final = Backoff().attempts
 CONNECT_TIMEOUT_S: Final = Timeouts().connect_s
 ANSWER_TIMEOUT_S: Final = Timeouts().answer_s
 
@@ -37,6 +41,7 @@ CaFile = Annotated[Path | None, typer.Option("--ca-file", help="Authorities to t
 Certificate = Annotated[Path | None, typer.Option("--certificate", help="This client's certificate (PEM).")]
 Key = Annotated[Path | None, typer.Option("--key", help="The certificate's private key (PEM, not encrypted).")]
 PlainHttp = Annotated[bool, typer.Option("--allow-plain-http", help="Send credentials without TLS to another machine.")]
+Attempts = Annotated[int, typer.Option("--attempts", min=1, help="How often to try what may pass, with pauses.")]
 ConnectTimeout = Annotated[float, typer.Option("--connect-timeout", min=0.1, help="Seconds for a connection.")]
 AnswerTimeout = Annotated[float, typer.Option("--answer-timeout", min=0.1, help="Seconds for an answer.")]
 

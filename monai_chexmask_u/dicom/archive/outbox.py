@@ -140,7 +140,7 @@ class Outbox:
         waiting = len(self.waiting())
         if waiting:
             raise ValueError(
-                f"{self.folder}: {waiting} objects wait here for {other}; send them there first, "
+                f"{self.folder}: objects for {other} wait here ({waiting}); send them there first, "
                 "or choose another folder with --outbox"
             )
         with atomic_path(self.folder / _TARGET) as temporary:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from functools import partial
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlencode
 
 import requests
-from dicomweb_client.api import DICOMwebClient
 
 from monai_chexmask_u.dicom.archive.failures import ArchiveUnusable
 from monai_chexmask_u.dicom.archive.objects import is_uid
@@ -25,7 +24,6 @@ _SERIES: Final = "0020000E"
 _INSTANCE: Final = "00080018"
 
 Item = dict[str, Any]
-Search = Callable[[int | None], list[Item]]
 
 
 class Query:
@@ -40,13 +38,10 @@ class Query:
     """
 
     def __init__(self, archive: DicomwebArchive, session: requests.Session, backoff: Backoff) -> None:
-        """Set up the client."""
+        """Keep whom to ask, and how."""
         self._archive = archive
+        self._session = session
         self._backoff = backoff
-        timeouts = (archive.timeouts.connect_s, archive.timeouts.answer_s)
-        self._client = DICOMwebClient(archive.url, session, permissive_uid=True, timeout=timeouts)
-        self._client.set_http_retry_params(retry=False)  # it would not look at Retry-After
-        self._client.host = urlsplit(archive.url).netloc  # it would leave out the port, and cannot read IPv6
 
     def study(self, *, study_uid: str | None = None, accession_number: str | None = None) -> str:
         """Return the Study Instance UID of the one study that is meant.
@@ -65,9 +60,7 @@ class Query:
             raise ValueError("a study is chosen by its Study Instance UID or by its accession number")
         if any(character in value for character in "*?\\,") or (study_uid and not is_uid(value)):
             raise ValueError(f"{words} cannot be: it holds characters that none has; wildcards are not allowed")
-        found = self._all(
-            _STUDY, lambda start: self._client.search_for_studies(search_filters={tag: value}, offset=start)
-        )
+        found = self._all("studies", _STUDY, {tag: value})
         # Archives that do not know a filter leave it out: then there are the studies of other patients among them.
         studies = {_text(item, _STUDY) for item in found if _text(item, tag).strip() == value.strip()}
         if len(studies) != 1:
@@ -81,7 +74,7 @@ class Query:
         Raises:
             ArchiveUnusable: if it has none.
         """
-        found = self._all(_SERIES, lambda start: self._client.search_for_series(study_uid, offset=start))
+        found = self._all(f"studies/{study_uid}/series", _SERIES)
         chosen = [_text(item, _SERIES) for item in found if _text(item, _MODALITY) in modalities]
         if not chosen:
             others = ", ".join(sorted({_text(item, _MODALITY) for item in found} - {""})) or "none"
@@ -91,25 +84,34 @@ class Query:
 
     def instances(self, study_uid: str, series_uid: str) -> list[str]:
         """Return the SOP Instance UIDs of a series."""
-        found = self._all(
-            _INSTANCE, lambda start: self._client.search_for_instances(study_uid, series_uid, offset=start)
-        )
+        found = self._all(f"studies/{study_uid}/series/{series_uid}/instances", _INSTANCE)
         return [_text(item, _INSTANCE) for item in found]
 
-    def _all(self, level: str, search: Search) -> list[Item]:
+    def _all(self, path: str, level: str, filters: dict[str, str] | None = None) -> list[Item]:
         """Return all results of a search: an archive may give them in portions."""
         found: dict[str, Item] = {}
         while True:
-            portion = self._backoff.run(partial(self._ask, level, search, len(found) or None))
+            parameters = (filters or {}) | ({"offset": str(len(found))} if found else {})
+            portion = self._backoff.run(partial(self._ask, path, level, parameters))
             new = {uid: item for uid, item in portion.items() if uid not in found}
             if not new:  # archives that know no offset begin again
                 return list(found.values())
             found |= new
 
-    def _ask(self, level: str, search: Search, start: int | None) -> dict[str, Item]:
+    def _ask(self, path: str, level: str, parameters: dict[str, str]) -> dict[str, Item]:
         """Return one portion, by the UIDs of its level."""
+        # Orthanc's plug-in 1.7 decodes nothing: what may stand as it is (RFC 3986, 3.4) does. A plus would be a space.
+        query = urlencode(parameters, safe="/:@!$'()*;", quote_via=quote)
+        timeouts = (self._archive.timeouts.connect_s, self._archive.timeouts.answer_s)
         with failures_explained(self._archive):
-            items = search(start)
+            response = self._session.get(
+                f"{self._archive.url}/{path}",
+                params=query,
+                headers={"Accept": "application/dicom+json"},
+                timeout=timeouts,
+            )
+            response.raise_for_status()
+            items = response.json() if response.content else []
         # Orthanc's other interface has /studies, too, and answers with something else.
         if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
             raise wrong_address(self._archive)

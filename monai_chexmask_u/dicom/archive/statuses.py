@@ -10,7 +10,9 @@ __all__ = ["check_status"]
 
 # PS3.7, annex C, and PS3.4, B.2.3; PS3.18, 10.5.3, gives STOW-RS the same numbers.
 _MEANINGS: Final = {
+    0x0107: "attribute list error",
     0x0110: "processing failure",
+    0x0116: "attribute value out of range",
     0x0117: "invalid object instance",
     0x0122: "SOP class not supported",
     0x0124: "not authorized",
@@ -28,6 +30,7 @@ _RANGES: Final = (
     (0xB000, 0xBFFF, "warning"),
     (0xC000, 0xCFFF, "the object cannot be understood"),
 )
+_WARNINGS: Final = (0x0107, 0x0116)
 # Those that blame the object: no second attempt will change that. Full disks and failures in general may pass.
 _OF_THE_OBJECT: Final = (0x0117, 0x0122, 0x0212)
 _OF_THE_CLIENT: Final = (0x0124, 0x0211)
@@ -55,7 +58,7 @@ def check_status(status: int, archive: str) -> str | None:
     if status == 0x0000:
         return None
     text = f"{_meaning(status)} (0x{status:04X})"
-    if 0xB000 <= status <= 0xBFFF:
+    if 0xB000 <= status <= 0xBFFF or status in _WARNINGS:
         return text
     if status in _OF_THE_OBJECT or 0xA900 <= status <= 0xA9FF or 0xC000 <= status <= 0xCFFF:
         raise ObjectRefused(f"{archive} refuses this object: {text}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import uuid
+from dataclasses import dataclass
 from typing import Final
 
 import requests
@@ -18,6 +19,7 @@ from monai_chexmask_u.dicom.source import no_warnings
 
 __all__ = ["StowSender"]
 
+_FAILURE: Final = 0x0110  # where the archive gives no reason
 # Answers that blame the object that was sent. 409 may say in its body that it is not the object.
 _REFUSALS: Final = {
     400: "bad request",
@@ -26,6 +28,19 @@ _REFUSALS: Final = {
     415: "transfer syntax not supported",
     422: "not processable",
 }
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """What an archive says of the objects that it was sent.
+
+    Attributes:
+        stored: by SOP Instance UID, with what warning, or 0.
+        failures: reasons of those that it did not store.
+    """
+
+    stored: dict[str, int]
+    failures: list[int]
 
 
 class StowSender:
@@ -45,16 +60,18 @@ class StowSender:
             OSError: if the file cannot be read.
         """
         response = self._post(file)
-        if response.status_code in _REFUSALS and not _is_json(response):
+        answer = _read(response)
+        for reason in answer.failures if answer else ():
+            check_status(reason, self._archive.name)
+        if response.status_code in _REFUSALS:
             cause = f"{_REFUSALS[response.status_code]} ({response.status_code})"
             raise ObjectRefused(f"{self._archive.name} refuses this object: {cause}")
-        answer = self._answer(response)
-        for failure in answer.get("FailedSOPSequence", []):
-            check_status(int(failure.get("FailureReason", 0x0110)), self._archive.name)
-        stored = {str(item.get("ReferencedSOPInstanceUID")): item for item in answer.get("ReferencedSOPSequence", [])}
-        if answer.get("FailedSOPSequence") or file.sop_instance_uid not in stored:
-            raise TryLater(f"{self._archive.name}: the archive did not confirm an object")
-        warning = check_status(int(stored[file.sop_instance_uid].get("WarningReason", 0)), self._archive.name)
+        if answer is None:
+            raise wrong_address(self._archive)
+        if answer.failures or file.sop_instance_uid not in answer.stored:
+            # Orthanc says 200 and names no object when its disk is full.
+            raise TryLater(f"{self._archive.name}: the archive did not confirm an object; see its log")
+        warning = check_status(answer.stored[file.sop_instance_uid], self._archive.name)
         if warning:
             logging.getLogger(__name__).warning("%s: stored, with a warning: %s", file.sop_instance_uid, warning)
 
@@ -74,18 +91,21 @@ class StowSender:
                 response.raise_for_status()
         return response
 
-    @no_warnings()
-    def _answer(self, response: requests.Response) -> Dataset:
-        """Return what the archive says of the objects that it was sent."""
-        if not _is_json(response):
-            raise wrong_address(self._archive)
-        with failures_explained(self._archive):
-            content = response.json()
-        try:
-            return Dataset.from_json(content[0] if isinstance(content, list) else content)
-        except Exception:  # of many kinds, for JSON that is not DICOM's
-            raise wrong_address(self._archive) from None
 
+@no_warnings()
+def _read(response: requests.Response) -> _Answer | None:
+    """Return what an archive says of the objects that it was sent, or None if that is something else.
 
-def _is_json(response: requests.Response) -> bool:
-    return "json" in response.headers.get("Content-Type", "").lower()
+    Orthanc's plug-in 1.7 gives no media type with an answer that is a refusal.
+    """
+    try:
+        content = response.json()
+        answer = Dataset.from_json(content[0] if isinstance(content, list) else content)
+        stored = {
+            str(item.ReferencedSOPInstanceUID): int(item.get("WarningReason") or 0)
+            for item in answer.get("ReferencedSOPSequence") or []
+        }
+        failures = [int(item.get("FailureReason") or _FAILURE) for item in answer.get("FailedSOPSequence") or []]
+    except Exception:  # of many kinds, for JSON that is not DICOM's
+        return None
+    return _Answer(stored, failures)

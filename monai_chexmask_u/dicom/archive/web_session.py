@@ -10,6 +10,7 @@ from email.utils import parsedate_to_datetime
 
 import requests
 from requests.auth import HTTPBasicAuth
+from urllib3.exceptions import NewConnectionError
 
 from monai_chexmask_u.dicom.archive.credentials import PASSWORD_VARIABLE, TOKEN_VARIABLE, USER_VARIABLE
 from monai_chexmask_u.dicom.archive.failures import ArchiveError, ArchiveUnusable, TryLater
@@ -17,7 +18,7 @@ from monai_chexmask_u.dicom.archive.settings import DicomwebArchive
 
 __all__ = ["failures_explained", "open_session", "wrong_address"]
 
-_OVERLOADED = (408, 429, 502, 503, 504)
+_OVERLOADED = (429, 503)
 
 
 @contextmanager
@@ -62,12 +63,8 @@ def failures_explained(archive: DicomwebArchive) -> Iterator[None]:
         raise _of_tls(error, archive) from None
     except (requests.exceptions.ChunkedEncodingError, requests.exceptions.ContentDecodingError):
         raise TryLater(f"{archive.name}: the archive broke off in the middle of a transfer") from None
-    except requests.Timeout:
-        message = "the archive does not answer in time; check that it runs, or try again later"
-        raise TryLater(f"{archive.name}: {message}", unreachable=True) from None
-    except requests.RequestException:
-        message = "the archive cannot be reached; check the address, the network and that it runs"
-        raise TryLater(f"{archive.name}: {message}", unreachable=True) from None
+    except requests.RequestException as error:
+        raise _of_connection(error, archive) from None
 
 
 def wrong_address(archive: DicomwebArchive) -> ArchiveUnusable:
@@ -91,7 +88,7 @@ def _of_answer(response: requests.Response, archive: DicomwebArchive) -> Archive
     if code in _OVERLOADED:
         message = f"the archive cannot answer now ({code})"
         return TryLater(f"{archive.name}: {message}", unreachable=True, retry_after_s=_retry_after_s(response))
-    if code >= 500 and code != 501:
+    if code == 408 or (code >= 500 and code != 501):
         return TryLater(f"{archive.name}: the archive failed ({code})", retry_after_s=_retry_after_s(response))
     return ArchiveUnusable(f"{archive.name}: the archive does not take such requests ({code})")
 
@@ -102,6 +99,18 @@ def _of_tls(error: requests.exceptions.SSLError, archive: DicomwebArchive) -> Ar
     else:
         message = "no TLS connection; check that the archive speaks https here, and whether it wants a certificate"
     return ArchiveUnusable(f"{archive.name}: {message}")
+
+
+def _of_connection(error: requests.RequestException, archive: DicomwebArchive) -> TryLater:
+    """Tell an archive that is not there from one that stumbles, perhaps over what it was sent."""
+    if isinstance(error, requests.ConnectTimeout) or any(
+        isinstance(each, NewConnectionError) for each in _causes(error)
+    ):
+        message = "the archive cannot be reached; check the address, the network and that it runs"
+        return TryLater(f"{archive.name}: {message}", unreachable=True)
+    if isinstance(error, requests.Timeout):
+        return TryLater(f"{archive.name}: the archive does not answer in time; check that it runs well")
+    return TryLater(f"{archive.name}: the archive broke off the connection; see its log")
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

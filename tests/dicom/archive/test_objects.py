@@ -1,0 +1,80 @@
+"""Files are known by what they hold, and nothing in their names can lead out of a folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pydicom
+import pytest
+from dicom_samples import make_cr, save
+
+from monai_chexmask_u.dicom.archive.objects import DicomFile, find_dicom_files, is_uid, read_dicom_file
+from monai_chexmask_u.dicom.source import no_warnings
+
+
+def test_file_is_known_by_its_uids(study_files: dict[str, DicomFile]) -> None:
+    for kind, file in study_files.items():
+        dataset = pydicom.dcmread(file.path)
+        assert file.sop_class_uid == dataset.SOPClassUID
+        assert file.sop_instance_uid == dataset.SOPInstanceUID
+        assert file.study_instance_uid == dataset.StudyInstanceUID
+        assert file.transfer_syntax_uid == dataset.file_meta.TransferSyntaxUID
+        assert file.is_report == (kind == "sr")
+
+
+@pytest.mark.parametrize("content", [b"", b"no DICOM", b"\0" * 128 + b"DICM" + b"\xff" * 40])
+def test_other_file_is_refused_and_named(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "x.dcm"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=f"^{path}: this "):
+        read_dicom_file(path)
+
+
+def test_missing_file_is_another_matter(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        read_dicom_file(tmp_path / "x.dcm")
+
+
+@pytest.mark.parametrize("keyword", ["SOPClassUID", "SOPInstanceUID", "StudyInstanceUID"])
+def test_object_without_uid_is_refused(tmp_path: Path, keyword: str) -> None:
+    dataset = make_cr(rows=8, columns=8)
+    dataset[keyword]._value = "../../etc/passwd"
+    with no_warnings(), pydicom.config.disable_value_validation():
+        dataset.save_as(tmp_path / "x.dcm")
+    with pytest.raises(ValueError, match="lacks what identifies an object"):
+        read_dicom_file(tmp_path / "x.dcm")
+
+
+@pytest.mark.parametrize("text", ["1.2.3", "2.25.0012", "1" * 64])
+def test_digits_and_dots_are_a_uid(text: str) -> None:
+    assert is_uid(text)
+
+
+@pytest.mark.parametrize("text", ["", ".", "..", "1/2", "1.2\n", "1.2.x", "1" * 65, ".1", "1.2\0"])
+def test_other_texts_are_no_uid(text: str) -> None:
+    assert not is_uid(text)
+
+
+def test_folders_are_searched_but_for_hidden_files_and_the_outbox(tmp_path: Path) -> None:
+    for name in ("b.dcm", "sub/a", "sub/.hidden.dcm", ".hidden/c.dcm", "outbox/1.2.dcm"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        save(make_cr(rows=8, columns=8), tmp_path / name)
+    (tmp_path / "b.json").write_text("{}")
+    outbox = tmp_path / "outbox"
+    assert find_dicom_files([tmp_path], leave_out=outbox) == [tmp_path / "b.dcm", tmp_path / "sub" / "a"]
+    assert find_dicom_files([outbox], leave_out=outbox) == [outbox / "1.2.dcm"]
+    # What is named is taken as it is, and no file twice.
+    named = [tmp_path / "b.json", tmp_path / "b.dcm", tmp_path / "b.dcm"]
+    assert find_dicom_files(named, leave_out=outbox) == named[:2]
+
+
+def test_folder_in_a_hidden_one_is_searched(tmp_path: Path) -> None:
+    folder = tmp_path / ".cache"
+    folder.mkdir()
+    path = save(make_cr(rows=8, columns=8), folder / "a.dcm")
+    assert find_dicom_files([folder], leave_out=tmp_path / "outbox") == [path]
+
+
+def test_missing_input_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"there is no file or folder .*absent; check its name"):
+        find_dicom_files([tmp_path / "absent"], leave_out=tmp_path)

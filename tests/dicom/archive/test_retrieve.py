@@ -1,0 +1,108 @@
+"""An object arrives as the archive gave it, or not at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from archive_servers import Answer, WebServer
+from dicom_samples import make_cr, save
+
+from monai_chexmask_u.dicom.archive.failures import ArchiveError, ArchiveUnusable, TryLater
+from monai_chexmask_u.dicom.archive.objects import DicomFile
+from monai_chexmask_u.dicom.archive.retrieve import retrieve_instance
+from monai_chexmask_u.dicom.archive.settings import DicomwebArchive
+from monai_chexmask_u.dicom.archive.web_session import open_session
+
+pytestmark = pytest.mark.usefixtures("no_secrets_told")
+
+PART = b"--b 1\r\nContent-Type: application/dicom\r\nContent-Location: x\r\n\r\n"
+END = b"\r\n--b 1--\r\n"
+KIND = 'multipart/related; type="application/dicom"; boundary="b 1"'
+
+
+@pytest.fixture
+def content(small_files: list[DicomFile]) -> bytes:
+    return small_files[0].path.read_bytes()
+
+
+def retrieve(web_server: WebServer, answer: Answer, uid: str, folder: Path) -> bytes:
+    web_server.answers = [answer]
+    archive = DicomwebArchive(web_server.url)
+    with open_session(archive) as session:
+        retrieve_instance(archive, session, "1.2", "1.3", uid, folder / "x.dcm")
+    assert [path.name for path in folder.iterdir()] == ["x.dcm"]
+    return (folder / "x.dcm").read_bytes()
+
+
+@pytest.mark.parametrize("before", [b"", b"\r\n", b"preamble\r\n"])
+@pytest.mark.parametrize("end", [END, b"\r\n--b 1--"])
+def test_part_is_written_as_it_came(
+    web_server: WebServer, small_files: list[DicomFile], content: bytes, tmp_path: Path, before: bytes, end: bytes
+) -> None:
+    answer = Answer(200, before + PART + content + end, KIND)
+    assert retrieve(web_server, answer, small_files[0].sop_instance_uid, tmp_path) == content
+    (request,) = web_server.requests
+    assert request.path == f"/dicom-web/studies/1.2/series/1.3/instances/{small_files[0].sop_instance_uid}"
+    assert request.headers["Accept"] == 'multipart/related; type="application/dicom"; transfer-syntax=*'
+
+
+def test_bare_object_is_taken(
+    web_server: WebServer, small_files: list[DicomFile], content: bytes, tmp_path: Path
+) -> None:
+    answer = Answer(200, content, "application/dicom; transfer-syntax=1.2.840.10008.1.2.1")
+    assert retrieve(web_server, answer, small_files[0].sop_instance_uid, tmp_path) == content
+
+
+def failing(web_server: WebServer, answer: Answer, uid: str, folder: Path) -> ArchiveError:
+    path = folder / "x.dcm"
+    path.write_text("older")
+    with pytest.raises(ArchiveError) as caught:
+        retrieve(web_server, answer, uid, folder)
+    assert path.read_text() == "older"
+    assert list(folder.iterdir()) == [path]
+    return caught.value
+
+
+@pytest.mark.parametrize("missing", [1, 30, 3000])
+def test_cut_transfer_leaves_nothing(
+    web_server: WebServer, small_files: list[DicomFile], content: bytes, tmp_path: Path, missing: int
+) -> None:
+    """Whether the archive promised the rest or not."""
+    uid, body = small_files[0].sop_instance_uid, PART + content + END
+    for answer in (
+        Answer(200, body[: -missing - 4], KIND),
+        Answer(200, body[: -missing - 4], KIND, missing=missing + 4),
+    ):
+        error = failing(web_server, answer, uid, tmp_path)
+        assert isinstance(error, TryLater)
+        assert "broke off in the middle of a transfer" in str(error)
+
+
+def test_object_that_is_gone_is_named(web_server: WebServer, tmp_path: Path) -> None:
+    for status in (404, 410):
+        error = failing(web_server, Answer(status), "1.4", tmp_path)
+        assert isinstance(error, ArchiveUnusable)
+        assert "lists object 1.4 and does not have it" in str(error)
+
+
+@pytest.mark.parametrize("kind", ["text/html", "multipart/related", "application/json", ""])
+def test_page_is_no_object(web_server: WebServer, tmp_path: Path, kind: str) -> None:
+    error = failing(web_server, Answer(200, b"<html>Synthetic^Chest</html>", kind), "1.4", tmp_path)
+    assert isinstance(error, ArchiveUnusable)
+    assert "there is no DICOMweb service at this address" in str(error)
+
+
+def test_part_that_is_no_object_is_refused(web_server: WebServer, tmp_path: Path) -> None:
+    error = failing(web_server, Answer(200, PART + b"Synthetic^Chest" + END, KIND), "1.4", tmp_path)
+    assert isinstance(error, ArchiveUnusable)
+    assert str(error).endswith("what the archive gives as object 1.4 is no DICOM file")
+
+
+def test_other_object_is_refused(
+    web_server: WebServer, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    other = save(make_cr(rows=8, columns=8), tmp_path_factory.mktemp("other") / "other.dcm").read_bytes()
+    error = failing(web_server, Answer(200, PART + other + END, KIND), "1.4", tmp_path)
+    assert isinstance(error, ArchiveUnusable)
+    assert "gives another object than 1.4" in str(error)
