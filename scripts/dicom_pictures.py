@@ -55,8 +55,9 @@ def presented(film: Path, state: Path) -> Image.Image:
     """Draw what a presentation state holds on its image, as a viewer would."""
     pixels = pydicom.dcmread(film).pixel_array
     gray = (255 * (pixels / pixels.max())).astype(np.uint8)
-    picture = Image.fromarray(gray).convert("RGB")
-    draw, dataset = ImageDraw.Draw(picture), pydicom.dcmread(state)
+    dataset = pydicom.dcmread(state)
+    picture = Image.fromarray(255 - gray if dataset.PresentationLUTShape == "INVERSE" else gray).convert("RGB")
+    draw = ImageDraw.Draw(picture)
     colors = {layer.GraphicLayer: color_of(layer) for layer in dataset.GraphicLayerSequence}
     widths = {layer: 1 if layer == "UNCERTAINTY" else 3 for layer in colors}
     for annotation in dataset.GraphicAnnotationSequence:
