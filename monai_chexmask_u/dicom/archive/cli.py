@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,12 +27,6 @@ archive = typer.Typer(
     help="Fetch studies from an archive (DICOMweb), and send results there (DICOMweb or C-STORE). The credentials for "
     "DICOMweb come from CHEXMASK_U_DICOMWEB_USER and CHEXMASK_U_DICOMWEB_PASSWORD, or CHEXMASK_U_DICOMWEB_TOKEN.",
 )
-
-
-@archive.callback()
-def _quiet() -> None:
-    for library in ("pynetdicom", "urllib3"):  # their words are many, and may quote the patient
-        logging.getLogger(library).setLevel(logging.CRITICAL + 1)
 
 
 @archive.command()

@@ -57,13 +57,16 @@ class StoreSender:
 
     def _associate(self, file: DicomFile) -> Association:
         node = self._node
-        association = self._entity.associate(
-            node.host,
-            node.port,
-            contexts=[build_context(file.sop_class_uid, file.transfer_syntax_uid)],
-            ae_title=node.ae_title,
-            tls_args=(node.tls.context(), node.host) if node.tls else None,
-        )
+        try:
+            association = self._entity.associate(
+                node.host,
+                node.port,
+                contexts=[build_context(file.sop_class_uid, file.transfer_syntax_uid)],
+                ae_title=node.ae_title,
+                tls_args=(node.tls.context(), node.host) if node.tls else None,
+            )
+        except socket.gaierror:
+            raise _why_unreachable(node) from None
         if association.is_established:
             return association
         if association.rejected_contexts:

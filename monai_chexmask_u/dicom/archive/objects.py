@@ -41,13 +41,15 @@ def read_dicom_file(path: Path) -> DicomFile:
     """Return what a DICOM file holds; its pixels are not read.
 
     Raises:
-        ValueError: if it is none, or lacks what identifies an object.
+        ValueError: if it is none, lacks what identifies an object, or says two things of it.
         OSError: if it cannot be read.
     """
     uids = _read_uids(path)
     if not all(is_uid(uid) for uid in uids):
         raise ValueError(f"{path}: this DICOM file lacks what identifies an object: UIDs and its transfer syntax")
-    sop_class, sop_instance, study, transfer_syntax = uids
+    sop_class, sop_instance, study, transfer_syntax, *stated = uids
+    if stated != [sop_class, sop_instance]:
+        raise ValueError(f"{path}: the meta header of this DICOM file names another object than the file holds")
     return DicomFile(path, sop_class, sop_instance, study, transfer_syntax)
 
 
@@ -82,7 +84,9 @@ def is_uid(text: str) -> bool:
 def _read_uids(path: Path) -> list[str]:
     try:
         header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=[*_WANTED])
-        return [str(header.get(keyword) or "") for keyword in _WANTED] + [str(header.file_meta.TransferSyntaxUID)]
+        meta = header.file_meta
+        stated = (meta.TransferSyntaxUID, meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID)
+        return [str(header.get(keyword) or "") for keyword in _WANTED] + [str(uid) for uid in stated]
     except (InvalidDicomError, EOFError):
         raise ValueError(f"{path}: this is no DICOM file") from None
     except OSError:

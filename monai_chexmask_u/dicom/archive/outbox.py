@@ -107,11 +107,19 @@ class Outbox:
             return self.waiting() if self.target() == target else []
 
     def target(self) -> str | None:
-        """Return the name of the archive that objects wait for, or waited for last."""
+        """Return the name of the archive that objects wait for, or waited for last.
+
+        Raises:
+            ValueError: if its file is damaged.
+        """
+        path = self.folder / _TARGET
         try:
-            return str(json.loads((self.folder / _TARGET).read_text(encoding="utf-8"))["target"])
+            return str(json.loads(path.read_text(encoding="utf-8"))["target"])
         except FileNotFoundError:
             return None
+        except (ValueError, KeyError, TypeError):
+            message = 'this file is damaged; name the archive in it again, as in {"target": "PACS@pacs.example:104"}'
+            raise ValueError(f"{path}: {message}") from None
 
     def confirm(self, path: Path) -> None:
         """Let an object go that the archive has confirmed."""
@@ -129,8 +137,7 @@ class Outbox:
 
     def refusals(self) -> list[Refusal]:
         """Return all that was refused and not sent again since."""
-        notes = (path.with_suffix(".json") for path in sorted(self._refused.glob("*.dcm")))
-        return [Refusal(**json.loads(note.read_text(encoding="utf-8"))) for note in notes]
+        return [_read_refusal(path.with_suffix(".json")) for path in sorted(self._refused.glob("*.dcm"))]
 
     def _dedicate(self, target: str) -> None:
         """See that nothing waits for another archive: its objects must not go astray."""
@@ -156,6 +163,13 @@ class Outbox:
         with (self.folder / name).open("a") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
+
+
+def _read_refusal(path: Path) -> Refusal:
+    try:
+        return Refusal(**json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return Refusal(path.stem, "the reason is lost", "", "")
 
 
 def _flush(path: Path) -> None:

@@ -64,7 +64,7 @@ def _content(response: requests.Response, archive: DicomwebArchive) -> bytes:
     headers_and_content = response.content.partition(delimiter)[2]
     content, end, _ = headers_and_content.partition(b"\r\n\r\n")[2].partition(b"\r\n" + delimiter)
     if not end:
-        raise TryLater(f"{archive.name}: the archive broke off in the middle of a transfer")
+        raise TryLater(f"{archive.name}: the archive broke off in the middle of a transfer; try again")
     return content
 
 

@@ -64,7 +64,7 @@ def check_status(status: int, archive: str) -> str | None:
         raise ObjectRefused(f"{archive} refuses this object: {text}")
     if status in _OF_THE_CLIENT:
         raise ArchiveUnusable(f"{archive} lets this program store nothing: {text}; ask its administrator")
-    raise TryLater(f"{archive} could not store an object: {text}")
+    raise TryLater(f"{archive} could not store an object: {text}; see its log")
 
 
 def _meaning(status: int) -> str:

@@ -62,7 +62,7 @@ def failures_explained(archive: DicomwebArchive) -> Iterator[None]:
     except requests.exceptions.SSLError as error:
         raise _of_tls(error, archive) from None
     except (requests.exceptions.ChunkedEncodingError, requests.exceptions.ContentDecodingError):
-        raise TryLater(f"{archive.name}: the archive broke off in the middle of a transfer") from None
+        raise TryLater(f"{archive.name}: the archive broke off in the middle of a transfer; try again") from None
     except requests.RequestException as error:
         raise _of_connection(error, archive) from None
 
@@ -86,10 +86,12 @@ def _of_answer(response: requests.Response, archive: DicomwebArchive) -> Archive
     if code in (404, 405):
         return wrong_address(archive)
     if code in _OVERLOADED:
-        message = f"the archive cannot answer now ({code})"
+        message = f"the archive cannot answer now ({code}); try again later"
         return TryLater(f"{archive.name}: {message}", unreachable=True, retry_after_s=_retry_after_s(response))
     if code == 408 or (code >= 500 and code != 501):
-        return TryLater(f"{archive.name}: the archive failed ({code})", retry_after_s=_retry_after_s(response))
+        return TryLater(
+            f"{archive.name}: the archive failed ({code}); see its log", retry_after_s=_retry_after_s(response)
+        )
     return ArchiveUnusable(f"{archive.name}: the archive does not take such requests ({code})")
 
 

@@ -54,13 +54,14 @@ def test_folder_of_results_is_sent(web_server: WebServer, outbox: Path, tmp_path
     assert run("status", "--outbox", outbox) == (0, f"{outbox}: 0 wait for {web_server.url}\n", "")
 
 
-def test_outbox_in_the_folder_of_results_is_not_sent_twice(web_server: WebServer, tmp_path: Path) -> None:
-    web_server.answers = [Answer(503)]
-    save(make_cr(rows=8, columns=8), tmp_path / "a.dcm")
-    for _ in range(2):
-        code, stdout, _ = run("send", tmp_path, "--url", web_server.url, "--outbox", tmp_path / "outbox")
-        assert code == 1
-        assert stdout.startswith("0 sent, 1 waiting")
+def test_outbox_in_the_folder_of_results_is_left_alone(web_server: WebServer, tmp_path: Path) -> None:
+    web_server.answers = [Answer(400)]
+    path = save(make_cr(rows=8, columns=8), tmp_path / "a.dcm")
+    command = ("send", tmp_path, "--url", web_server.url, "--outbox", tmp_path / "outbox")
+    assert run(*command)[1].endswith("1 refused\n")
+    path.unlink()
+    assert run(*command)[2] == f"chexmask-u: {tmp_path}: no DICOM file found\n"
+    assert len(web_server.requests) == 1
 
 
 def test_object_is_sent_by_c_store(small_files: list[DicomFile], outbox: Path) -> None:
@@ -77,7 +78,7 @@ def test_what_waits_is_counted_and_goes_the_next_time(
     web_server.answers = [Answer(503)]
     code, stdout, stderr = run("send", *(file.path for file in small_files[:2]), *options)
     assert (code, stdout) == (1, f"0 sent, 2 waiting in {outbox}, 0 refused\n")
-    assert stderr == f"chexmask-u: {web_server.url}: the archive cannot answer now (503)\n"
+    assert stderr == f"chexmask-u: {web_server.url}: the archive cannot answer now (503); try again later\n"
     assert run("status", "--outbox", outbox) == (1, f"{outbox}: 2 wait for {web_server.url}\n", "")
     web_server.answers = [stores_everything]
     assert run("send", *options) == (0, f"2 sent, 0 waiting in {outbox}, 0 refused\n", "")

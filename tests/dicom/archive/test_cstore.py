@@ -61,6 +61,15 @@ def test_node_gets_the_data_set_as_it_is(node: Node, file: DicomFile) -> None:
     assert node.callers == ["CHEST"]
 
 
+def test_data_set_is_not_written_anew(node: Node, file: DicomFile, tmp_path: Path) -> None:
+    """Group lengths, which PS3.5 has retired, are in old files; pydicom would leave them out."""
+    content, data = file.path.read_bytes(), data_set(file.path)
+    with_length = b"\x08\x00\x00\x00UL\x04\x00\x10\x00\x00\x00" + data
+    (tmp_path / "old.dcm").write_bytes(content[: -len(data)] + with_length)
+    send(node, read_dicom_file(tmp_path / "old.dcm"))
+    assert node.received[0][2] == with_length
+
+
 def test_library_is_left_as_it_was(node: Node, file: DicomFile) -> None:
     from pynetdicom import _config
 
@@ -137,6 +146,12 @@ def test_node_that_is_busy_may_take_it_later(file: DicomFile) -> None:
 def test_nobody_listens(file: DicomFile) -> None:
     with pytest.raises(TryLater, match="cannot be reached") as caught:
         StoreSender(DimseNode("NODE", "127.0.0.1", free_port())).send(file)
+    assert caught.value.unreachable
+
+
+def test_host_is_unknown(file: DicomFile) -> None:
+    with pytest.raises(TryLater, match="cannot be reached") as caught:
+        StoreSender(DimseNode("NODE", "archive.invalid", 104)).send(file)
     assert caught.value.unreachable
 
 

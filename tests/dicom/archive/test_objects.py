@@ -36,13 +36,27 @@ def test_missing_file_is_another_matter(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("keyword", ["SOPClassUID", "SOPInstanceUID", "StudyInstanceUID"])
-def test_object_without_uid_is_refused(tmp_path: Path, keyword: str) -> None:
+def test_object_without_uid_is_refused_and_quoted_nowhere(
+    tmp_path: Path, keyword: str, recwarn: pytest.WarningsRecorder
+) -> None:
     dataset = make_cr(rows=8, columns=8)
     dataset[keyword]._value = "../../etc/passwd"
     with no_warnings(), pydicom.config.disable_value_validation():
         dataset.save_as(tmp_path / "x.dcm")
+    recwarn.clear()
     with pytest.raises(ValueError, match="lacks what identifies an object"):
         read_dicom_file(tmp_path / "x.dcm")
+    assert [str(warning.message) for warning in recwarn] == []
+
+
+@pytest.mark.parametrize("keyword", ["MediaStorageSOPClassUID", "MediaStorageSOPInstanceUID"])
+def test_file_that_says_two_things_of_its_object_is_refused(tmp_path: Path, keyword: str) -> None:
+    path = save(make_cr(rows=8, columns=8), tmp_path / "x.dcm")
+    dataset = pydicom.dcmread(path)
+    setattr(dataset.file_meta, keyword, "1.2.3")
+    pydicom.dcmwrite(path, dataset, enforce_file_format=False)
+    with pytest.raises(ValueError, match="the meta header of this DICOM file names another object"):
+        read_dicom_file(path)
 
 
 @pytest.mark.parametrize("text", ["1.2.3", "2.25.0012", "1" * 64])

@@ -146,6 +146,19 @@ def test_objects_do_not_go_to_another_archive(outbox: Outbox, small_files: list[
     assert outbox.target() == "NODE@host:104"
 
 
+@pytest.mark.parametrize("content", ["", "{}", "[]"])
+def test_damaged_notes_do_not_hide_the_objects(outbox: Outbox, small_files: list[DicomFile], content: str) -> None:
+    outbox.add(small_files[:2], TARGET)
+    refused = outbox.refuse(outbox.waiting()[0], "no")
+    (outbox.folder / "refused" / f"{refused.sop_instance_uid}.json").write_text(content)
+    (refusal,) = outbox.refusals()
+    assert (refusal.sop_instance_uid, refusal.reason) == (refused.sop_instance_uid, "the reason is lost")
+    (outbox.folder / "target.json").write_text(content)
+    with pytest.raises(ValueError, match=r"target.json: this file is damaged; name the archive in it again"):
+        outbox.add([], TARGET)
+    assert len(outbox.waiting()) == 1
+
+
 def test_one_process_sends_at_a_time(outbox: Outbox) -> None:
     order = []
     holds = threading.Event()

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import pty
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -121,8 +125,28 @@ def test_files_of_no_use_for_tls_are_named(certificates: Certificates, tmp_path:
 
 
 def test_encrypted_key_is_refused_and_asks_for_nothing(certificates: Certificates, tmp_path: Path) -> None:
+    """OpenSSL asks for the password of a key on the terminal, which nobody may be at."""
     key = tmp_path / "encrypted.pem"
     command = ["openssl", "ec", "-in", str(certificates.key), "-aes256", "-passout", "pass:x1y2", "-out", str(key)]
     subprocess.run(command, check=True, capture_output=True)
     with pytest.raises(ValueError, match="PEM, unencrypted, is wanted"):
         Tls(certificate=certificates.certificate, key=key)
+    program = (
+        "from pathlib import Path; from monai_chexmask_u.dicom.archive.settings import Tls; "
+        f"Tls(certificate=Path({str(certificates.certificate)!r}), key=Path({str(key)!r}))"
+    )
+    assert "pass phrase" not in said_on_a_terminal([sys.executable, "-c", program])
+
+
+def said_on_a_terminal(command: list[str]) -> str:
+    """Return what a program writes to its terminal, at which nobody is."""
+    process, terminal = pty.fork()
+    if process == 0:
+        os.execv(command[0], command)
+    said = b""
+    with contextlib.suppress(OSError):  # the end of what a terminal says
+        while b"pass phrase" not in said and (more := os.read(terminal, 1024)):
+            said += more
+    os.close(terminal)  # ends a program that still waits
+    os.waitpid(process, 0)
+    return said.decode()
