@@ -5,19 +5,23 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import Final
 
-__all__ = ["READING_NOTES", "note_in_words"]
+__all__ = ["ATTRIBUTE_NOTES", "READING_NOTES", "note_in_words"]
 
 READING_NOTES: Final = MappingProxyType(
     {
         "body_part_unknown": "The header names no body part; a chest was assumed.",
         "burned_in_annotation": "The header says that text is burned into the image; it may identify the patient.",
+        "character_set_assumed": "The header has text of an undeclared character set; what is no UTF-8 was left out.",
+        "character_set_unknown": "The header names an unknown character set; text that cannot be read was left out.",
         "color_ignored": "Slight colors of the picture were ignored.",
+        "high_bit_assumed": "The header does not say rightly which bits a pixel uses; the lowest ones were taken.",
         "intensity_stretched": "Gray levels were stretched over most of the range that the file uses.",
         "lossy_compression": "The image was compressed with loss before it was read.",
         "magnification_corrected": "Pixel sizes were divided by the header's magnification factor.",
         "mirrored": "The image is stored mirrored: the patient's right is on its right.",
         "no_window": "The header has no window; gray levels were stretched over most of their range.",
         "orientation_assumed": "The file does not say in full how the patient lies; the usual way was assumed.",
+        "overlay_ignored": "The file has graphics that are drawn over the image; they were ignored.",
         "photometric_inverted": "Stored gray levels were inverted, so that bone is bright.",
         "pixel_aspect_ignored": "The header's pixel aspect was ignored: pixels were taken for square.",
         "rescale_ignored": "The header's rescaling of gray levels makes no sense and was ignored.",
@@ -34,6 +38,14 @@ READING_NOTES: Final = MappingProxyType(
     }
 )
 
+# Of notes that name an attribute after a colon.
+ATTRIBUTE_NOTES: Final = MappingProxyType(
+    {
+        "identifier_invalid": "The header's {} is not valid; it is left empty in DICOM outputs.",
+        "not_copied": "The header's {} is not valid in full; DICOM outputs have only what is.",
+    }
+)
+
 
 def note_in_words(note: str) -> str:
     """Return a note of `Radiograph.notes` as a sentence.
@@ -41,8 +53,13 @@ def note_in_words(note: str) -> str:
     Example:
         >>> note_in_words("color_ignored")
         'Slight colors of the picture were ignored.'
+        >>> note_in_words("identifier_invalid:patient_id")
+        "The header's patient id is not valid; it is left empty in DICOM outputs."
         >>> note_in_words("note_of_another_reader")
         'Note of another reader.'
     """
+    kind, _, attribute = note.partition(":")
+    if attribute and kind in ATTRIBUTE_NOTES:
+        return ATTRIBUTE_NOTES[kind].format(attribute.replace("_", " "))
     words = note.replace("_", " ")
     return READING_NOTES.get(note) or f"{words[:1].upper()}{words[1:]}."

@@ -8,23 +8,27 @@ from pathlib import Path
 import pytest
 
 import monai_chexmask_u
-from monai_chexmask_u.reading_notes import READING_NOTES, note_in_words
+from monai_chexmask_u.reading_notes import ATTRIBUTE_NOTES, READING_NOTES, note_in_words
 
 PACKAGE = Path(monai_chexmask_u.__file__).parent
-READERS = [PACKAGE / name for name in ("reading.py", "jsrt.py", "dicom/header.py", "dicom/pixels.py", "dicom/read.py")]
+DICOM = ("charsets", "decoding", "header", "identity", "pixels", "read", "spacing")
+READERS = [PACKAGE / "reading.py", PACKAGE / "jsrt.py", *(PACKAGE / "dicom" / f"{name}.py" for name in DICOM)]
 
 
 def test_every_note_of_the_readers_has_words_and_no_other_has() -> None:
     source = "\n".join(path.read_text(encoding="utf-8") for path in READERS)
     assert [note for note in READING_NOTES if f'"{note}"' not in source] == []
+    assert [kind for kind in ATTRIBUTE_NOTES if f'f"{kind}:' not in source] == []
     # Appended to a list, listed, or named like the flag that goes with it.
-    patterns = (r'notes\.append\("(\w+)"', r'(?<!__ = )\["([a-z_]+)"[],]', r'\("(\w+)", \1\)')
+    patterns = (r'notes\.(?:append|add)\("(\w+)"', r'(?<!__ = )\["([a-z_]+)"[],]', r'\("(\w+)", \1\)')
     made = [note for pattern in patterns for note in re.findall(pattern, source)]
     assert len(set(made)) > 15
     assert [note for note in made if note not in READING_NOTES] == []
 
 
-@pytest.mark.parametrize("note", [*READING_NOTES, "note_of_another_reader"])
+@pytest.mark.parametrize(
+    "note", [*READING_NOTES, *(f"{kind}:patient_id" for kind in ATTRIBUTE_NOTES), "note_of_another_reader"]
+)
 def test_words_are_one_short_line_of_plain_text(note: str) -> None:
     words = note_in_words(note)
     assert re.fullmatch(r"[A-Z][ -~]{10,100}\.", words)

@@ -7,12 +7,13 @@ reader stays quick.
 
 from __future__ import annotations
 
-import math
 import re
 import struct
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
+from monai_chexmask_u.dicom.attributes import codes, meta_text, number, text, texts
+from monai_chexmask_u.dicom.spacing import pixel_spacing
 from monai_chexmask_u.radiograph import RadiographError
 
 if TYPE_CHECKING:
@@ -23,15 +24,14 @@ __all__ = ["MAX_PIXELS", "HeaderFacts", "check_size", "examine", "looks_like_dic
 # Detectors stay below 20 megapixels and digitized film below 50; what is larger is a mistake or an attack on memory.
 MAX_PIXELS: Final = 64_000_000
 LEAST_SIDE, LARGEST_SIDE_RATIO = 64, 4  # no chest can be told in fewer pixels, and no film of one is a strip
-# Detectors have 0.1 to 0.2 mm, reduced images up to 1; with other values or sides a measurement would be wrong.
-SPACING_RANGE_MM: Final = (0.02, 2.0)
-LARGEST_SPACING_RATIO: Final = 2
 
 CR: Final = "1.2.840.10008.5.1.4.1.1.1"
 DX: Final = "1.2.840.10008.5.1.4.1.1.1.1"
 DX_FOR_PROCESSING: Final = "1.2.840.10008.5.1.4.1.1.1.1.1"
 SECONDARY_CAPTURE: Final = "1.2.840.10008.5.1.4.1.1.7"
-LOSSY_SYNTAXES: Final = frozenset(f"1.2.840.10008.1.2.4.{number}" for number in (50, 51, 81))
+
+# Graphics that a viewer draws over the image; they are not part of it.
+OVERLAY_GROUPS: Final = range(0x6000, 0x6020, 2)
 
 # The first element of a file without preamble is a group length, a version or a short text; never longer than this.
 LONGEST_FIRST_ELEMENT: Final = 4096
@@ -44,8 +44,7 @@ PIXEL_INTEGERS: Final = ("Rows", "Columns", "SamplesPerPixel", "BitsAllocated", 
 NOT_FRONTAL: Final = re.compile(r"\b(LL|RL|L?LAT|RLAT|LATERAL|LLD|RLD|DECUBITUS|LLO|RLO|OBL|OBLIQUE|[LR][AP]O)\b")
 VIEWS: Final = (("PA", re.compile(r"\bPA\b|POSTERO.?ANTERIOR")), ("AP", re.compile(r"\bAP\b|ANTERO.?POSTERIOR")))
 
-# SNOMED codes in today's notation (SCT) and in the older one (SRT) that devices still write.
-SNOMED: Final = frozenset({"SCT", "SRT", "SNM3"})
+# SNOMED codes, today's and older ones.
 VIEW_OF_CODE: Final = {
     **dict.fromkeys(("272479007", "R-10214", "R-40888"), "PA"),
     **dict.fromkeys(("399348003", "R-10206"), "AP"),
@@ -112,24 +111,27 @@ def examine(header: Dataset) -> HeaderFacts:
     view = _view(header, notes)
     _check_identifiers(header)
     _check_pixel_description(header)
-    spacing_mm = _spacing(header, notes)
-    if _text(header, "LossyImageCompression") == "01" or _meta(header, "TransferSyntaxUID") in LOSSY_SYNTAXES:
+    spacing_mm, spacing_notes = pixel_spacing(header)
+    notes += spacing_notes
+    if text(header, "LossyImageCompression") == "01":
         notes.append("lossy_compression")
-    if _text(header, "BurnedInAnnotation") == "YES":
+    if text(header, "BurnedInAnnotation") == "YES":
         notes.append("burned_in_annotation")
+    if any(tag.group in OVERLAY_GROUPS for tag in header.keys()):  # noqa: SIM118 (iterating would decode the values)
+        notes.append("overlay_ignored")
     return HeaderFacts(view, mirrored, upside_down, spacing_mm, tuple(notes))
 
 
 def _check_class(header: Dataset, notes: list[str]) -> None:
-    sop_class = _text(header, "SOPClassUID") or _meta(header, "MediaStorageSOPClassUID")
+    sop_class = text(header, "SOPClassUID") or meta_text(header, "MediaStorageSOPClassUID")
     if not sop_class and "PixelData" not in header:
         raise RadiographError("truncated", "the file ends in the middle of its header: copy or send it again")
-    is_raw = sop_class in (CR, DX) and _text(header, "PresentationIntentType") == "FOR PROCESSING"
+    is_raw = sop_class in (CR, DX) and text(header, "PresentationIntentType") == "FOR PROCESSING"
     if sop_class == DX_FOR_PROCESSING or is_raw:
         message = "the image is raw detector data (FOR PROCESSING): send its FOR PRESENTATION version"
         raise RadiographError("for_processing", message)
     # Research archives and film digitizers keep radiographs as secondary captures that name the original modality.
-    is_captured = sop_class == SECONDARY_CAPTURE and _text(header, "Modality") in ("CR", "DX")
+    is_captured = sop_class == SECONDARY_CAPTURE and text(header, "Modality") in ("CR", "DX")
     if is_captured:
         notes.append("secondary_capture")
     elif sop_class not in (CR, DX):
@@ -140,15 +142,15 @@ def _check_class(header: Dataset, notes: list[str]) -> None:
 
 
 def _check_species(header: Dataset) -> None:
-    is_human = " ".join(_text(header, "PatientSpeciesDescription").split()) in HUMAN_TERMS
-    if not is_human or set(_codes(header, "PatientSpeciesCodeSequence")) - HUMAN_CODES:
+    is_human = " ".join(text(header, "PatientSpeciesDescription").split()) in HUMAN_TERMS
+    if not is_human or set(codes(header, "PatientSpeciesCodeSequence")) - HUMAN_CODES:
         message = "the header names a species other than human: only human radiographs can be segmented"
         raise RadiographError("not_human", message)
 
 
 def _check_body_part(header: Dataset, notes: list[str]) -> None:
-    term = re.sub("[^A-Z]+", " ", _text(header, "BodyPartExamined")).strip()
-    regions = set(_codes(header, "AnatomicRegionSequence"))
+    term = re.sub("[^A-Z]+", " ", text(header, "BodyPartExamined")).strip()
+    regions = set(codes(header, "AnatomicRegionSequence"))
     if (term not in NO_TERM and not CHEST_TERM.search(term)) or regions.difference(CHEST_CODES):
         message = "the header names a body part other than the chest: choose a chest radiograph or correct the header"
         raise RadiographError("wrong_body_part", message)
@@ -158,7 +160,7 @@ def _check_body_part(header: Dataset, notes: list[str]) -> None:
 
 def _view(header: Dataset, notes: list[str]) -> str | None:
     """Return PA or AP, or None where the header is silent or contradicts itself."""
-    position, coded = _text(header, "ViewPosition"), _codes(header, "ViewCodeSequence")
+    position, coded = text(header, "ViewPosition"), codes(header, "ViewCodeSequence")
     if NOT_FRONTAL.search(position) or any(code not in VIEW_OF_CODE for code in coded):
         raise _not_frontal()
     named = {view for view, pattern in VIEWS if pattern.search(position)}
@@ -179,7 +181,7 @@ def _orientation(header: Dataset, notes: list[str]) -> tuple[bool, bool]:
 
     PatientOrientation names the patient's direction along the rows and down the columns: L and F in the usual image.
     """
-    along_row, down_column = (value[:1] for value in [*_texts(header, "PatientOrientation"), "", ""][:2])
+    along_row, down_column = (value[:1] for value in [*texts(header, "PatientOrientation"), "", ""][:2])
     if along_row in ("A", "P") or down_column in ("A", "P"):
         raise _not_frontal()
     if along_row in ("F", "H"):
@@ -194,20 +196,20 @@ def _orientation(header: Dataset, notes: list[str]) -> tuple[bool, bool]:
 
 def _check_identifiers(header: Dataset) -> None:
     for keyword in IDENTIFIERS:
-        values = _texts(header, keyword)
+        values = texts(header, keyword)
         if len(values) != 1 or not VALID_UID.fullmatch(values[0]):
             message = f"the {keyword}, which results must refer to, is missing or malformed: export the image again"
             raise RadiographError("missing_uid", message)
 
 
 def _check_pixel_description(header: Dataset) -> None:
-    integers = {keyword: "\\".join(_texts(header, keyword)) for keyword in PIXEL_INTEGERS}
-    if not all(map(str.isdecimal, integers.values())) or len(_texts(header, "PhotometricInterpretation")) != 1:
+    integers = {keyword: "\\".join(texts(header, keyword)) for keyword in PIXEL_INTEGERS}
+    if not all(map(str.isdecimal, integers.values())) or len(texts(header, "PhotometricInterpretation")) != 1:
         message = "the header does not describe the pixels by exactly one value each: export the image again"
         raise RadiographError("undecodable", message)
-    if (_number(header, "NumberOfFrames") or 1) > 1:
+    if (number(header, "NumberOfFrames") or 1) > 1:
         raise RadiographError("multi_frame", "the file holds several frames: export the one radiograph alone")
-    is_gray = _text(header, "PhotometricInterpretation") in ("MONOCHROME1", "MONOCHROME2")
+    is_gray = text(header, "PhotometricInterpretation") in ("MONOCHROME1", "MONOCHROME2")
     if not is_gray or integers["SamplesPerPixel"] != "1":
         raise RadiographError("color", "the image is in color: choose the original gray radiograph")
     check_size(int(integers["Rows"]), int(integers["Columns"]))
@@ -220,78 +222,3 @@ def check_size(rows: int, columns: int) -> None:
     short, long = sorted((rows, columns))
     if short < LEAST_SIDE or long > LARGEST_SIDE_RATIO * short:
         raise RadiographError("implausible_size", "the image is too small or too narrow for a chest: use the original")
-
-
-def _spacing(header: Dataset, notes: list[str]) -> tuple[float, float] | None:
-    """Return height and width of a pixel from the best source that holds two plausible numbers; notes name it.
-
-    PixelSpacing counts as measured at the patient only with a calibration; ImagerPixelSpacing is measured at the
-    detector and shrinks by the magnification where that is known (PS3.3, 10.7.1.3).
-    """
-    pixel, imager = _pair(header, "PixelSpacing"), _pair(header, "ImagerPixelSpacing")
-    if pixel and _text(header, "PixelSpacingCalibrationType") in ("GEOMETRY", "FIDUCIAL"):
-        notes.append("spacing_from_calibrated_pixel_spacing")
-        return pixel
-    if imager:
-        notes.append("spacing_from_imager")
-        magnification = _number(header, "EstimatedRadiographicMagnificationFactor") or 1.0
-        if magnification <= 1:  # nothing lies behind the detector: 1 changes nothing, less is an error
-            return imager
-        notes.append("magnification_corrected")
-        return imager[0] / magnification, imager[1] / magnification
-    if pixel:
-        notes.append("spacing_uncalibrated")
-        return pixel
-    is_there = _texts(header, "PixelSpacing") or _texts(header, "ImagerPixelSpacing")
-    notes.append("spacing_invalid" if is_there else "spacing_unknown")
-    if len(set(_texts(header, "PixelAspectRatio"))) > 1:
-        notes.append("pixel_aspect_ignored")
-    return None
-
-
-def _pair(header: Dataset, keyword: str) -> tuple[float, float] | None:
-    """Return two spacings that a radiograph may have, or None for anything else."""
-    try:
-        row_mm, column_mm = (float(value) for value in _texts(header, keyword))
-    except ValueError:
-        return None
-    short, long = sorted((row_mm, column_mm))
-    is_plausible = SPACING_RANGE_MM[0] <= short and long <= min(SPACING_RANGE_MM[1], LARGEST_SPACING_RATIO * short)
-    return (row_mm, column_mm) if is_plausible else None
-
-
-def _texts(header: Dataset, keyword: str) -> list[str]:
-    """Return all values of an attribute as capital text, none for one that is absent, empty or beyond conversion."""
-    try:
-        value: Any = header.get(keyword)
-    except Exception:  # pydicom converts on access, and what a damaged element raises depends on its type
-        return []
-    if value is None or value == "":
-        return []
-    values = [value] if isinstance(value, str) or not hasattr(value, "__iter__") else list(value)
-    return [str(item).strip().upper() for item in values]
-
-
-def _text(header: Dataset, keyword: str) -> str:
-    return next(iter(_texts(header, keyword)), "")
-
-
-def _meta(header: Dataset, keyword: str) -> str:
-    return _text(getattr(header, "file_meta", header), keyword)
-
-
-def _number(header: Dataset, keyword: str) -> float | None:
-    try:
-        number = float(_text(header, keyword))
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None
-
-
-def _codes(header: Dataset, keyword: str) -> list[str]:
-    """Return the SNOMED codes of a sequence; those of other schemes are private to a manufacturer."""
-    try:
-        items: list[Dataset] = list(header.get(keyword) or [])
-    except Exception:  # as above
-        return []
-    return [_text(item, "CodeValue") for item in items if _text(item, "CodingSchemeDesignator") in SNOMED]

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from monai_chexmask_u.anatomy import NODE_IDS, ORGANS, Organ
+from monai_chexmask_u.dicom.attributes import number
 from monai_chexmask_u.dicom.measurements import to_scoord
 from monai_chexmask_u.dicom.numbering import Numbering
-from monai_chexmask_u.dicom.pixels import first_number
 from monai_chexmask_u.dicom.source import (
     CONTENT_CREATOR,
     EQUIPMENT,
@@ -105,7 +105,7 @@ def _displayed(header: Dataset, radiograph: Radiograph) -> Dataset:
         header.pop(keyword, None)
     for keyword in ("WindowCenter", "WindowWidth"):  # of several windows the reader took the first
         if keyword in header:
-            setattr(header, keyword, first_number(header, keyword))
+            setattr(header, keyword, number(header, keyword))
             header.pop("WindowCenterWidthExplanation", None)
     return header
 

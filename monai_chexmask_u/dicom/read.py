@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import warnings
+import copy
+import zlib
 from pathlib import Path
 from typing import Final
 
 from pydicom import dcmread
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import FileDataset
+from pydicom.filereader import read_dataset
 from pydicom.uid import (
     UID,
     DeflatedExplicitVRLittleEndian,
@@ -17,11 +19,18 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
-from monai_chexmask_u.dicom.header import examine, looks_like_dicom
+from monai_chexmask_u.dicom.charsets import settle_character_sets
+from monai_chexmask_u.dicom.header import MAX_PIXELS, examine, looks_like_dicom
+from monai_chexmask_u.dicom.identity import clean_identity
 from monai_chexmask_u.dicom.pixels import displayed_pixels
+from monai_chexmask_u.dicom.quiet import no_warnings
 from monai_chexmask_u.radiograph import Radiograph, RadiographError
 
 __all__ = ["read_dicom"]
+
+# The largest image in 32 bits, and a quarter as much for its header. More is not read into memory, but only measured.
+MAX_BYTES: Final = 5 * MAX_PIXELS
+CHUNK_BYTES: Final = 2**20
 
 SYNTAX_OF_ENCODING: Final[dict[tuple[bool | None, bool | None], UID]] = {
     (True, True): ImplicitVRLittleEndian,
@@ -30,6 +39,7 @@ SYNTAX_OF_ENCODING: Final[dict[tuple[bool | None, bool | None], UID]] = {
 }
 
 
+@no_warnings()
 def read_dicom(path: Path) -> Radiograph:
     """Read a CR or DX image (for presentation) of a human chest in frontal view.
 
@@ -41,28 +51,31 @@ def read_dicom(path: Path) -> Radiograph:
 
     Raises:
         RadiographError: if the file cannot be used. Codes: ``not_found``, ``not_readable``, ``not_dicom``,
-            ``truncated``, ``undecodable`` and those of `examine` and `displayed_pixels`.
+            ``truncated``, ``too_large``, ``undecodable`` and those of `examine` and `displayed_pixels`.
     """
-    with warnings.catch_warnings():
-        # pydicom's warnings quote values from the header, which may be patient data.
-        warnings.simplefilter("ignore")
-        dataset = _load(path)
-        try:
-            return _radiograph(dataset, path)
-        except RadiographError:
-            raise
-        except Exception:  # pydicom converts on access; its errors quote values from the header
-            message = "the file's header or pixels are malformed: export or send it again"
-            raise RadiographError("undecodable", message) from None
+    dataset = _load(path)
+    try:
+        return _radiograph(dataset, path)
+    except RadiographError:
+        raise
+    except Exception:  # pydicom converts on access; its errors quote values from the header
+        message = "the file's header or pixels are malformed: export or send it again"
+        raise RadiographError("undecodable", message) from None
 
 
 def _radiograph(dataset: FileDataset, path: Path) -> Radiograph:
     """Examine and decode a parsed file."""
     notes = _complete_transfer_syntax(dataset)
     _check_end(dataset, path)
+    notes += sorted(settle_character_sets(dataset))
+    if not dataset.get("SOPClassUID") and "MediaStorageSOPClassUID" in dataset.file_meta:
+        dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID  # which must be the same
     facts = examine(dataset)
+    if _is_oversized(path):  # told last: a film in many frames is refused for these
+        raise _too_large()
     pixels, pixel_notes = displayed_pixels(dataset)
-    del dataset.PixelData
+    # What outputs will not copy is told here, once for all of them.
+    notes += [*facts.notes, *pixel_notes, *clean_identity(copy.deepcopy(dataset))]
     return Radiograph(
         pixels,
         path,
@@ -70,7 +83,7 @@ def _radiograph(dataset: FileDataset, path: Path) -> Radiograph:
         view=facts.view,
         mirrored=facts.mirrored,
         upside_down=facts.upside_down,
-        notes=(*notes, *facts.notes, *pixel_notes),
+        notes=tuple(dict.fromkeys(notes)),
         header=dataset,
     )
 
@@ -87,10 +100,41 @@ def _load(path: Path) -> FileDataset:
     if not looks_like_dicom(head):
         raise RadiographError("not_dicom", "the file is empty or no DICOM file: choose a CR or DX image")
     try:
-        return dcmread(path, force=True)  # the check above stands in for its own
+        _check_inflated_size(path)
+        # The check above stands in for dcmread's own.
+        dataset = dcmread(path, force=True, stop_before_pixels=_is_oversized(path))
+    except RadiographError:
+        raise
     except Exception:  # a damaged file can raise nearly anything in the parser
         message = "the file cannot be parsed, it is cut off or damaged: copy or send it again"
         raise RadiographError("truncated", message) from None
+    if _is_oversized(path):
+        dataset.PixelData = b""  # stands for those that were not read, so that the header can be examined
+    return dataset
+
+
+def _is_oversized(path: Path) -> bool:
+    return path.stat().st_size > MAX_BYTES
+
+
+def _check_inflated_size(path: Path) -> None:
+    """Refuse a deflated data set that grows beyond the limit, which dcmread would inflate as a whole."""
+    with path.open("rb") as file:
+        if file.read(132)[128:] != b"DICM":
+            file.seek(0)
+        meta = read_dataset(file, False, True, stop_when=lambda tag, *_: tag >> 16 != 2)
+        if meta.get("TransferSyntaxUID") != DeflatedExplicitVRLittleEndian:
+            return
+        inflater, size = zlib.decompressobj(-zlib.MAX_WBITS), 0
+        while not inflater.eof and (deflated := inflater.unconsumed_tail or file.read(CHUNK_BYTES)):
+            size += len(inflater.decompress(deflated, CHUNK_BYTES))
+            if size > MAX_BYTES:
+                raise _too_large()
+
+
+def _too_large() -> RadiographError:
+    message = f"the file holds more than {MAX_BYTES // 1_000_000} megabytes, more than any radiograph: export it again"
+    return RadiographError("too_large", message)
 
 
 def _complete_transfer_syntax(dataset: FileDataset) -> list[str]:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import copy
 import re
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
+from pydicom.datadict import keyword_for_tag
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.uid import UID, generate_uid
-from pydicom.valuerep import DA, TM
 
 from monai_chexmask_u import __version__
+from monai_chexmask_u.dicom.charsets import settle_character_sets
+from monai_chexmask_u.dicom.header import CR
+from monai_chexmask_u.dicom.identity import IDENTIFIERS, clean_identity
+from monai_chexmask_u.dicom.quiet import no_warnings
+from monai_chexmask_u.dicom.values import is_valid
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.segmentation import LandmarkSegmentation
 
@@ -44,26 +46,8 @@ EQUIPMENT: Final = {
 }
 
 _REQUIRED: Final = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "Rows", "Columns")
-# Type 2 (may be empty) in every output; highdicom wants them to be there in the source, too.
-_MAY_BE_EMPTY: Final = (
-    "PatientID",
-    "PatientName",
-    "PatientBirthDate",
-    "PatientSex",
-    "AccessionNumber",
-    "StudyID",
-    "StudyDate",
-    "StudyTime",
-    "ReferringPhysicianName",
-)
 
-# What the value representation allows (PS3.5, 6.2), in characters.
-_LONGEST: Final = {"PatientID": 64, "AccessionNumber": 16, "StudyID": 16}
-# Type 3 (may be absent), copied where it is there.
-_PATTERNS: Final = {
-    "PatientAge": re.compile(r"\d{3}[DWMY]"),
-    **dict.fromkeys(("PatientSize", "PatientWeight"), re.compile(r"(?=.{1,16}$)[+-]?\d+(\.\d*)?([eE][+-]?\d+)?")),
-}
+_DIRECTION: Final = re.compile("[LRAPHF]{1,3}")
 
 
 @dataclass(frozen=True)
@@ -99,14 +83,6 @@ class TrackingIds:
         return generate_uid(entropy_srcs=[self.source_uid, self.model_sha256, name])
 
 
-@contextmanager
-def no_warnings() -> Iterator[None]:
-    """Silence warnings: those of pydicom and highdicom quote values from the header, which may be patient data."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-
-
 def check_same_image(segmentation: LandmarkSegmentation, radiograph: Radiograph) -> None:
     """Check that a result belongs to a radiograph, as far as sizes can tell.
 
@@ -123,9 +99,8 @@ def check_same_image(segmentation: LandmarkSegmentation, radiograph: Radiograph)
 def source_header(radiograph: Radiograph) -> Dataset:
     """Return a copy of the source's header that highdicom accepts and that is safe to copy from.
 
-    Text is decoded to UTF-8, absent attributes that may be empty are empty, and private attributes are removed.
-    Values that no output may carry over are removed, too: two names or identifiers in place of one, too long ones,
-    dates that are none, spacings that are not positive, an orientation of other than two directions.
+    It has the text decoded for UTF-8, of patient and study what `clean_identity` leaves, and of all else what is valid:
+    no spacing that is not positive, no orientation of other than two directions.
 
     Args:
         radiograph: read from a DICOM file.
@@ -144,48 +119,26 @@ def source_header(radiograph: Radiograph) -> Dataset:
         raise ValueError(f"{radiograph.path.name} cannot be referred to, its header has no {', '.join(missing)}")
     if (header.Rows, header.Columns) != radiograph.shape:
         raise ValueError(f"header must be of the image, got {header.Rows}x{header.Columns} and {radiograph.shape}")
-    # Private first: what nobody can interpret need not be decoded.
-    header.remove_private_tags()
-    header.decode()
+    settle_character_sets(header)
+    clean_identity(header)
     header.SpecificCharacterSet = "ISO_IR 192"
-    for keyword in _MAY_BE_EMPTY:
-        if keyword not in header or not _can_be_copied(keyword, header[keyword].value):
-            setattr(header, keyword, None)
-    for keyword, pattern in _PATTERNS.items():
-        if keyword in header and not pattern.fullmatch(str(header[keyword].value or "")):
-            delattr(header, keyword)
-    for keyword in ("PixelSpacing", "ImagerPixelSpacing"):
-        if keyword in header and not _is_spacing(header[keyword].value):
-            delattr(header, keyword)
-    if "PatientOrientation" in header and not _is_pair(header.PatientOrientation):
-        del header.PatientOrientation
+    for tag in list(header.keys()):
+        keyword = keyword_for_tag(tag)
+        if keyword not in _REQUIRED and not _can_be_copied(header, keyword):
+            del header[tag]
+    header.setdefault("Modality", "CR" if header.SOPClassUID == CR else "DX")  # highdicom's reports look at it
     return header
 
 
-def _can_be_copied(keyword: str, value: Any) -> bool:
-    """Tell whether highdicom takes a value; it raises for names, dates, times and sexes that are none."""
-    if not value:
-        return True
-    if keyword in _LONGEST:
-        return not isinstance(value, MultiValue) and len(str(value)) <= _LONGEST[keyword]
-    if keyword.endswith("Name"):
-        return not isinstance(value, MultiValue)
-    if keyword == "PatientSex":
-        return value in ("M", "F", "O")
+def _can_be_copied(header: Dataset, keyword: str) -> bool:
     try:
-        if keyword.endswith("Date"):
-            DA(value)
-        elif keyword.endswith("Time"):
-            TM(value)
-    except (TypeError, ValueError):
-        return False
-    return True
-
-
-def _is_spacing(value: Any) -> bool:
-    try:
-        return _is_pair(value) and all(0 < float(side) < float("inf") for side in value)
-    except (TypeError, ValueError):
+        element = header[keyword]
+        if keyword in ("PixelSpacing", "ImagerPixelSpacing"):
+            return _is_pair(element.value) and all(0 < float(side) < float("inf") for side in element.value)
+        if keyword == "PatientOrientation":
+            return _is_pair(element.value) and all(_DIRECTION.fullmatch(side) for side in element.value)
+        return keyword in IDENTIFIERS or (is_valid(element) and not element.is_empty)
+    except Exception:  # pydicom converts on access, and what a damaged element raises depends on its type
         return False
 
 
