@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import ssl
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-__all__ = ["Certificates", "make_certificates"]
+__all__ = ["Certificates", "make_certificates", "server_context"]
 
 _OF_AUTHORITIES: Final = ("-addext", "keyUsage=critical,keyCertSign,cRLSign")
 _OF_THIS_MACHINE: Final = """
@@ -45,6 +46,14 @@ def make_certificates(folder: Path) -> Certificates:
     certificate, key, both = folder / "machine.pem", folder / "machine.key", folder / "both.pem"
     both.write_bytes(certificate.read_bytes() + key.read_bytes())
     return Certificates(folder / "authority.pem", folder / "other.pem", certificate, key, both)
+
+
+def server_context(certificates: Certificates, *, wants_certificate: bool = True) -> ssl.SSLContext:
+    """Return a server's side of TLS, which wants a certificate of the client or not."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=certificates.authority)
+    context.load_cert_chain(certificates.certificate, certificates.key)
+    context.verify_mode = ssl.CERT_REQUIRED if wants_certificate else ssl.CERT_NONE
+    return context
 
 
 def _request(name: str) -> tuple[str, ...]:

@@ -89,6 +89,12 @@ class Orthanc:
             assert time.monotonic() < end, "Orthanc does not answer"
             time.sleep(0.02)
 
+    def stop(self) -> None:
+        """End it as a system does, and wait until it is gone and its ports are free; it takes seconds."""
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(_PATIENCE_S)
+
     def kill(self) -> None:
         """End it without a chance to put its things in order, and wait until it is gone and its ports are free."""
         if self._process is not None:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import socket
 import socketserver
-import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from certificates import Certificates
+from certificates import Certificates, server_context
 
 __all__ = ["tls_in_front_of"]
 
@@ -17,9 +16,7 @@ __all__ = ["tls_in_front_of"]
 @contextmanager
 def tls_in_front_of(port: int, certificates: Certificates, *, wants_certificate: bool = False) -> Iterator[int]:
     """Pass on what comes over TLS to a port of this machine, and give the port where to come."""
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=certificates.authority)
-    context.load_cert_chain(certificates.certificate, certificates.key)
-    context.verify_mode = ssl.CERT_REQUIRED if wants_certificate else ssl.CERT_NONE
+    context = server_context(certificates, wants_certificate=wants_certificate)
 
     class Passage(socketserver.BaseRequestHandler):
         def handle(self) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from archive_servers import Answer, Request, WebServer, serve_node, stored_answer
+from certificates import Certificates, server_context
 from dicom_samples import make_cr, make_dx, save
 from orthanc_server import Orthanc
 from pydicom.uid import ComputedRadiographyImageStorage, ExplicitVRLittleEndian
@@ -69,6 +70,20 @@ def test_object_is_sent_by_c_store(small_files: list[DicomFile], outbox: Path) -
         options = ("--node", node.address, "--own-ae-title", "CHEST")
         assert run("send", small_files[0].path, *options, "--outbox", outbox)[0] == 0
     assert node.callers == ["CHEST"]
+
+
+def test_node_is_spoken_to_with_tls_where_that_is_asked_for(
+    certificates: Certificates, small_files: list[DicomFile], outbox: Path
+) -> None:
+    own = ("--certificate", certificates.certificate, "--key", certificates.key)
+    context = server_context(certificates)
+    with serve_node((ComputedRadiographyImageStorage, ExplicitVRLittleEndian), tls=context) as node:
+        command = ("send", small_files[0].path, "--node", node.address, "--outbox", outbox)
+        code, _, stderr = run(*command, "--tls")
+        assert (code, node.received) == (1, [])
+        assert "certificate is not trusted; name its authority's file with --ca-file" in stderr
+        assert run(*command, "--ca-file", certificates.authority, *own)[0] == 0
+    assert len(node.received) == 1
 
 
 def test_what_waits_is_counted_and_goes_the_next_time(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,7 +10,7 @@ from pathlib import Path
 import pydicom
 import pytest
 from archive_servers import Node, serve_node
-from certificates import Certificates
+from certificates import Certificates, server_context
 from dicom_samples import make_cr, save
 from orthanc_server import free_port
 from pydicom.uid import (
@@ -194,11 +193,3 @@ def test_certificate_of_another_host_is_refused(certificates: Certificates, file
 def test_tls_with_a_node_without_it_is_explained(node: Node, certificates: Certificates, file: DicomFile) -> None:
     with pytest.raises((ArchiveUnusable, TryLater), match="TLS"):
         send(node, file, tls=Tls(certificates.authority), timeouts=Timeouts(connect_s=1.0, answer_s=1.0))
-
-
-def server_context(certificates: Certificates) -> ssl.SSLContext:
-    """Return a node's side of TLS, which wants a certificate of the client."""
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=certificates.authority)
-    context.load_cert_chain(certificates.certificate, certificates.key)
-    context.verify_mode = ssl.CERT_REQUIRED
-    return context
