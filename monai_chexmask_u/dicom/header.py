@@ -37,7 +37,7 @@ OVERLAY_GROUPS: Final = range(0x6000, 0x6020, 2)
 LONGEST_FIRST_ELEMENT: Final = 4096
 
 IDENTIFIERS: Final = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
-VALID_UID: Final = re.compile(r"(?=.{1,64}$)(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))*")  # PS3.5, 9.1
+VALID_UID: Final = re.compile(r"(?=.{1,64}$)[0-2](\.(0|[1-9][0-9]*))*")  # PS3.5, 9.1; the roots of ISO 8824
 PIXEL_INTEGERS: Final = ("Rows", "Columns", "SamplesPerPixel", "BitsAllocated", "BitsStored", "PixelRepresentation")
 
 # Defined terms of CR and DX, and what manufacturers write instead. LLD and RLD are films of a patient lying on a side.

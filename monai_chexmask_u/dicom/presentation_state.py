@@ -50,6 +50,11 @@ IGNORED: Final = {
     ),
     "rescale_ignored": ("RescaleSlope", "RescaleIntercept", "RescaleType", "ModalityLUTSequence"),
 }
+# Attributes that mean something together alone, and those that say more of them.
+PAIRS: Final = {
+    ("WindowCenter", "WindowWidth"): ("VOILUTFunction", "WindowCenterWidthExplanation"),
+    ("RescaleIntercept", "RescaleSlope"): ("RescaleType",),
+}
 
 
 @no_warnings()
@@ -107,6 +112,10 @@ def _displayed(header: Dataset, radiograph: Radiograph) -> Dataset:
         if keyword in header:
             setattr(header, keyword, number(header, keyword))
             header.pop("WindowCenterWidthExplanation", None)
+    for pair, depending in PAIRS.items():
+        if sum(header.get(keyword) is not None for keyword in pair) == 1:  # of no use, and not used
+            for keyword in (*pair, *depending):
+                header.pop(keyword, None)
     return header
 
 

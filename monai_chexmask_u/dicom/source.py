@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pydicom.datadict import keyword_for_tag
+from pydicom.datadict import dictionary_VR, keyword_for_tag
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.uid import UID, generate_uid
@@ -121,7 +121,7 @@ def source_header(radiograph: Radiograph) -> Dataset:
         raise ValueError(f"header must be of the image, got {header.Rows}x{header.Columns} and {radiograph.shape}")
     settle_character_sets(header)
     clean_identity(header)
-    header.SpecificCharacterSet = "ISO_IR 192"
+    header.add_new("SpecificCharacterSet", "CS", "ISO_IR 192")  # of the right type, whatever the one there was
     for tag in list(header.keys()):
         keyword = keyword_for_tag(tag)
         if keyword not in _REQUIRED and not _can_be_copied(header, keyword):
@@ -133,6 +133,8 @@ def source_header(radiograph: Radiograph) -> Dataset:
 def _can_be_copied(header: Dataset, keyword: str) -> bool:
     try:
         element = header[keyword]
+        if element.VR not in dictionary_VR(element.tag).split(" or "):
+            return False
         if keyword in ("PixelSpacing", "ImagerPixelSpacing"):
             return _is_pair(element.value) and all(0 < float(side) < float("inf") for side in element.value)
         if keyword == "PatientOrientation":

@@ -63,6 +63,7 @@ def test_storage_classes_are_those_of_the_standard() -> None:
         ({"StudyInstanceUID": None}, "missing_uid"),
         ({"SeriesInstanceUID": ""}, "missing_uid"),
         ({"SOPInstanceUID": None}, "missing_uid"),
+        ({"SOPInstanceUID": "3.2.1"}, "missing_uid"),
         ({"SamplesPerPixel": 3, "PhotometricInterpretation": "RGB"}, "color"),
         ({"PhotometricInterpretation": "PALETTE COLOR"}, "color"),
         ({"NumberOfFrames": 2}, "multi_frame"),

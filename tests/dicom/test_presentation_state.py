@@ -166,6 +166,23 @@ def test_a_window_that_the_reader_ignored_is_not_passed_on(
     assert "RescaleSlope" not in state
 
 
+@pytest.mark.parametrize(
+    ("absent", "item"),
+    [
+        ("WindowCenter", "SoftcopyVOILUTSequence"),
+        ("WindowWidth", "SoftcopyVOILUTSequence"),
+        ("RescaleIntercept", "RescaleSlope"),
+        ("RescaleSlope", "RescaleIntercept"),
+    ],
+)
+def test_half_of_a_window_or_of_a_rescale_is_not_passed_on(
+    radiograph: Radiograph, result: LandmarkSegmentation, absent: str, item: str
+) -> None:
+    header = deepcopy(radiograph.header)
+    del header[absent]
+    assert item not in build_presentation_state(result, replace(radiograph, header=header))
+
+
 def test_the_first_window_is_the_one_that_counts(radiograph: Radiograph, result: LandmarkSegmentation) -> None:
     header = deepcopy(radiograph.header)
     header.WindowCenter, header.WindowWidth = ["8192", "2000"], ["16384", "0"]

@@ -34,7 +34,7 @@ def dcmpschk(path: Path) -> list[str]:
     """Return the errors that dcmpschk finds in a presentation state. Its exit code is 0 whatever it finds."""
     with tempfile.TemporaryDirectory() as folder:
         plain = Path(folder) / "ascii.dcm"
-        _in_ascii(pydicom.dcmread(path)).save_as(plain)
+        _without_what_it_mistakes(pydicom.dcmread(path)).save_as(plain)
         _, text = run("dcmpschk", plain)
     if "Test passed" in text:
         return []
@@ -74,8 +74,10 @@ def polarity(state: Path, image: Path, *, bright: NDArray[Any], dark: NDArray[An
     )
 
 
-def _in_ascii(dataset: Dataset) -> Dataset:
-    """Replace letters that dcmpschk takes for errors: it does not know UTF-8."""
+def _without_what_it_mistakes(dataset: Dataset) -> Dataset:
+    """Replace what dcmpschk takes for errors: letters of UTF-8, and a name that is there and empty, as it may be."""
+    if "PatientName" in dataset and not dataset.PatientName:
+        dataset.PatientName = "NOBODY"
     for element in dataset.iterall():
         if element.VR in CUSTOMIZABLE_CHARSET_VR and not str(element.value).isascii():
             element.value = str(element.value).encode("ascii", "replace").decode()
