@@ -27,7 +27,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-__all__ = ["ENCODERS", "by_dcmtk", "compressed", "set_stream", "stream_of"]
+__all__ = ["BY_DCMTK", "ENCODERS", "by_dcmtk", "compressed", "set_stream", "stream_of"]
 
 
 def stream_of(dataset: FileDataset) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from pydicom.charset import STAND_ALONE_ENCODINGS, python_encoding
+from pydicom.charset import python_encoding
 from pydicom.datadict import dictionary_has_tag, dictionary_VR
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
@@ -61,7 +61,7 @@ def _declared(dataset: Dataset) -> tuple[list[str], bool]:
         return [], True
     terms = [TERMS.get(term.translate(SEPARATORS)) for term in declared]
     first = BY_RULE if terms[0] is None or terms[0] in DEFAULT_REPERTOIRE else python_encoding[terms[0]]
-    further = [] if terms[0] in STAND_ALONE_ENCODINGS else [python_encoding[term] for term in terms[1:] if term]
+    further = [python_encoding[term] for term in terms[1:] if term]
     return [first, *further], None not in terms
 
 

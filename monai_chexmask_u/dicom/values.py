@@ -59,6 +59,8 @@ def _is_valid_value(value_representation: str, value: Any) -> bool:
     if value_representation in ("FD", "FL"):
         return isinstance(value, float | int) and math.isfinite(value)
     if value_representation in STR_VR:
+        if isinstance(value, bytes):  # of a type that the file does not name
+            return False
         value = str(value)  # of names, numbers and dates the text that they were read from
     try:
         validate_value(value_representation, value, config.RAISE)

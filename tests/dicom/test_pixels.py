@@ -92,7 +92,7 @@ def test_sigmoid_window_follows_the_standard() -> None:
     np.testing.assert_allclose(displayed_pixels(dataset)[0], 1 / (1 + np.exp(-4 * (RAMP - 2000.0) / 1000)), atol=1e-6)
 
 
-@pytest.mark.parametrize("slope", [0.5, 2, -1])
+@pytest.mark.parametrize("slope", [0.5, 1, 2, -1])
 def test_window_acts_on_rescaled_values(slope: float) -> None:
     dataset = image(window=(100.5 + 2048 * slope, abs(slope) * 2048 + 1))
     dataset.RescaleSlope, dataset.RescaleIntercept = slope, 100

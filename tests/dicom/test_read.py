@@ -10,7 +10,7 @@ from dicom_samples import chest_phantom, make_cr, make_dx, save
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydicom import dcmread
-from pydicom.uid import ImplicitVRLittleEndian, JPEG2000Lossless, RLELossless
+from pydicom.uid import DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEG2000Lossless, RLELossless
 
 from monai_chexmask_u.dicom import read
 from monai_chexmask_u.dicom.header import looks_like_dicom
@@ -212,3 +212,34 @@ def test_real_file_without_meta_information_is_read(shared_data: Path) -> None:
 def _assert_same(radiograph: Radiograph, expected: Radiograph) -> None:
     np.testing.assert_array_equal(radiograph.pixels, expected.pixels)
     assert radiograph.notes == expected.notes
+
+
+def test_a_deflated_data_set_within_the_limit_is_read(dx: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset = dcmread(dx)
+    dataset.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    deflated = save(dataset, dx.with_name("deflated.dcm"))
+    bare = dx.with_name("without_preamble.dcm")
+    bare.write_bytes(deflated.read_bytes()[132:])
+    for path in (deflated, bare):
+        _assert_same(read_dicom(path), read_dicom(dx))
+    monkeypatch.setattr(read, "CHUNK_BYTES", 1000)
+    monkeypatch.setattr(read, "MAX_BYTES", dx.stat().st_size - 1000)  # the file itself is smaller than that
+    for path in (deflated, bare):
+        assert refusal(path) == "too_large"
+
+
+def test_a_file_beyond_the_limit_is_examined_without_its_pixels(dx: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(read, "MAX_BYTES", dx.stat().st_size)
+    assert read_dicom(dx).view == "PA"
+    monkeypatch.setattr(read, "MAX_BYTES", dx.stat().st_size - 1)
+    assert refusal(dx) == "too_large"
+    lateral = dcmread(dx)
+    lateral.ViewPosition = "LL"
+    assert refusal(save(lateral, dx.with_name("lateral.dcm"))) == "not_frontal"
+
+
+def test_what_outputs_cannot_copy_is_noted_and_left_in_the_header(dx: Path) -> None:
+    dx.write_bytes(dx.read_bytes().replace(b"SYN-0001", b"SYN\n0001"))
+    radiograph = read_dicom(dx)
+    assert radiograph.notes == ("spacing_from_imager", "identifier_invalid:patient_id")
+    assert radiograph.header.PatientID == "SYN\n0001"
