@@ -92,7 +92,7 @@ def modality_table(dataset: FileDataset) -> None:
     dataset.ModalityLUTSequence[0].ModalityLUTType = "US"
 
 
-@changed(GRAY, THEME, "applied instead of the window")
+@changed(GRAY, THEME, "applied instead of the window", notes=("voi_lut_applied",))
 def voi_table(dataset: FileDataset) -> None:
     """VOI LUT beside a window."""
     steps = np.linspace(0, 1, 2**14)

@@ -40,8 +40,8 @@ def displayed_pixels(dataset: FileDataset) -> tuple[NDArray[np.float32], list[st
             of it.
 
     Returns:
-        Pixels ``(row, column)`` and notes: those of `decode`, ``rescale_ignored``, ``window_ignored``, ``no_window``,
-        ``photometric_inverted``.
+        Pixels ``(row, column)`` and notes: those of `decode`, ``rescale_ignored``, ``voi_lut_applied``,
+        ``window_ignored``, ``no_window``, ``photometric_inverted``.
 
     Raises:
         RadiographError: ``constant_image`` and those of `decode`.
@@ -126,13 +126,14 @@ def _windowed(
     if not any(keyword in dataset for keyword in ("VOILUTSequence", "WindowCenter", "WindowWidth")):
         notes.append("no_window")
         return stretched(values, _valid(values, is_padding))
-    for make in (_lookup_table, _first_window):
+    for make, note in ((_lookup_table, "voi_lut_applied"), (_first_window, None)):
         try:
             function = make(dataset)
             pixels = None if function is None else _by_blocks(function, values, np.float32)
         except Exception:  # pydicom raises many types for windows and tables that make no sense
             continue
         if pixels is not None and not _has_collapsed(_valid(pixels, is_padding)):
+            notes += [note] if note else []
             return pixels
     notes.append("window_ignored")
     return stretched(values, _valid(values, is_padding))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from monai_chexmask_u.anatomy import NODE_IDS, ORGANS, Organ
-from monai_chexmask_u.dicom.attributes import number
+from monai_chexmask_u.dicom.gray_values import GRAY_VALUE_KEYWORDS, set_gray_values
 from monai_chexmask_u.dicom.measurements import to_scoord
 from monai_chexmask_u.dicom.numbering import Numbering
 from monai_chexmask_u.dicom.source import (
@@ -24,6 +24,7 @@ from monai_chexmask_u.dicom.source import (
     no_warnings,
     source_header,
 )
+from monai_chexmask_u.dicom.values import decimal
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.segmentation import LandmarkSegmentation
 from monai_chexmask_u.uncertainty.ellipses import confidence_ellipse
@@ -38,23 +39,6 @@ TEXT_COLOR: Final = (255, 140, 0)  # to be read on black and on white
 ONE_SIGMA: Final = 1 - math.exp(-0.5)
 LEAST_SEMI_AXIS_PX: Final = 0.05  # an ellipse without extent is none
 POINTS_OF_CUT_ELLIPSE: Final = 32
-
-# Attributes that the reader ignored, by the note which says so.
-IGNORED: Final = {
-    "window_ignored": (
-        "WindowCenter",
-        "WindowWidth",
-        "WindowCenterWidthExplanation",
-        "VOILUTFunction",
-        "VOILUTSequence",
-    ),
-    "rescale_ignored": ("RescaleSlope", "RescaleIntercept", "RescaleType", "ModalityLUTSequence"),
-}
-# Attributes that mean something together alone, and those that say more of them.
-PAIRS: Final = {
-    ("WindowCenter", "WindowWidth"): ("VOILUTFunction", "WindowCenterWidthExplanation"),
-    ("RescaleIntercept", "RescaleSlope"): ("RescaleType",),
-}
 
 
 @no_warnings()
@@ -81,7 +65,9 @@ def build_presentation_state(
         DICOM PS3.3, A.33.1 Grayscale Softcopy Presentation State IOD, C.10.5 Graphic Annotation
     """
     check_same_image(segmentation, radiograph)
-    header = _displayed(source_header(radiograph), radiograph)
+    header = source_header(radiograph)
+    for keyword in GRAY_VALUE_KEYWORDS:
+        header.pop(keyword, None)
     layers = _layers(segmentation)
     state = GrayscaleSoftcopyPresentationState(
         referenced_images=[header],
@@ -98,32 +84,17 @@ def build_presentation_state(
         ),
         **EQUIPMENT,
     )
+    set_gray_values(state, radiograph)
     _set_pixel_size(state, radiograph)
     state.BodyPartExamined = "CHEST"  # else the laterality of the examined part would be required
     return state
-
-
-def _displayed(header: Dataset, radiograph: Radiograph) -> Dataset:
-    """Remove what the reader had to ignore, else a viewer would show what no result was made from."""
-    ignored = [keyword for note, keywords in IGNORED.items() if note in radiograph.notes for keyword in keywords]
-    for keyword in ignored:
-        header.pop(keyword, None)
-    for keyword in ("WindowCenter", "WindowWidth"):  # of several windows the reader took the first
-        if keyword in header:
-            setattr(header, keyword, number(header, keyword))
-            header.pop("WindowCenterWidthExplanation", None)
-    for pair, depending in PAIRS.items():
-        if sum(header.get(keyword) is not None for keyword in pair) == 1:  # of no use, and not used
-            for keyword in (*pair, *depending):
-                header.pop(keyword, None)
-    return header
 
 
 def _set_pixel_size(state: Dataset, radiograph: Radiograph) -> None:
     """State the size or the shape of the pixels, which highdicom takes for square."""
     area = state.DisplayedAreaSelectionSequence[0]
     if radiograph.spacing_mm is not None:
-        area.PresentationPixelSpacing = list(radiograph.spacing_mm)
+        area.PresentationPixelSpacing = [decimal(side) for side in radiograph.spacing_mm]
         del area.PresentationPixelAspectRatio
 
 

@@ -12,9 +12,9 @@ from pydicom import config
 from pydicom.datadict import dictionary_has_tag, dictionary_VM, dictionary_VR
 from pydicom.dataelem import DataElement
 from pydicom.multival import MultiValue
-from pydicom.valuerep import STR_VR, validate_value
+from pydicom.valuerep import DS, STR_VR, validate_value
 
-__all__ = ["is_valid", "values_of"]
+__all__ = ["decimal", "is_valid", "values_of"]
 
 # Text that may run over several lines, of one value in which a backslash is only a character (PS3.5, 6.2).
 LONG_TEXT: Final = frozenset({"LT", "ST", "UT"})
@@ -46,6 +46,16 @@ def is_valid(element: DataElement) -> bool:
     if len(values) > 1 and dictionary_VM(element.tag) == "1":
         return False
     return all(_is_valid_value(str(element.VR), value) for value in values)
+
+
+def decimal(value: float) -> Any:
+    """Return a number as a decimal string, in the 16 characters that it may have (PS3.5, 6.2).
+
+    Example:
+        >>> str(decimal(0.139 / 1.25))
+        '0.1112'
+    """
+    return DS(value, auto_format=True)
 
 
 def values_of(element: DataElement) -> list[Any]:

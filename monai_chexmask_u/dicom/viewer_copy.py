@@ -8,6 +8,7 @@ from pydicom.uid import generate_uid
 from monai_chexmask_u.dicom.numbering import Numbering
 from monai_chexmask_u.dicom.segmentation import build_segmentation
 from monai_chexmask_u.dicom.source import no_warnings, source_header
+from monai_chexmask_u.dicom.values import decimal
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.segmentation import LandmarkSegmentation
 
@@ -49,7 +50,7 @@ def build_viewer_segmentation(
 def _invent_plane(built: Dataset, spacing_mm: tuple[float, float]) -> None:
     """Put all frames into one plane, rows to the patient's left and columns to the back."""
     measures, orientation, position = Dataset(), Dataset(), Dataset()
-    measures.PixelSpacing, measures.SliceThickness = list(spacing_mm), 1.0
+    measures.PixelSpacing, measures.SliceThickness = [decimal(side) for side in spacing_mm], 1.0
     orientation.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
     position.ImagePositionPatient = [0, 0, 0]
     shared = built.SharedFunctionalGroupsSequence[0]

@@ -120,7 +120,7 @@ def test_lookup_table_is_preferred_to_the_window(first: int, depth: int) -> None
     table = np.linspace(0, 2**depth - 1, 4096).round()
     dataset.VOILUTSequence = [lookup_table(table, first=first, depth=depth)]
     pixels, notes = displayed_pixels(dataset)
-    assert notes == []
+    assert notes == ["voi_lut_applied"]
     np.testing.assert_allclose(pixels, table[np.clip(RAMP.astype(int) - first, 0, 4095)] / (2**depth - 1), atol=1e-6)
 
 

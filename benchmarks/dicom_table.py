@@ -1,0 +1,163 @@
+"""Every kind of DICOM input through the whole path: `PYTHONPATH=tests python benchmarks/dicom_table.py TABLE.md`.
+
+Each case of the tests' input table is segmented with the shipped model; every DICOM object is written and judged by
+independent readers. The table says what became of each case, what was written, and what the judges said. The command
+ends with 1 if an outcome is not the expected one, or a judge complains.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pydicom
+from dicom_case import Case
+from dicom_cases import CASES
+from judges import LABEL_MAP_SEGMENTATION, dciodvfy, is_available, judges_of, rendered, segments
+
+from monai_chexmask_u.anatomy import ORGANS
+from monai_chexmask_u.batch import Outcome, segment_files
+from monai_chexmask_u.dicom.read import read_dicom
+from monai_chexmask_u.model import load_model
+from monai_chexmask_u.segmenter import Segmenter
+from monai_chexmask_u.writers.formats import FORMATS
+
+OBJECTS: Final = [kind for kind, output in FORMATS.items() if output.needs_dicom]
+# A rendered presentation state shows the gray values of the reader; the window's rounding leaves a little.
+LEAST_CORRELATION: Final = 0.98
+
+
+@dataclass
+class Row:
+    """What became of one case.
+
+    Attributes:
+        case: the input.
+        outcome: in words.
+        notes: that were recorded, or the code of the refusal.
+        objects: that were written.
+        judgments: how many judgments there are.
+        complaints: of judges, and of this script about outcomes that were not expected.
+    """
+
+    case: Case
+    outcome: str = ""
+    notes: str = ""
+    objects: list[str] = field(default_factory=list)
+    judgments: int = 0
+    complaints: list[str] = field(default_factory=list)
+
+
+def main() -> int:
+    """Make the table; return the exit code."""
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    segmenter = Segmenter(load_model())
+    rows = []
+    for number, case in enumerate(CASES, start=1):
+        with tempfile.TemporaryDirectory() as folder:
+            rows.append(row_of(case, segmenter, Path(folder)))
+        said = "; ".join(rows[-1].complaints) or "as expected"
+        print(f"{number} of {len(CASES)}: {case.name}: {said}", file=sys.stderr)
+    Path(sys.argv[1]).write_text("\n".join(page(rows)) + "\n", encoding="utf-8")
+    return int(any(row.complaints for row in rows))
+
+
+def row_of(case: Case, segmenter: Segmenter, folder: Path) -> Row:
+    """Run one case."""
+    if case.missing:
+        return Row(case, f"not run: {case.missing}")
+    source, results = folder / "source", folder / "results"
+    source.mkdir()
+    results.mkdir()
+    path = case.make(source)
+    (outcome,) = segment_files(segmenter, [path], results, ["json", *OBJECTS])
+    row = Row(case)
+    if outcome.code is not None:
+        row.outcome, row.notes = "refused", f"`{outcome.code}`"
+        row.complaints += [f"{path.name} was left after a refusal" for path in results.iterdir()]
+        if outcome.code != case.code:
+            row.complaints.append(f"expected {case.code or 'a result'}")
+        return row
+    judge(row, path, outcome, json.loads(outcome.written[0].read_text(encoding="utf-8")))
+    return row
+
+
+def judge(row: Row, path: Path, outcome: Outcome, record: dict[str, dict[str, list[str]]]) -> None:
+    """Fill the row of a case that has results."""
+    notes = record["image"]["notes"]
+    row.outcome = f"done, {outcome.verdict}"
+    row.notes = ", ".join(f"`{note}`" for note in notes)
+    if row.case.code is not None or not row.case.notes <= set(notes):
+        row.complaints.append(f"expected {row.case.code or ', '.join(sorted(row.case.notes))}")
+    suffixes = {FORMATS[kind].suffix: kind for kind in OBJECTS}
+    files = {suffixes["".join(file.name.removeprefix(path.stem))]: file for file in outcome.written[1:]}
+    row.objects = list(files)
+    for kind, said in judgments(path, files):
+        row.judgments += 1
+        row.complaints += [f"{kind}: {complaint}" for complaint in said]
+
+
+def judgments(path: Path, files: dict[str, Path]) -> Iterator[tuple[str, list[str]]]:
+    """Yield the kind of an object and the complaints of one judge about it."""
+    for kind, file in files.items():
+        is_label_map = pydicom.dcmread(file, specific_tags=["SOPClassUID"]).SOPClassUID == LABEL_MAP_SEGMENTATION
+        for judge in filter(is_available, judges_of(file)):
+            if not (is_label_map and judge is dciodvfy):  # which does not know label maps
+                yield kind, judge(file)
+    if is_available(segments):
+        found = segments(files["seg-viewer"])
+        masks = pydicom.dcmread(files["seg"]).pixel_array.astype(bool)
+        same = all(np.array_equal(found[organ.title], masks[organ.label - 1]) for organ in ORGANS)
+        yield "seg-viewer", [] if same else ["dcmqi reads other pixels"]
+    if (
+        is_available(rendered)
+        and not pydicom.dcmread(path, force=True, stop_before_pixels=True)
+        .file_meta.get("TransferSyntaxUID", pydicom.uid.ImplicitVRLittleEndian)
+        .is_compressed
+    ):
+        yield "pr", gray_value_complaints(files["pr"], path)
+
+
+def gray_value_complaints(state: Path, path: Path) -> list[str]:
+    """Compare what dcmp2pgm shows through the presentation state with what the reader took."""
+    shown, read = rendered(state, path), read_dicom(path).pixels
+    correlation = float(np.corrcoef(shown.ravel(), read.ravel())[0, 1])
+    return [] if correlation > LEAST_CORRELATION else [f"dcmp2pgm shows other gray values (r = {correlation:.3f})"]
+
+
+def page(rows: list[Row]) -> Iterator[str]:
+    """Yield the lines of the document."""
+    done = [row for row in rows if row.objects]
+    refused = [row for row in rows if row.outcome == "refused"]
+    yield "# DICOM input, output and judges"
+    yield ""
+    yield "Made by `PYTHONPATH=tests python benchmarks/dicom_table.py benchmarks/dicom_table.md`."
+    yield "Each input is segmented with the shipped model, all eight DICOM objects are written, and each is judged."
+    yield "The synthetic film is no real chest, and the verdict on it is rightly not `accept`."
+    yield "Which judges there are and what they find stands in [docs/dicom_judges.md](../docs/dicom_judges.md)."
+    yield ""
+    not_run = len(rows) - len(done) - len(refused)
+    yield f"{len(done)} inputs give results, {len(refused)} are refused, {not_run} were not run."
+    objects, judgments = sum(len(row.objects) for row in done), sum(row.judgments for row in done)
+    yield f"{objects} objects, {judgments} judgments, {sum(len(row.complaints) for row in rows)} complaints."
+    theme = ""
+    for row in rows:
+        if row.case.theme != theme:
+            theme = row.case.theme
+            yield from ("", f"## {theme}", "")
+            yield "| input | outcome | notes, or reason | objects | judges |"
+            yield "| --- | --- | --- | --- | --- |"
+        said = "; ".join(row.complaints) or (f"{row.judgments} content" if row.objects else "")
+        written = f"all {len(row.objects)}" if len(row.objects) == len(OBJECTS) else ", ".join(row.objects)
+        yield f"| {row.case.description} | {row.outcome} | {row.notes} | {written or 'none'} | {said} |"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
