@@ -128,6 +128,18 @@ def dog_code(dataset: FileDataset) -> None:
     dataset.PatientSpeciesCodeSequence = [code_item("448771007", "SCT", "Canis lupus subspecies familiaris")]
 
 
+@subject("not human: only animals have a breed", code="not_human")
+def breed(dataset: FileDataset) -> None:
+    """PatientBreedDescription Maine Coon, no species."""
+    dataset.PatientBreedDescription = "Maine Coon"
+
+
+@subject("not human: it is said of animals only", code="not_human")
+def neutered(dataset: FileDataset) -> None:
+    """PatientSexNeutered ALTERED, no species."""
+    dataset.PatientSexNeutered = "ALTERED"
+
+
 @subject("taken; outputs leave it out")
 def human(dataset: FileDataset) -> None:
     """PatientSpeciesDescription Homo sapiens."""

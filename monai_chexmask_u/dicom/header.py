@@ -59,6 +59,7 @@ HUMAN_CODES: Final = frozenset({"337915000", "L-85003", "L-85B00"})
 
 CHEST_TERM: Final = re.compile(r"CHEST|THORAX|TORAX|LUNG|HEART|\bRIBS?\b")
 NO_TERM: Final = frozenset({"", "UNKNOWN", "OTHER", "NONE", "N A", "UNSPECIFIED", "NOT SPECIFIED"})
+NEUTERED_TERMS: Final = frozenset({"ALTERED", "UNALTERED"})  # said of animals only, as is a breed (PS3.3, C.7.1.1)
 HUMAN_TERMS: Final = frozenset({"", "HUMAN", "HOMO SAPIENS"})
 
 
@@ -143,8 +144,11 @@ def _check_class(header: Dataset, notes: list[str]) -> None:
 
 def _check_species(header: Dataset) -> None:
     is_human = " ".join(text(header, "PatientSpeciesDescription").split()) in HUMAN_TERMS
-    if not is_human or set(codes(header, "PatientSpeciesCodeSequence")) - HUMAN_CODES:
-        message = "the header names a species other than human: only human radiographs can be segmented"
+    breed = re.sub(r"\W+", " ", text(header, "PatientBreedDescription")).strip()
+    has_breed = codes(header, "PatientBreedCodeSequence") or breed not in NO_TERM
+    is_neutered = text(header, "PatientSexNeutered") in NEUTERED_TERMS
+    if not is_human or set(codes(header, "PatientSpeciesCodeSequence")) - HUMAN_CODES or has_breed or is_neutered:
+        message = "the header describes an animal: only human radiographs can be segmented"
         raise RadiographError("not_human", message)
 
 

@@ -80,6 +80,10 @@ def test_storage_classes_are_those_of_the_standard() -> None:
         ({"Rows": 8001, "Columns": 8000}, "too_large"),
         ({"PatientSpeciesDescription": "Feline"}, "not_human"),
         ({"PatientSpeciesCodeSequence": [code_item("L-80A00", "SRT", "Felis catus")]}, "not_human"),
+        ({"PatientBreedDescription": "Maine Coon"}, "not_human"),
+        ({"PatientBreedCodeSequence": [code_item("132497009", "SCT", "Maine coon cat breed")]}, "not_human"),
+        ({"PatientSexNeutered": "ALTERED"}, "not_human"),
+        ({"PatientSexNeutered": "UNALTERED"}, "not_human"),
         ({"BodyPartExamined": "EXTREMITY"}, "wrong_body_part"),
         ({"BodyPartExamined": "TSPINE"}, "wrong_body_part"),
         ({"BodyPartExamined": "CRIBRIFORM"}, "wrong_body_part"),
@@ -140,6 +144,13 @@ def test_refuses_identifiers_that_are_none(keyword: str, value: str) -> None:
 def test_takes_humans_that_are_called_so(species: str) -> None:
     coded = [code_item("337915000", "SCT", "Homo sapiens")]
     assert examine_changed(PatientSpeciesDescription=species, PatientSpeciesCodeSequence=coded).view == "PA"
+
+
+@pytest.mark.parametrize("term", ["", "Unknown", "N/A"])
+def test_a_breed_that_is_none_is_no_animals(term: str) -> None:
+    assert (
+        examine_changed(PatientBreedDescription=term, PatientSexNeutered="", PatientBreedCodeSequence=[]).view == "PA"
+    )
 
 
 @pytest.mark.parametrize("term", ["CHEST", "Thorax", "PORT CHEST", "CHEST_PA", "PORTCHEST", "LUNG", "HEART", "RIBS"])
