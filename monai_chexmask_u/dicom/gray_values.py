@@ -6,8 +6,10 @@ from typing import Final
 
 import numpy as np
 from pydicom.dataset import Dataset
+from pydicom.pixels.processing import apply_modality_lut
 
 from monai_chexmask_u.dicom.attributes import number, text
+from monai_chexmask_u.dicom.pixels import first_window, lookup_table, stretched
 from monai_chexmask_u.dicom.values import decimal
 from monai_chexmask_u.radiograph import Radiograph
 
@@ -17,6 +19,7 @@ GRAY_VALUE_KEYWORDS: Final = (
     *("ModalityLUTSequence", "RescaleSlope", "RescaleIntercept", "RescaleType"),
     *("VOILUTSequence", "WindowCenter", "WindowWidth", "WindowCenterWidthExplanation", "VOILUTFunction"),
 )
+LARGEST_TABLE_BITS: Final = 16  # what the descriptor of a table can say
 VOI_FUNCTIONS: Final = frozenset({"LINEAR", "LINEAR_EXACT", "SIGMOID"})
 
 
@@ -34,31 +37,49 @@ def set_gray_values(state: Dataset, radiograph: Radiograph) -> None:
         DICOM PS3.3, C.11.1 Modality LUT, C.11.8 Softcopy VOI LUT
     """
     header, notes = radiograph.header, radiograph.notes
-    if "rescale_ignored" not in notes:
-        _set_modality_values(state, header)
+    is_rescaled = "rescale_ignored" not in notes
+    if is_rescaled and header.get("ModalityLUTSequence"):
+        if header.BitsStored <= LARGEST_TABLE_BITS:
+            _set_composed_table(state, radiograph)
+        return
+    if is_rescaled:
+        _set_rescaling(state, header)
     if "voi_lut_applied" in notes:
-        values = Dataset()
-        values.VOILUTSequence = [_table(header.VOILUTSequence[0])]
-        state.SoftcopyVOILUTSequence = [values]
+        _set_table(state, _table(header.VOILUTSequence[0]))
     elif "window_ignored" not in notes:
         _set_window(state, header)
 
 
-def _set_modality_values(state: Dataset, header: Dataset) -> None:
-    if header.get("ModalityLUTSequence"):
-        item = header.ModalityLUTSequence[0]
-        table = _table(item)
-        count, first, depth = table.LUTDescriptor
-        if depth > 8:  # some files call them 16 whatever there is; with 8, entries would be single bytes
-            largest = max(np.frombuffer(table.LUTData, "<u2").tolist())
-            table.LUTDescriptor = [count, first, max(9, largest.bit_length())]
-        table.ModalityLUTType = text(item, "ModalityLUTType") or "US"  # unspecified
-        state.ModalityLUTSequence = [table]
-        return
+def _set_composed_table(state: Dataset, radiograph: Radiograph) -> None:
+    """Set one table from stored values to gray values, for images with a table of modality values.
+
+    Such tables need not make use of the bits that they say, which a presentation state's must.
+    """
+    header = radiograph.header
+    first = -(2 ** (header.BitsStored - 1)) if header.PixelRepresentation else 0
+    stored = np.arange(first, first + 2**header.BitsStored)
+    values = np.asarray(apply_modality_lut(stored, header), dtype=np.float64)
+    function = lookup_table(header) if "voi_lut_applied" in radiograph.notes else first_window(header)
+    if "window_ignored" in radiograph.notes:
+        function = None
+    gray = stretched(values, values) if function is None else function(values)
+    table = Dataset()
+    table.add_new("LUTDescriptor", "SS" if first < 0 else "US", [len(stored) % 2**16, first, 16])
+    table.add_new("LUTData", "OW", np.rint(gray * 65535).astype("<u2").tobytes())
+    _set_table(state, table)
+
+
+def _set_rescaling(state: Dataset, header: Dataset) -> None:
     slope, intercept = number(header, "RescaleSlope"), number(header, "RescaleIntercept")
     if slope is not None and intercept is not None:
         state.RescaleSlope, state.RescaleIntercept = decimal(slope), decimal(intercept)
-        state.RescaleType = text(header, "RescaleType") or "US"
+        state.RescaleType = text(header, "RescaleType") or "US"  # unspecified
+
+
+def _set_table(state: Dataset, table: Dataset) -> None:
+    values = Dataset()
+    values.VOILUTSequence = [table]
+    state.SoftcopyVOILUTSequence = [values]
 
 
 def _set_window(state: Dataset, header: Dataset) -> None:

@@ -14,7 +14,7 @@ from monai_chexmask_u.dicom.attributes import number, text
 from monai_chexmask_u.dicom.decoding import decode
 from monai_chexmask_u.radiograph import RadiographError
 
-__all__ = ["displayed_pixels", "stretched"]
+__all__ = ["displayed_pixels", "first_window", "lookup_table", "stretched"]
 
 # A window is ignored if 95 % of the pixels end black or white, or if the middle 98 % share a twentieth of the scale:
 # no reader could see a chest in such an image, so the header must be wrong.
@@ -126,7 +126,7 @@ def _windowed(
     if not any(keyword in dataset for keyword in ("VOILUTSequence", "WindowCenter", "WindowWidth")):
         notes.append("no_window")
         return stretched(values, _valid(values, is_padding))
-    for make, note in ((_lookup_table, "voi_lut_applied"), (_first_window, None)):
+    for make, note in ((lookup_table, "voi_lut_applied"), (first_window, None)):
         try:
             function = make(dataset)
             pixels = None if function is None else _by_blocks(function, values, np.float32)
@@ -139,7 +139,7 @@ def _windowed(
     return stretched(values, _valid(values, is_padding))
 
 
-def _lookup_table(dataset: FileDataset) -> Scaling | None:
+def lookup_table(dataset: FileDataset) -> Scaling | None:
     """Return what applies the first VOI LUT, scaled by the range that its depth allows."""
     if not dataset.get("VOILUTSequence"):
         return None
@@ -161,7 +161,7 @@ def _lookup_table(dataset: FileDataset) -> Scaling | None:
     return look_up
 
 
-def _first_window(dataset: FileDataset) -> Scaling | None:
+def first_window(dataset: FileDataset) -> Scaling | None:
     """Return what applies the first window, with the output range 0..1."""
     center, width = number(dataset, "WindowCenter"), number(dataset, "WindowWidth")
     if center is None or width is None:
