@@ -63,7 +63,9 @@ def _by_pillow(dataset: FileDataset, syntax: UID, *, lossy: bool) -> FileDataset
 
 
 def _by_pydicom(dataset: FileDataset, syntax: UID, **options: Any) -> FileDataset:
-    dataset.compress(syntax, generate_instance_uid=False, **options)
+    # For run lengths pydicom would prefer GDCM's encoder, which ends the whole process for some sizes.
+    plugin = "pydicom" if syntax == RLELossless else ""
+    dataset.compress(syntax, encoding_plugin=plugin, generate_instance_uid=False, **options)
     return dataset
 
 

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from compressed_samples import compressed
 from dicom_case import Case, changed, made
 from dicom_samples import make_dx, save
 from pydicom.dataset import FileDataset
@@ -95,8 +96,7 @@ def two_bytes_short(folder: Path) -> Path:
 @damage("cut off", code="truncated")
 def cut_in_compressed_pixels(folder: Path) -> Path:
     """Ends within pixels in RLE."""
-    dataset = make_dx()
-    dataset.compress(RLELossless)
+    dataset = compressed(make_dx(), RLELossless, folder)
     path = save(dataset, folder / "cut_in_compressed_pixels.dcm")
     return written(folder, path.stem, path.read_bytes()[:-1000])
 
@@ -156,8 +156,7 @@ def unknown_transfer_syntax(folder: Path) -> Path:
 @damage("nothing says how", code="undecodable")
 def compressed_in_plain_syntax(folder: Path) -> Path:
     """Compressed pixels, but an uncompressed transfer syntax."""
-    dataset = make_dx()
-    dataset.compress(RLELossless)
+    dataset = compressed(make_dx(), RLELossless, folder)
     raw = save(dataset, folder / "compressed_in_plain_syntax.dcm").read_bytes()
     # An odd length of the UID is filled up with a zero.
     return written(

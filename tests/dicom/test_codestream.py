@@ -159,6 +159,7 @@ def test_offset_tables_do_not_choose_what_is_decoded() -> None:
 
 # GDCM would end the whole process if it saw what the checks refuse.
 @pytest.mark.parametrize("syntax", SYNTAXES, ids=NAMES)
+@pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
 @given(data=st.data())
 def test_damage_is_refused_or_read_but_never_fatal(syntax: uid.UID, data: st.DataObject) -> None:
     content = bytearray(stream(syntax))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from compressed_samples import compressed
 from dicom_samples import chest_phantom, make_cr, make_dx, save
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -146,8 +147,7 @@ def test_lost_end_is_told_as_such(dx: Path, lost: int) -> None:
 
 
 def test_cut_compressed_pixels_are_told_as_such(dx: Path) -> None:
-    dataset = dcmread(dx)
-    dataset.compress(RLELossless)
+    dataset = compressed(dcmread(dx), RLELossless, dx.parent)
     cut = save(dataset, dx.with_name("cut.dcm"))
     cut.write_bytes(cut.read_bytes()[:-100])
     assert refusal(cut) == "truncated"
@@ -169,8 +169,7 @@ def test_a_bare_data_set_is_read_with_an_assumed_syntax(tmp_path: Path, implicit
 
 
 def test_lossless_compression_changes_nothing(dx: Path) -> None:
-    dataset = dcmread(dx)
-    dataset.compress(RLELossless)
+    dataset = compressed(dcmread(dx), RLELossless, dx.parent)
     _assert_same(read_dicom(save(dataset, dx.with_name("rle.dcm"))), read_dicom(dx))
 
 
