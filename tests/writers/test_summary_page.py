@@ -233,8 +233,8 @@ def test_blocks_lie_below_each_other(count: int) -> None:
 
 
 def test_real_number_of_words_needs_no_smaller_letters() -> None:
-    # The 11 reasons and 22 notes of this version all at once, which no image can have.
-    radiograph = make_radiograph(spacing_mm=(0.139, 0.139), notes=tuple(READING_NOTES))
+    # 11 reasons and 22 notes at once, more than an image can have: many exclude each other.
+    radiograph = make_radiograph(spacing_mm=(0.139, 0.139), notes=tuple(READING_NOTES)[:22])
     result = make_segmentation(radiograph, reliability=Reliability("reject", REASONS[:11]))
     page = only_page(summary_page(result, radiograph))
     sizes: list[float] = []
