@@ -52,8 +52,8 @@ def decimal(value: float) -> Any:
     """Return a number as a decimal string, in the 16 characters that it may have (PS3.5, 6.2).
 
     Example:
-        >>> str(decimal(0.139 / 1.25))
-        '0.1112'
+        >>> str(decimal(1 / 3))
+        '0.33333333333333'
     """
     return DS(value, auto_format=True)
 

@@ -54,7 +54,7 @@ def test_table_in_the_documentation_is_up_to_date(repository: Path) -> None:
     assert page == updated(page), f"run {command}"
 
 
-def test_no_file_takes_memory_by_what_it_claims(tmp_path: Path, repository: Path) -> None:
+def test_no_file_takes_memory_by_what_it_claims(tmp_path: Path) -> None:
     """The process is limited as well, so that a failure takes no machine down."""
     if not Path("/proc/self/status").exists():
         pytest.skip("the peak of memory is not told here (/proc/self/status)")
@@ -73,7 +73,7 @@ for path in sys.argv[1:]:
         print(Path(path).stem, error.code, int(peak[0].split()[1]) // 1024)
 """
     done = subprocess.run(
-        [sys.executable, "-c", program, *paths], capture_output=True, text=True, check=True, cwd=repository
+        [sys.executable, "-c", program, *paths], capture_output=True, text=True, check=True, cwd=tmp_path
     )
     told = [line.split() for line in done.stdout.splitlines()]
     assert [name for name, _, _ in told] == [path.stem for path in paths]
