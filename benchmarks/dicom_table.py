@@ -20,6 +20,7 @@ import pydicom
 from dicom_case import Case
 from dicom_cases import CASES
 from judges import LABEL_MAP_SEGMENTATION, dciodvfy, is_available, judges_of, rendered, segments
+from judges.programs import run
 
 from monai_chexmask_u.anatomy import ORGANS
 from monai_chexmask_u.batch import Outcome, segment_files
@@ -115,25 +116,19 @@ def judgments(path: Path, files: dict[str, Path]) -> Iterator[tuple[str, list[st
         masks = pydicom.dcmread(files["seg"]).pixel_array.astype(bool)
         same = all(np.array_equal(found[organ.title], masks[organ.label - 1]) for organ in ORGANS)
         yield "seg-viewer", [] if same else ["dcmqi reads other pixels"]
-    if is_available(rendered) and is_read_by_dcmtk(path):
+    if is_available(rendered) and is_shown_by_dcmtk(path, files["pr"]):
         yield "pr", gray_value_complaints(files["pr"], path)
 
 
-def is_read_by_dcmtk(path: Path) -> bool:
-    """Tell whether DCMTK's tool for presentation states can read an image: with a preamble, not compressed."""
-    if path.read_bytes()[128:132] != b"DICM":
-        return False
-    syntax = pydicom.dcmread(path, stop_before_pixels=True).file_meta.get("TransferSyntaxUID")
-    return syntax is not None and not syntax.is_compressed
+def is_shown_by_dcmtk(path: Path, state: Path) -> bool:
+    """Tell whether DCMTK shows an image, and loads a presentation state of its patient, who must have a name."""
+    code, _ = run("dcmp2pgm", path, path.with_suffix(".pgm"))
+    return code == 0 and bool(pydicom.dcmread(state, specific_tags=["PatientName"]).PatientName)
 
 
 def gray_value_complaints(state: Path, path: Path) -> list[str]:
     """Compare what dcmp2pgm shows through the presentation state with what the reader took."""
-    read = read_dicom(path).pixels
-    try:
-        shown = rendered(state, path)
-    except ValueError as error:
-        return [str(error)]
+    shown, read = rendered(state, path), read_dicom(path).pixels
     exposed = read > 0  # padding is black here, and what a viewer makes of it is its own affair
     correlation = float(np.corrcoef(shown[exposed], read[exposed])[0, 1])
     return [] if correlation > LEAST_CORRELATION else [f"dcmp2pgm shows other gray values (r = {correlation:.3f})"]

@@ -41,7 +41,7 @@ def start_of_data_set(raw: bytes) -> int:
     return 132 + 12 + int.from_bytes(raw[140:144], "little")
 
 
-@damage("no DICOM file", code="not_dicom")
+@damage("nothing is there", code="truncated")
 def empty_file(folder: Path) -> Path:
     """Empty."""
     return written(folder, "empty_file", b"")

@@ -196,7 +196,7 @@ def test_nothing_to_do_is_an_error_of_use(segment: Segment, picture: Path, tmp_p
     assert_usage_error(segment(picture, tmp_path / "absent.png", *out), tmp_path / "absent.png")
     assert_usage_error(segment(picture, *out, "--model", tmp_path / "absent.pt"), tmp_path / "absent.pt", "weights")
     assert_usage_error(segment(picture, *out, "--model", tmp_path / "empty"), tmp_path / "empty", "found 0")
-    assert_usage_error(segment(picture, *out, "--write", "json,pdf"), "unknown output format pdf", "json, png")
+    assert_usage_error(segment(picture, *out, "--write", "json,gif"), "unknown output format gif", "json, png")
     assert_usage_error(segment(picture, *out, "--device", "toaster"), "device 'toaster' cannot be used")
     assert not list(tmp_path.glob("out/*"))
 

@@ -99,8 +99,10 @@ def _load(path: Path) -> FileDataset:
         raise RadiographError("not_found", "there is no such file: check the spelling") from None
     except OSError:
         raise RadiographError("not_readable", "the file cannot be opened: check its permissions") from None
+    if not head:
+        raise RadiographError("truncated", "the file is empty: copy or send it again")
     if not looks_like_dicom(head):
-        raise RadiographError("not_dicom", "the file is empty or no DICOM file: choose a CR or DX image")
+        raise RadiographError("not_dicom", "this is no DICOM file: choose a CR or DX image")
     try:
         _check_inflated_size(path)
         # The check above stands in for dcmread's own.

@@ -33,7 +33,7 @@ esac
 """
 
 # What the packager would look up on the web.
-IMAGES = {
+IMAGES: dict[str, object] = {
     "wheel-version": "4",
     "debian-version": None,
     "base-images": {"dgpu": "base"},

@@ -89,7 +89,7 @@ def test_dicom_is_known_by_its_first_bytes(head: bytes, expected: bool) -> None:
 
 @pytest.mark.parametrize(
     ("content", "code"),
-    [(b"", "not_dicom"), (b"hello world" * 100, "not_dicom"), (b"\0" * 128 + b"DICM", "truncated")],
+    [(b"", "truncated"), (b"hello world" * 100, "not_dicom"), (b"\0" * 128 + b"DICM", "truncated")],
 )
 def test_refuses_what_is_no_dicom_file(tmp_path: Path, content: bytes, code: str) -> None:
     path = tmp_path / "file.dcm"
