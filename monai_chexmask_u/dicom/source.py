@@ -121,7 +121,10 @@ def source_header(radiograph: Radiograph) -> Dataset:
         raise ValueError(f"header must be of the image, got {header.Rows}x{header.Columns} and {radiograph.shape}")
     settle_character_sets(header)
     clean_identity(header)
-    header.add_new("SpecificCharacterSet", "CS", "ISO_IR 192")  # of the right type, whatever the one there was
+    # Of the right type, whatever the file says.
+    header.add_new("SpecificCharacterSet", "CS", "ISO_IR 192")
+    for keyword in _REQUIRED:
+        header.add_new(keyword, dictionary_VR(keyword), header[keyword].value)
     for tag in list(header.keys()):
         keyword = keyword_for_tag(tag)
         if keyword not in _REQUIRED and not _can_be_copied(header, keyword):

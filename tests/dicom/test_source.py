@@ -55,6 +55,15 @@ def test_values_of_another_type_than_the_attribute_has_are_removed(radiograph_of
     assert keyword not in source_header(radiograph)
 
 
+@pytest.mark.parametrize("keyword", ["StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID"])
+def test_identifiers_have_their_type_whatever_the_file_says(radiograph_of: Radiographs, keyword: str) -> None:
+    radiograph = radiograph_of("dx")
+    value = radiograph.header[keyword].value
+    radiograph.header.add_new(keyword, "LT", str(value))
+    element = source_header(radiograph)[keyword]
+    assert (element.VR, element.value) == ("UI", value)
+
+
 def test_the_character_set_is_named_whatever_the_type_of_the_one_there_was(radiograph_of: Radiographs) -> None:
     radiograph = radiograph_of("dx")
     radiograph.header.add_new("SpecificCharacterSet", "LT", "ISO_IR 192")
