@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import shutil
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -70,12 +71,17 @@ def radiograph_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], R
     """Radiographs as a reader hands them on, by the name of their source."""
     folder = tmp_path_factory.mktemp("sources")
 
+    headers: dict[str, tuple[FileDataset, tuple[float, float] | None]] = {}
+
     def make(name: str) -> Radiograph:
-        dataset, spacing_mm = _dataset(name)
         path = folder / f"{name}.dcm"
-        with pydicom.config.disable_value_validation():
-            save(dataset, path)
-        header = pydicom.dcmread(path, stop_before_pixels=True)
+        if name not in headers:
+            dataset, spacing_mm = _dataset(name)
+            with pydicom.config.disable_value_validation():
+                save(dataset, path)
+            headers[name] = pydicom.dcmread(path, stop_before_pixels=True), spacing_mm
+        # Always the same image; a header of its own for each, since tests change it.
+        header, spacing_mm = deepcopy(headers[name])
         pixels = np.zeros((header.Rows, header.Columns), np.float32)
         return Radiograph(pixels, path, spacing_mm=spacing_mm, notes=NOTES, header=header)
 
