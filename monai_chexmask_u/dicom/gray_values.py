@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.pixels.processing import apply_modality_lut
 
 from monai_chexmask_u.dicom.attributes import number, text
 from monai_chexmask_u.dicom.pixels import first_window, lookup_table, stretched
-from monai_chexmask_u.dicom.values import decimal
+from monai_chexmask_u.dicom.values import decimal, is_valid
 from monai_chexmask_u.radiograph import Radiograph
 
 __all__ = ["GRAY_VALUE_KEYWORDS", "set_gray_values"]
@@ -73,7 +74,9 @@ def _set_rescaling(state: Dataset, header: Dataset) -> None:
     slope, intercept = number(header, "RescaleSlope"), number(header, "RescaleIntercept")
     if slope is not None and intercept is not None:
         state.RescaleSlope, state.RescaleIntercept = decimal(slope), decimal(intercept)
-        state.RescaleType = text(header, "RescaleType") or "US"  # unspecified
+        unit = text(header, "RescaleType")
+        is_fit = unit and is_valid(DataElement("RescaleType", "LO", unit))
+        state.RescaleType = unit if is_fit else "US"  # unspecified
 
 
 def _set_table(state: Dataset, table: Dataset) -> None:

@@ -183,6 +183,16 @@ def test_half_of_a_window_or_of_a_rescale_is_not_passed_on(
     assert item not in build_presentation_state(result, replace(radiograph, header=header))
 
 
+@pytest.mark.parametrize(("unit", "kept"), [("OD", "OD"), ("", "US"), ("\a\x1b[31m", "US"), ("A" * 65, "US")])
+def test_the_unit_of_a_rescale_is_passed_on_if_it_can_be(
+    radiograph: Radiograph, result: LandmarkSegmentation, unit: str, kept: str
+) -> None:
+    header = deepcopy(radiograph.header)
+    header.RescaleType = "OD"
+    header["RescaleType"]._value = unit
+    assert build_presentation_state(result, replace(radiograph, header=header)).RescaleType == kept
+
+
 def test_the_first_window_is_the_one_that_counts(radiograph: Radiograph, result: LandmarkSegmentation) -> None:
     header = deepcopy(radiograph.header)
     header.WindowCenter, header.WindowWidth = ["8192", "2000"], ["16384", "0"]
