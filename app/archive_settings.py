@@ -60,13 +60,16 @@ def archive_settings(options: argparse.Namespace, section: Mapping[str, Any]) ->
     Raises:
         ValueError: if an address, a file or the credentials are of no use, or something is missing.
     """
+    for key in _SWITCHES:
+        if not isinstance(section.get(key, False), bool):
+            raise ValueError(f"archive, {key}: must be true or false")
     chosen = {key: getattr(options, key.replace("-", "_")) for key in ARCHIVE_KEYS}
     values = {key: section.get(key) if value is None else value for key, value in chosen.items()}
     texts = {key: str(values[key]) if values[key] else None for key in _TEXTS}
     paths = {key: Path(str(values[key])) if values[key] else None for key in _PATHS}
     source, send_to = texts["fetch-from"], texts["send-to"]
-    study = texts["study"] or os.environ.get(STUDY_VARIABLE)
-    accession = texts["accession"] or os.environ.get(ACCESSION_VARIABLE)
+    environment = {"study": os.environ.get(STUDY_VARIABLE), "accession": os.environ.get(ACCESSION_VARIABLE)}
+    study, accession = _study(chosen, section, environment)
     if source and not (study or accession):
         raise ValueError(f"--fetch-from needs --study UID or --accession NUMBER (or {STUDY_VARIABLE})")
     tls = Tls(paths["ca-file"], paths["certificate"], paths["key"])
@@ -80,10 +83,24 @@ def archive_settings(options: argparse.Namespace, section: Mapping[str, Any]) ->
     return ArchiveSettings(
         source=_dicomweb(source, values, paths, tls) if source else None,
         study_uid=study,
-        accession_number=None if study else accession,
+        accession_number=accession,
         target=target,
         outbox=paths["outbox"],
     )
+
+
+def _study(*places: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    """Return study and accession number from the first place that has one of them: one place, one study.
+
+    A variable that was left over must not stand against what somebody asked for.
+    """
+    for place in places:
+        study, accession = (str(place[key]) if place.get(key) else None for key in ("study", "accession"))
+        if study and accession:
+            raise ValueError("a study is named both by its UID and by an accession number: give one of them")
+        if study or accession:
+            return study, accession
+    return None, None
 
 
 def _dicomweb(url: str, values: Mapping[str, Any], paths: Mapping[str, Path | None], tls: Tls) -> DicomwebArchive:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from monai.deploy.core import Fragment, Operator, OperatorSpec
 
 from app.frontal_chest_selector_operator import ImageFile
 from app.run_record import RunRecord
 from monai_chexmask_u.dicom.read import read_dicom
+from monai_chexmask_u.dicom.same_image import is_same_image
 from monai_chexmask_u.radiograph import Radiograph, RadiographError
 
 __all__ = ["RadiographOperator", "instance_uid"]
@@ -46,7 +46,7 @@ class RadiographOperator(Operator):
                 uid = instance_uid(radiograph)
                 first = radiographs.setdefault(uid, radiograph)
                 if first is not radiograph:
-                    if not _is_same_image(first, radiograph):
+                    if not is_same_image(first, radiograph):
                         conflicting.add(uid)
                     raise RadiographError("duplicate", "the study holds the image twice")
         for uid in conflicting:  # nobody can tell whose results they would be
@@ -55,13 +55,6 @@ class RadiographOperator(Operator):
                 message = "different images have this SOP Instance UID; find out which is right and send it alone"
                 raise RadiographError("conflicting_identifiers", message)
         op_output.emit(list(radiographs.values()), "radiographs")
-
-
-def _is_same_image(first: Radiograph, second: Radiograph) -> bool:
-    studies, patients = (
-        {str(image.header.get(keyword)) for image in (first, second)} for keyword in ("StudyInstanceUID", "PatientID")
-    )
-    return len(studies) == len(patients) == 1 and np.array_equal(first.pixels, second.pixels)
 
 
 def instance_uid(radiograph: Radiograph) -> str:

@@ -44,7 +44,8 @@ class RunRecord:
     Attributes:
         written: output files.
         skipped: how many files were left out for which reason.
-        failed: name of an image that could not be processed, and its reason.
+        failed: name of an image or file that could not be processed, and its reason.
+        failures: all of them, with what to do; several files may have one name.
         images: what became of each image, by its name.
         delivery: what became of the DICOM results on their way to an archive; empty if there is none.
     """
@@ -54,6 +55,7 @@ class RunRecord:
         self.written: list[Path] = []
         self.skipped: Counter[str] = Counter()
         self.failed: dict[str, str] = {}
+        self.failures: list[dict[str, str]] = []
         self.images: dict[str, dict[str, Any]] = {}
         self.delivery: dict[str, Any] = {}
         self._is_delivered = True
@@ -126,8 +128,9 @@ class RunRecord:
             reasons = ", ".join(f"{count} {code}" for code, count in self.skipped.most_common())
             parts.append(f"{self.skipped.total()} skipped ({reasons})")
         if self.failed:
-            reasons = ", ".join(f"{count} {code}" for code, count in Counter(self.failed.values()).most_common())
-            parts.append(f"{len(self.failed)} failed ({reasons})")
+            codes = Counter(failure["code"] for failure in self.failures)
+            reasons = ", ".join(f"{count} {code}" for code, count in codes.most_common())
+            parts.append(f"{len(self.failures)} failed ({reasons})")
         return ", ".join(parts)
 
     def write(self, folder: Path) -> None:
@@ -139,6 +142,7 @@ class RunRecord:
         record = {
             "schema": "chexmask-u/run/1",
             "skipped": dict(self.skipped),
+            "failures": self.failures,
             "images": self.images,
             "delivery": self.delivery or None,
         }
@@ -157,4 +161,5 @@ class RunRecord:
     def _fail(self, name: str, code: str, message: str) -> None:
         self.failed[name] = code
         logger.error("failed %s: %s [%s]", name, message, code)
+        self.failures.append({"name": name, "code": code, "message": message})
         self.images[name] = {**self.images.get(name, {}), "outcome": "failed", "code": code, "message": message}

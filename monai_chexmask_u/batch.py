@@ -57,8 +57,9 @@ def segment_files(
         One outcome per file, in order.
     """
     from monai_chexmask_u.dicom.numbering import Numbering  # keeps pydicom out of `--help`
+    from monai_chexmask_u.dicom.same_image import ImageRegister
 
-    numbering = Numbering(reproducible=reproducible_uids)
+    numbering, register = Numbering(reproducible=reproducible_uids), ImageRegister()
     for path, name in zip(paths, output_names(paths), strict=True):
         written: list[Path] = []
         try:
@@ -67,6 +68,7 @@ def segment_files(
             if len(left_out) == len(formats):
                 raise RadiographError("needs_dicom", "DICOM outputs need a DICOM image; ask for json or png instead")
             segmentation = segmenter.segment(radiograph)
+            register.add(radiograph)
             for key in formats:  # one by one, so that what was written before a failure is known
                 written += write_outputs(segmentation, radiograph, folder, name, [key], numbering)
             yield Outcome(path, tuple(written), left_out, verdict=segmentation.reliability.verdict)

@@ -127,3 +127,27 @@ def test_a_result_may_not_replace_an_input(tmp_path: Path) -> None:
     check_targets(inputs, tmp_path, ["json"])
     with pytest.raises(ValueError, match=r"a\.seg\.dcm: this input would be replaced"):
         check_targets(inputs, tmp_path, ["seg"])
+
+
+def test_a_copy_of_an_image_is_done_once(tmp_path: Path, folder: Path) -> None:
+    image = make_dx(rows=80, columns=70)
+    paths = [save(image, tmp_path / name) for name in ("film.dcm", "copy of film.dcm")]
+    first, second = run(paths, folder, "json", "seg", "sr")
+    assert (first.code, second.code, second.written) == (None, "duplicate", ())
+    assert {path.name for path in folder.iterdir()} == {"film.json", "film.seg.dcm", "film.sr.dcm"}
+
+
+def test_images_of_two_patients_with_one_identifier_are_never_mixed(tmp_path: Path, folder: Path) -> None:
+    first, second = make_dx(rows=80, columns=70), make_dx(rows=80, columns=70, seed=1)
+    second.PatientID, second.PatientName = "SYN-0002", "Other^Person"
+    second.SOPInstanceUID = second.file_meta.MediaStorageSOPInstanceUID = first.SOPInstanceUID
+    paths = [save(first, tmp_path / "1.dcm"), save(second, tmp_path / "2.dcm")]
+    outcomes = run(paths, folder, "seg", "sr")
+    assert [outcome.code for outcome in outcomes] == [None, "conflicting_identifiers"]
+    assert "use the results of neither" in outcomes[1].message
+    assert {path.name for path in folder.iterdir()} == {"1.seg.dcm", "1.sr.dcm"}
+
+
+def test_pictures_have_no_identity(tmp_path: Path, folder: Path) -> None:
+    outcomes = run([picture(tmp_path / "1.png"), picture(tmp_path / "2.png")], folder)
+    assert [outcome.code for outcome in outcomes] == [None, None]

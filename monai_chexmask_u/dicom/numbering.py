@@ -9,6 +9,8 @@ from typing import Any, Final
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, generate_uid
 
+from monai_chexmask_u import __version__
+from monai_chexmask_u.dicom.same_image import patient_of
 from monai_chexmask_u.segmentation import LandmarkSegmentation
 
 __all__ = ["SERIES_NUMBERS", "Numbering", "Place"]
@@ -56,44 +58,51 @@ class Numbering:
     Images of two patients never share a series, even if their headers name one study.
 
     Args:
-        reproducible: derive the UIDs from the source image, the model and what was asked of it, so that another run
-            gives the same ones; an archive then takes its results for a replacement. By default they are new.
+        reproducible: derive the UIDs from the source image, the patient, the model, the result, this software's version
+            and what else goes into an object, so that another run gives the same ones to the same objects. By default
+            they are new.
     """
 
     def __init__(self, *, reproducible: bool = False) -> None:
         """Start with instance 1 in every series."""
         self._run = "" if reproducible else str(generate_uid())
         self._counts: Counter[UID] = Counter()
-        self._written: defaultdict[str, list[Dataset]] = defaultdict(list)
+        self._written: defaultdict[tuple[str, ...], list[Dataset]] = defaultdict(list)
 
-    def place(self, kind: str, segmentation: LandmarkSegmentation, header: Dataset) -> Place:
+    def place(self, kind: str, segmentation: LandmarkSegmentation, header: Dataset, *contents: str) -> Place:
         """Return the place of the next object.
 
         Args:
             kind: key of `SERIES_NUMBERS`.
             segmentation: the result.
             header: of its source image.
+            contents: what the object holds beside the result, such as references to others.
         """
         model = segmentation.model
-        asked = [model.sha256, model.calibration_sha256 or "", str(segmentation.sample_count)]
-        series = self._uid(kind, *asked, str(header.StudyInstanceUID), str(header.get("PatientID") or ""))
+        asked = [model.sha256, model.calibration_sha256 or "", str(segmentation.sample_count), __version__]
+        series = self._uid(kind, *asked, str(header.StudyInstanceUID), patient_of(header))
         self._counts[series] += 1
         # The landmarks stand for all else that may change a result: seed, device, versions of packages.
         result = segmentation.landmarks.tobytes().hex()
-        instance = self._uid(kind, *asked, str(header.SOPInstanceUID), result)
+        instance = self._uid(kind, *asked, *_image_of(header), result, *contents)
         return Place(series, SERIES_NUMBERS[kind], instance, self._counts[series])
 
-    def keep(self, source_uid: str, written: Dataset) -> None:
+    def keep(self, header: Dataset, written: Dataset) -> None:
         """Note that an object of a source image is on the disk."""
         reference = Dataset()
         for keyword in _REFERENCED:
             if keyword in written:
                 setattr(reference, keyword, written[keyword].value)
-        self._written[source_uid].append(reference)
+        self._written[_image_of(header)].append(reference)
 
-    def written(self, source_uid: str) -> list[Dataset]:
+    def written(self, header: Dataset) -> list[Dataset]:
         """Return what is written of a source image, objects that a report may refer to, without their contents."""
-        return list(self._written[source_uid])
+        return list(self._written[_image_of(header)])
 
     def _uid(self, *parts: str) -> UID:
         return generate_uid(entropy_srcs=[self._run, *parts])
+
+
+def _image_of(header: Dataset) -> tuple[str, str, str]:
+    """Return what names an image: files of two patients may have one SOP Instance UID by mistake."""
+    return str(header.StudyInstanceUID), patient_of(header), str(header.SOPInstanceUID)

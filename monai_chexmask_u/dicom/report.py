@@ -62,7 +62,7 @@ def build_report(
     check_same_image(segmentation, radiograph)
     header = source_header(radiograph)
     numbering = numbering or Numbering()
-    others = numbering.written(str(header.SOPInstanceUID))
+    others = numbering.written(header)
     ids, image = TrackingIds.of(segmentation, header), sr.SourceImageForRegion.from_source_image(header)
     groups = [
         image_group(segmentation, radiograph.notes, header, ids),
@@ -72,7 +72,7 @@ def build_report(
     report: Dataset = sr.ComprehensiveSR(
         evidence=[header, *others],
         content=_content(groups, header, others),
-        **numbering.place("sr", segmentation, header).arguments(),
+        **numbering.place("sr", segmentation, header, *(str(other.SOPInstanceUID) for other in others)).arguments(),
         is_complete=complete,
         is_final=False,
         is_verified=False,

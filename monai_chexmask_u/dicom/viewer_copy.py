@@ -21,8 +21,9 @@ def build_viewer_segmentation(
 ) -> Dataset:
     """Build the binary Segmentation with an invented geometry, for OHIF and for the readers of dcmqi and ITK.
 
-    The frame of reference is invented, its plane is that of the detector, and a pixel without a known size counts as
-    1 mm; series and content description say so. It must not be used for measuring.
+    The frame of reference is invented: a coronal plane, that of the detector, in which the patient lies as the reader
+    found, so that a viewer's letters are right for mirrored and upside-down films as well. A pixel without a known size
+    counts as 1 mm. Series and content description say so. It must not be used for measuring.
 
     Args:
         segmentation: the result for that radiograph.
@@ -43,15 +44,17 @@ def build_viewer_segmentation(
     built.FrameOfReferenceUID = generate_uid(entropy_srcs=[place.instance_uid, "frame of reference"])
     built.PositionReferenceIndicator = ""
     del built.PatientOrientation
-    _invent_plane(built, radiograph.spacing_mm or (1.0, 1.0))
+    _invent_plane(built, radiograph)
     return built
 
 
-def _invent_plane(built: Dataset, spacing_mm: tuple[float, float]) -> None:
-    """Put all frames into one plane, rows to the patient's left and columns to the back."""
+def _invent_plane(built: Dataset, radiograph: Radiograph) -> None:
+    """Put all frames into one coronal plane; x goes to the patient's left, z to the head (PS3.3, C.7.6.2.1.1)."""
     measures, orientation, position = Dataset(), Dataset(), Dataset()
-    measures.PixelSpacing, measures.SliceThickness = [decimal(side) for side in spacing_mm], 1.0
-    orientation.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+    measures.PixelSpacing = [decimal(side) for side in radiograph.spacing_mm or (1.0, 1.0)]
+    measures.SliceThickness = 1.0
+    along_row, down_column = -1 if radiograph.mirrored else 1, 1 if radiograph.upside_down else -1
+    orientation.ImageOrientationPatient = [along_row, 0, 0, 0, 0, down_column]
     position.ImagePositionPatient = [0, 0, 0]
     shared = built.SharedFunctionalGroupsSequence[0]
     shared.PixelMeasuresSequence, shared.PlaneOrientationSequence = [measures], [orientation]

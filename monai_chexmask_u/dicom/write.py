@@ -91,6 +91,7 @@ def write_document(
 def _write(dataset: Dataset, radiograph: Radiograph, path: Path, numbering: Numbering) -> None:
     """Write an object, and note it as written, so that the report can refer to it."""
     with atomic_path(path) as temporary, no_warnings():
-        add_acquisition_equipment(dataset, source_header(radiograph))
+        header = source_header(radiograph)
+        add_acquisition_equipment(dataset, header)
         dataset.save_as(temporary, enforce_file_format=True)
-    numbering.keep(str(radiograph.header.SOPInstanceUID), dataset)
+    numbering.keep(header, dataset)

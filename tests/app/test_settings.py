@@ -98,3 +98,42 @@ def test_a_wrong_option_is_told_in_one_line(
     assert run_app("-i", study, "-o", output, "-m", bundle, *options) == 2
     (line,) = capfd.readouterr().err.splitlines()
     assert line.startswith("chexmask-u app: ")
+
+
+@pytest.mark.parametrize(
+    ("options", "configured", "environment", "expected"),
+    [
+        (["--accession", "A1"], "", {"CHEXMASK_U_STUDY": "1.2.3"}, (None, "A1")),
+        (["--accession", "A1"], "  study: 1.2.3\n", {}, (None, "A1")),
+        ([], "  study: 1.2.3\n", {"CHEXMASK_U_ACCESSION": "A2"}, ("1.2.3", None)),
+        ([], "", {"CHEXMASK_U_STUDY": "1.2.4"}, ("1.2.4", None)),
+        (["--study", "1.2.5"], "  accession: A3\n", {"CHEXMASK_U_STUDY": "1.2.4"}, ("1.2.5", None)),
+    ],
+)
+def test_the_study_is_the_one_that_was_asked_for_last(
+    options: list[str],
+    configured: str,
+    environment: dict[str, str],
+    expected: tuple[str | None, str | None],
+    read_settings: Any,
+    configuration: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    configuration.write_text(f"archive:\n  fetch-from: http://127.0.0.1/dicom-web\n{configured}")
+    for variable, value in environment.items():
+        monkeypatch.setenv(variable, value)
+    archive = read_settings(options)[0].archive
+    assert (archive.study_uid, archive.accession_number) == expected
+
+
+def test_two_names_for_a_study_are_refused(read_settings: Any, configuration: Path) -> None:
+    configuration.write_text("archive:\n  fetch-from: http://127.0.0.1/dicom-web\n")
+    with pytest.raises(ValueError, match="give one of them"):
+        read_settings(["--study", "1.2.3", "--accession", "A1"])
+
+
+@pytest.mark.parametrize("key", ["allow-plain-http", "tls"])
+def test_a_switch_in_words_is_refused(key: str, read_settings: Any, configuration: Path) -> None:
+    configuration.write_text(f'archive:\n  {key}: "false"\n')
+    with pytest.raises(ValueError, match=f"{key}: must be true or false"):
+        read_settings([])

@@ -90,6 +90,18 @@ def test_different_images_with_one_identifier_are_refused_both(
     assert record_of(output)["images"][first.SOPInstanceUID]["code"] == "conflicting_identifiers"
 
 
+def test_a_failure_is_recorded_beside_a_result_of_the_same_name(
+    study: Path, output: Path, bundle: Path, run_app: RunApp
+) -> None:
+    image = make_dx()
+    content = save(image, study / "2 whole.dcm").read_bytes()
+    (study / "1 cut.dcm").write_bytes(content[:-100_000])
+    assert run_app("-i", study, "-o", output, "-m", bundle) == 1
+    record = record_of(output)
+    assert [failure["code"] for failure in record["failures"]] == ["truncated"]
+    assert record["images"][image.SOPInstanceUID]["outcome"] == "segmented"
+
+
 def test_record_of_a_run_holds_no_patient_data(study: Path, output: Path, bundle: Path, run_app: RunApp) -> None:
     save(make_dx(), study / "1.dcm")
     (study / "Synthetic.txt").write_text("notes")

@@ -69,12 +69,35 @@ def test_reproducible_uids_follow_from_image_model_and_result(
     assert (first.instance_uid == second.instance_uid) == same
 
 
-def test_what_is_written_is_kept_by_image_without_its_contents(
+def test_reproducible_uids_follow_from_the_patient_and_the_contents(
     result: LandmarkSegmentation, headers: list[Dataset]
 ) -> None:
+    corrected = deepcopy(headers[0])
+    corrected.PatientID = "SYN-0001-CORRECTED"
+    uids = {
+        Numbering(reproducible=True).place("sr", result, header, *contents).instance_uid
+        for header, contents in ((headers[0], ()), (corrected, ()), (headers[0], ("1.2.3",)), (headers[0], ()))
+    }
+    assert len(uids) == 3
+
+
+@pytest.mark.parametrize("keyword", ["PatientName", "PatientBirthDate", "IssuerOfPatientID"])
+def test_patients_without_identifiers_are_told_apart_by_what_there_is(
+    keyword: str, result: LandmarkSegmentation, headers: list[Dataset]
+) -> None:
+    first, second = headers[0], deepcopy(headers[0])
+    first.PatientID = second.PatientID = ""
+    setattr(second, keyword, "19991231" if keyword == "PatientBirthDate" else "Somebody^Else")
     numbering = Numbering()
-    numbering.keep("1.2", headers[1])
-    (kept,) = numbering.written("1.2")
+    assert numbering.place("seg", result, first).series_uid != numbering.place("seg", result, second).series_uid
+
+
+def test_what_is_written_is_kept_by_image_without_its_contents(headers: list[Dataset]) -> None:
+    numbering = Numbering()
+    numbering.keep(headers[0], headers[1])
+    (kept,) = numbering.written(headers[0])
     assert kept.SOPInstanceUID == headers[1].SOPInstanceUID
     assert "PatientName" not in kept
-    assert numbering.written("1.3") == []
+    other_patient = deepcopy(headers[0])
+    other_patient.PatientID = "SOMEBODY-ELSE"
+    assert numbering.written(headers[1]) == numbering.written(other_patient) == []

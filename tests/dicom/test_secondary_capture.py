@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -165,10 +166,13 @@ def test_text_and_loss_in_the_source_are_passed_on(
     dciodvfy: Callable[[Path], list[str]],
     tmp_path: Path,
 ) -> None:
-    noted = replace(radiograph, notes=("burned_in_annotation", "lossy_compression"))
+    header = deepcopy(radiograph.header)
+    header.LossyImageCompressionRatio, header.LossyImageCompressionMethod = "12.5", "ISO_10918_1"
+    noted = replace(radiograph, header=header, notes=("burned_in_annotation", "lossy_compression"))
     built = build_secondary_capture(np.zeros((2, 2, 3), np.uint8), result, noted)
     assert built.ImageComments.endswith("text is burned into the image; it may identify the patient.")
     assert built.LossyImageCompression == "01"
+    assert (built.LossyImageCompressionRatio, built.LossyImageCompressionMethod) == (12.5, "ISO_10918_1")
     built.save_as(tmp_path / "x.dcm", enforce_file_format=True)
     assert dciodvfy(tmp_path / "x.dcm") == []
 

@@ -101,6 +101,29 @@ def test_copy_for_viewers_says_that_its_geometry_is_invented(
     assert "FrameOfReferenceUID" not in original
 
 
+@pytest.mark.parametrize(
+    ("mirrored", "upside_down", "orientation"),
+    [
+        (False, False, [1, 0, 0, 0, 0, -1]),
+        (True, False, [-1, 0, 0, 0, 0, -1]),
+        (False, True, [1, 0, 0, 0, 0, 1]),
+        (True, True, [-1, 0, 0, 0, 0, 1]),
+    ],
+)
+def test_invented_geometry_has_the_patient_the_right_way_around(
+    mirrored: bool,
+    upside_down: bool,
+    orientation: list[int],
+    radiograph: Radiograph,
+    result: LandmarkSegmentation,
+) -> None:
+    turned = replace(radiograph, mirrored=mirrored, upside_down=upside_down)
+    built = build_viewer_segmentation(result, turned)
+    (plane,) = built.SharedFunctionalGroupsSequence[0].PlaneOrientationSequence
+    # Along a row to the patient's left (x), down a column to the feet (-z), unless the film is turned over.
+    assert plane.ImageOrientationPatient == orientation
+
+
 def test_segments_have_the_same_tracking_uids_in_all_kinds(
     kind: str, radiograph: Radiograph, result: LandmarkSegmentation, tmp_path: Path
 ) -> None:
