@@ -110,6 +110,9 @@ def _describe_derivation(
     built.ImageComments = " ".join(comments)
     if "lossy_compression" in radiograph.notes:
         built.LossyImageCompression = "01"  # once lossy, forever lossy
+        for keyword in ("LossyImageCompressionRatio", "LossyImageCompressionMethod"):
+            if keyword in header:
+                built.add(header[keyword])
     source = Dataset()
     source.ReferencedSOPClassUID, source.ReferencedSOPInstanceUID = header.SOPClassUID, header.SOPInstanceUID
     source.SpatialLocationsPreserved = "NO"
