@@ -2,7 +2,8 @@
 
 Each object is a file named after its SOP Instance UID. It comes in whole or not at all, and leaves only when the
 archive has confirmed it, or refused it for good: then it goes to ``refused``, beside the reason. A process may be
-killed at any point: at worst, an object is sent once more, which archives take for the same one.
+killed at any point: at worst, an object is sent once more, and an archive takes it for the same one, or says that it
+has it.
 """
 
 from __future__ import annotations

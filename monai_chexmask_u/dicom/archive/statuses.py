@@ -6,12 +6,15 @@ from typing import Final
 
 from monai_chexmask_u.dicom.archive.failures import ArchiveUnusable, ObjectRefused, TryLater
 
-__all__ = ["check_status"]
+__all__ = ["DUPLICATE", "check_status"]
+
+DUPLICATE: Final = 0x0111
 
 # PS3.7, annex C, and PS3.4, B.2.3; PS3.18, 10.5.3, gives STOW-RS the same numbers.
 _MEANINGS: Final = {
     0x0107: "attribute list error",
     0x0110: "processing failure",
+    DUPLICATE: "the archive has it already",
     0x0116: "attribute value out of range",
     0x0117: "invalid object instance",
     0x0122: "SOP class not supported",
@@ -30,7 +33,8 @@ _RANGES: Final = (
     (0xB000, 0xBFFF, "warning"),
     (0xC000, 0xCFFF, "the object cannot be understood"),
 )
-_WARNINGS: Final = (0x0107, 0x0116)
+# A duplicate is a failure to DICOM. To a sender it is what it wanted: the confirmation of an earlier attempt was lost.
+_WARNINGS: Final = (0x0107, DUPLICATE, 0x0116)
 # Those that blame the object: no second attempt will change that. Full disks and failures in general may pass.
 _OF_THE_OBJECT: Final = (0x0117, 0x0122, 0x0212)
 _OF_THE_CLIENT: Final = (0x0124, 0x0211)

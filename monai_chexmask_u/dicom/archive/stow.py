@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset
 from monai_chexmask_u.dicom.archive.failures import ObjectRefused, TryLater
 from monai_chexmask_u.dicom.archive.objects import DicomFile
 from monai_chexmask_u.dicom.archive.settings import DicomwebArchive
-from monai_chexmask_u.dicom.archive.statuses import check_status
+from monai_chexmask_u.dicom.archive.statuses import DUPLICATE, check_status
 from monai_chexmask_u.dicom.archive.web_session import failures_explained, open_session, wrong_address
 from monai_chexmask_u.dicom.source import no_warnings
 
@@ -35,8 +35,8 @@ class _Answer:
     """What an archive says of the objects that it was sent.
 
     Attributes:
-        stored: by SOP Instance UID, with what warning, or 0.
-        failures: reasons of those that it did not store.
+        stored: by SOP Instance UID, with what warning, or 0; those that it had already are among them.
+        failures: reasons of those that it does not have.
     """
 
     stored: dict[str, int]
@@ -63,17 +63,18 @@ class StowSender:
         answer = _read(response)
         for reason in answer.failures if answer else ():
             check_status(reason, self._archive.name)
-        if response.status_code in _REFUSALS:
+        warning = answer.stored.get(file.sop_instance_uid) if answer else None
+        if response.status_code in _REFUSALS and warning != DUPLICATE:  # 409 goes with a duplicate
             cause = f"{_REFUSALS[response.status_code]} ({response.status_code})"
             raise ObjectRefused(f"{self._archive.name} refuses this object: {cause}")
         if answer is None:
             raise wrong_address(self._archive)
-        if answer.failures or file.sop_instance_uid not in answer.stored:
+        if answer.failures or warning is None:
             # Orthanc says 200 and names no object when its disk is full.
             raise TryLater(f"{self._archive.name}: the archive did not confirm an object; see its log")
-        warning = check_status(answer.stored[file.sop_instance_uid], self._archive.name)
-        if warning:
-            logging.getLogger(__name__).warning("%s: stored, with a warning: %s", file.sop_instance_uid, warning)
+        words = check_status(warning, self._archive.name)
+        if words:
+            logging.getLogger(__name__).warning("%s: stored, with a warning: %s", file.sop_instance_uid, words)
 
     def _post(self, file: DicomFile) -> requests.Response:
         """Return the answer to one object, which may be a refusal."""
@@ -105,7 +106,11 @@ def _read(response: requests.Response) -> _Answer | None:
             str(item.ReferencedSOPInstanceUID): int(item.get("WarningReason") or 0)
             for item in answer.get("ReferencedSOPSequence") or []
         }
-        failures = [int(item.get("FailureReason") or _FAILURE) for item in answer.get("FailedSOPSequence") or []]
+        failed = [
+            (str(item.get("ReferencedSOPInstanceUID")), int(item.get("FailureReason") or _FAILURE))
+            for item in answer.get("FailedSOPSequence") or []
+        ]
     except Exception:  # of many kinds, for JSON that is not DICOM's
         return None
-    return _Answer(stored, failures)
+    stored |= {uid: reason for uid, reason in failed if reason == DUPLICATE}
+    return _Answer(stored, [reason for _, reason in failed if reason != DUPLICATE])

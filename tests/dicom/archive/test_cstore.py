@@ -114,6 +114,14 @@ def test_stored_with_a_warning_is_stored_and_logged(
     assert warnings == [f"{file.sop_instance_uid}: stored, with a warning: elements were discarded (0xB006)"]
 
 
+def test_object_that_the_node_has_already_is_delivered_and_logged(
+    node: Node, file: DicomFile, caplog: pytest.LogCaptureFixture
+) -> None:
+    node.statuses = [0x0111]
+    send(node, file)
+    assert f"{file.sop_instance_uid}: stored, with a warning: the archive has it already (0x0111)" in caplog.messages
+
+
 @pytest.mark.parametrize(
     ("status", "kind"),
     [(0x0122, ObjectRefused), (0xA900, ObjectRefused), (0xC001, ObjectRefused), (0xA700, TryLater), (0x0110, TryLater)],

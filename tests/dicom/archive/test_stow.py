@@ -56,6 +56,23 @@ def test_stored_with_a_warning_is_stored_and_logged(
     assert warnings == [f"{file.sop_instance_uid}: stored, with a warning: values were changed (0xB000)"]
 
 
+@pytest.mark.parametrize("status", [200, 202, 409])
+def test_object_that_the_archive_has_already_is_delivered_and_logged(
+    web_server: WebServer, sender: StowSender, file: DicomFile, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    web_server.answers = [replace(stored_answer(failed={file.sop_instance_uid: 0x0111}), status=status)]
+    sender.send(file)
+    assert f"{file.sop_instance_uid}: stored, with a warning: the archive has it already (0x0111)" in caplog.messages
+
+
+def test_duplicate_of_another_object_confirms_nothing(
+    web_server: WebServer, sender: StowSender, file: DicomFile
+) -> None:
+    web_server.answers = [stored_answer(failed={"1.2.3": 0x0111})]
+    with pytest.raises(TryLater, match="did not confirm an object"):
+        sender.send(file)
+
+
 @pytest.mark.parametrize(
     "answer",
     [Answer(body=b"{}"), Answer(body=b"[{}]"), stored_answer("1.2.3"), Answer(202, b'{"00081198": {"vr": "SQ"}}')],
