@@ -112,13 +112,21 @@ class Query:
             )
             response.raise_for_status()
             items = response.json() if response.content else []
-        # Orthanc's other interface has /studies, too, and answers with something else.
-        if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        # Orthanc's other interface has /studies, too, and answers with something else than DICOM JSON.
+        if not isinstance(items, list) or not all(_is_item(item) for item in items):
             raise wrong_address(self._archive)
         named = {_text(item, level): item for item in items}
         if not all(is_uid(uid) for uid in named):  # they become names of files
             raise wrong_address(self._archive)
         return named
+
+
+def _is_item(item: Any) -> bool:
+    """Tell whether this is DICOM JSON, as far as it is looked at here."""
+    if not isinstance(item, dict):
+        return False
+    attributes = [item[tag] for tag in (_ACCESSION_NUMBER, _MODALITY, _STUDY, _SERIES, _INSTANCE) if tag in item]
+    return all(isinstance(each, dict) and isinstance(each.get("Value") or [], list) for each in attributes)
 
 
 def _text(item: Item, tag: str) -> str:

@@ -157,6 +157,12 @@ def test_archive_that_stays_busy_is_given_up(web_server: WebServer, query: Query
         Answer(200, b'[{"ID": "0a9b"}]', "application/json"),
         Answer(200, json.dumps([study("../../etc/passwd")]).encode()),
         Answer(200, b'[{"0020000D": {"vr": "UI"}}]'),
+        Answer(200, b'["1.2"]'),
+        Answer(200, b'[{"0020000D": null}]'),
+        Answer(200, b'[{"0020000D": ["1.2"]}]'),
+        Answer(200, b'[{"0020000D": {"Value": "1.2"}}]'),
+        Answer(200, b'[{"0020000D": {"Value": {"a": "1.2"}}}]'),
+        Answer(200, b'[{"0020000D": {"Value": ["1.2"]}, "00080050": "A1"}]'),
     ],
 )
 def test_other_servers_are_told_from_dicomweb(web_server: WebServer, query: Query, answer: Answer) -> None:
@@ -164,3 +170,8 @@ def test_other_servers_are_told_from_dicomweb(web_server: WebServer, query: Quer
     with pytest.raises(ArchiveUnusable, match="there is no DICOMweb service at this address"):
         query.study(study_uid="1.2")
     assert len(web_server.requests) == 1
+
+
+def test_attributes_that_are_not_looked_at_may_be_anything(web_server: WebServer, query: Query) -> None:
+    web_server.answers = [listing(study("1.2") | {"00081190": None})]
+    assert query.study(study_uid="1.2") == "1.2"
