@@ -10,7 +10,7 @@ from typing import Final
 import requests
 from pydicom.dataset import Dataset
 
-from monai_chexmask_u.dicom.archive.failures import ObjectRefused, TryLater
+from monai_chexmask_u.dicom.archive.failures import ArchiveError, ObjectRefused, TryLater
 from monai_chexmask_u.dicom.archive.objects import DicomFile
 from monai_chexmask_u.dicom.archive.settings import DicomwebArchive
 from monai_chexmask_u.dicom.archive.statuses import DUPLICATE, check_status
@@ -28,6 +28,7 @@ _REFUSALS: Final = {
     415: "transfer syntax not supported",
     422: "not processable",
 }
+_XML: Final = ("application/dicom+xml", "application/xml", "text/xml")
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class StowSender:
             cause = f"{_REFUSALS[response.status_code]} ({response.status_code})"
             raise ObjectRefused(f"{self._archive.name} refuses this object: {cause}")
         if answer is None:
-            raise wrong_address(self._archive)
+            raise _not_json(response, self._archive)
         if answer.failures or warning is None:
             # Orthanc says 200 and names no object when its disk is full.
             raise TryLater(f"{self._archive.name}: the archive did not confirm an object; see its log")
@@ -91,6 +92,15 @@ class StowSender:
             if response.status_code not in _REFUSALS:
                 response.raise_for_status()
         return response
+
+
+def _not_json(response: requests.Response, archive: DicomwebArchive) -> ArchiveError:
+    """Return the error for an answer that is not DICOM's JSON: XML or nothing may come from an archive all the same."""
+    kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if response.content.strip() and kind not in _XML and b"<NativeDicomModel" not in response.content:
+        return wrong_address(archive)
+    message = "the archive did not confirm an object in JSON, and may have stored it"
+    return TryLater(f"{archive.name}: {message}; see its log, or send by C-STORE (--node)")
 
 
 @no_warnings()

@@ -136,6 +136,7 @@ def test_refusal_without_a_reason_is_one(
         (Answer(503), TryLater),
         (Answer(200, b"<html>please log in</html>", "text/html"), ArchiveUnusable),
         (Answer(200, b"<html>please log in</html>"), ArchiveUnusable),
+        (Answer(200, b"<?xml version='1.0'?><html/>", "application/xhtml+xml"), ArchiveUnusable),
         (Answer(200, b'["1", "2"]', "application/json"), ArchiveUnusable),
         (Answer(200, b'{"ID": "abc", "Status": "Success"}', "application/json"), ArchiveUnusable),
     ],
@@ -146,6 +147,26 @@ def test_other_answers_say_nothing_of_the_object(
     web_server.answers = [answer]
     with pytest.raises(kind):
         sender.send(file)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(200),
+        Answer(204),
+        Answer(200, b"\n", "text/plain"),
+        Answer(200, b"<?xml version='1.0'?><NativeDicomModel/>", "application/dicom+xml; charset=utf-8"),
+        Answer(202, b"<NativeDicomModel/>", "text/xml"),
+        Answer(200, b"<?xml version='1.0'?>\n<NativeDicomModel xml:space='preserve'/>", ""),
+    ],
+)
+def test_archive_that_does_not_confirm_in_json_may_have_stored_it(
+    web_server: WebServer, sender: StowSender, file: DicomFile, answer: Answer
+) -> None:
+    web_server.answers = [answer]
+    with pytest.raises(TryLater, match="did not confirm an object in JSON, and may have stored it; ") as caught:
+        sender.send(file)
+    assert not caught.value.unreachable
 
 
 def test_file_that_is_gone_is_not_sent(web_server: WebServer, sender: StowSender, file: DicomFile) -> None:
