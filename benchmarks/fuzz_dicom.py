@@ -50,7 +50,7 @@ def summary(results: Sequence[Result]) -> str:
     if findings:
         lines += ["| file | damage | outcome | finding |", "| --- | --- | --- | --- |"]
     for result, finding in findings:
-        words = finding.replace("|", "\\|").replace("\n", " ")
+        words = "".join(letter if letter.isprintable() else "?" for letter in finding).replace("|", "\\|")
         lines.append(f"| {result.case.name} | {result.case.damage} | {result.outcome} | {words} |")
     return "\n".join(lines)
 
