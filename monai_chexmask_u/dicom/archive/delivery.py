@@ -9,7 +9,7 @@ from typing import Protocol
 
 from monai_chexmask_u.dicom.archive.failures import ArchiveUnusable, ObjectRefused, TryLater, require_packages
 from monai_chexmask_u.dicom.archive.objects import DicomFile, read_dicom_file
-from monai_chexmask_u.dicom.archive.outbox import Outbox, Refusal
+from monai_chexmask_u.dicom.archive.outbox import Outbox, Refusal, Version
 from monai_chexmask_u.dicom.archive.retry import Backoff
 from monai_chexmask_u.dicom.archive.settings import DicomwebArchive, DimseNode
 
@@ -128,29 +128,35 @@ class _Run:
         """Return what waits, reports last: they refer to the other objects."""
         files = []
         for path in self._outbox.waiting_for(target):
+            version = self._outbox.version(path)
             try:
                 files.append(read_dicom_file(path))
             except ValueError:  # a disk error; it must not keep the others from their way
-                self._refuse(path, "this file is damaged")
+                self._refuse(path, version, "this file is damaged")
         return sorted(files, key=lambda file: file.is_report)
 
     def _attempt(self, file: DicomFile) -> bool:
         """Send an object; return whether there is a point in sending others."""
         if file.is_report and file.study_instance_uid in self._incomplete:
             return True  # what it refers to may still wait, and so does it
+        version = self._outbox.version(file.path)
         try:
             self._backoff.run(lambda: self._sender.send(file))
         except ObjectRefused as error:
-            self._refuse(file.path, str(error))
+            self._refuse(file.path, version, str(error))
             return True
         except (TryLater, ArchiveUnusable) as error:
             self._problem = str(error)
             self._incomplete.add(file.study_instance_uid)
             self._backoff = self._backoff.once()  # the run has been patient
             return isinstance(error, TryLater) and not error.unreachable
-        self._outbox.confirm(file.path)
+        self._outbox.confirm(file.path, version)
         self._sent.append(file.sop_instance_uid)
         return True
 
-    def _refuse(self, path: Path, reason: str) -> None:
-        self._refused.append(self._outbox.refuse(path, reason))
+    def _refuse(self, path: Path, version: Version, reason: str) -> None:
+        refusal = self._outbox.refuse(path, version, reason)
+        if refusal:
+            self._refused.append(refusal)
+        else:
+            self._problem = f"{path}: this object was replaced while it was sent; the new one waits"

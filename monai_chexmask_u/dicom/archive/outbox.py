@@ -22,7 +22,9 @@ from typing import Final
 from monai_chexmask_u.dicom.archive.objects import DicomFile, is_uid
 from monai_chexmask_u.writers.atomic import atomic_path
 
-__all__ = ["Outbox", "Refusal"]
+__all__ = ["Outbox", "Refusal", "Version"]
+
+Version = tuple[int, int, int]  # inode, time of the last change, size
 
 _TARGET: Final = "target.json"
 
@@ -122,23 +124,43 @@ class Outbox:
             message = 'this file is damaged; name the archive in it again, as in {"target": "PACS@pacs.example:104"}'
             raise ValueError(f"{path}: {message}") from None
 
-    def confirm(self, path: Path) -> None:
-        """Let an object go that the archive has confirmed."""
-        path.unlink()
+    def version(self, path: Path) -> Version:
+        """Return what tells an object that waits from one that replaces it; take it before sending."""
+        status = path.stat()
+        return status.st_ino, status.st_mtime_ns, status.st_size
 
-    def refuse(self, path: Path, reason: str) -> Refusal:
-        """Put an object aside that the archive will never take, and return what is kept of it."""
-        now = datetime.now(timezone.utc).isoformat(timespec="seconds")
-        refusal = Refusal(path.stem, reason, self.target() or "", now)
-        # The reason first: a process that is killed in between leaves the object where it waits.
-        with atomic_path(self._refused / f"{path.stem}.json") as temporary:
-            temporary.write_text(json.dumps(asdict(refusal), indent=1) + "\n", encoding="utf-8")
-        path.replace(self._refused / path.name)
-        return refusal
+    def confirm(self, path: Path, version: Version) -> None:
+        """Let an object go that the archive has confirmed, unless it was replaced since."""
+        with self._lock(".adding"):
+            if self._is_still(path, version):
+                path.unlink()
+
+    def refuse(self, path: Path, version: Version, reason: str) -> Refusal | None:
+        """Put an object aside that the archive will never take.
+
+        Returns:
+            What is kept of it; None if it was replaced since, and waits.
+        """
+        with self._lock(".adding"):
+            if not self._is_still(path, version):
+                return None
+            now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+            refusal = Refusal(path.stem, reason, self.target() or "", now)
+            # The reason first: a process that is killed in between leaves the object where it waits.
+            with atomic_path(self._refused / f"{path.stem}.json") as temporary:
+                temporary.write_text(json.dumps(asdict(refusal), indent=1) + "\n", encoding="utf-8")
+            path.replace(self._refused / path.name)
+            return refusal
 
     def refusals(self) -> list[Refusal]:
         """Return all that was refused and not sent again since."""
         return [_read_refusal(path.with_suffix(".json")) for path in sorted(self._refused.glob("*.dcm"))]
+
+    def _is_still(self, path: Path, version: Version) -> bool:
+        try:
+            return self.version(path) == version
+        except FileNotFoundError:
+            return False
 
     def _dedicate(self, target: str) -> None:
         """See that nothing waits for another archive: its objects must not go astray."""

@@ -235,6 +235,34 @@ def test_objects_that_others_add_meanwhile_are_theirs(
     assert waiting(outbox) == set(uids(small_files[1]))
 
 
+@pytest.mark.parametrize("failure", [None, REFUSED])
+def test_object_that_is_replaced_while_it_is_sent_waits_in_its_new_version(
+    run: Callable[..., Delivery],
+    sender: FakeSender,
+    outbox: Path,
+    small_files: list[DicomFile],
+    failure: Exception | None,
+) -> None:
+    sender.failures = {small_files[0].sop_instance_uid: [failure]} if failure else {}
+    send = sender.send
+
+    def send_while_another_adds(file: DicomFile) -> None:
+        Outbox(outbox).add(small_files[:1], TARGET.name)
+        send(file)
+
+    sender.send = send_while_another_adds  # type: ignore[method-assign]
+    delivery = run(small_files[0])
+    assert waiting(outbox) == set(uids(small_files[0]))
+    assert delivery.refused == ()
+    if failure:
+        assert delivery.waiting == uids(small_files[0])
+        assert "was replaced while it was sent" in str(delivery.problem)
+    else:
+        assert delivery.sent == uids(small_files[0])
+    sender.send, sender.failures = send, {}  # type: ignore[method-assign]
+    assert run().sent == uids(small_files[0])
+
+
 def test_progress_is_told(sender: FakeSender, outbox: Path, small_files: list[DicomFile]) -> None:
     steps: list[tuple[int, int]] = []
     deliver([file.path for file in small_files[:2]], TARGET, outbox, progress=lambda *step: steps.append(step))

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from monai_chexmask_u.dicom.archive.objects import DicomFile, read_dicom_file
-from monai_chexmask_u.dicom.archive.outbox import Outbox
+from monai_chexmask_u.dicom.archive.outbox import Outbox, Refusal
 
 TARGET = "https://archive.example/dicom-web"
 
@@ -23,6 +23,14 @@ def outbox(tmp_path: Path) -> Outbox:
 
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+
+
+def refuse(outbox: Outbox, reason: str) -> Refusal:
+    """Refuse the object that waits first."""
+    path = outbox.waiting()[0]
+    refusal = outbox.refuse(path, outbox.version(path), reason)
+    assert refusal is not None
+    return refusal
 
 
 def test_added_object_is_a_copy_named_after_its_uid(outbox: Outbox, small_files: list[DicomFile]) -> None:
@@ -78,15 +86,50 @@ def test_remnants_of_a_killed_process_do_not_count_and_go(outbox: Outbox, small_
 def test_confirmed_object_leaves(outbox: Outbox, small_files: list[DicomFile]) -> None:
     outbox.add(small_files[:2], TARGET)
     first, second = outbox.waiting()
-    outbox.confirm(first)
+    outbox.confirm(first, outbox.version(first))
     assert outbox.waiting() == [second]
     assert small_files[0].path.exists()
+
+
+def test_object_that_was_replaced_meanwhile_stays(outbox: Outbox, small_files: list[DicomFile]) -> None:
+    outbox.add(small_files[:1], TARGET)
+    (path,) = outbox.waiting()
+    sent = outbox.version(path)
+    outbox.add(small_files[:1], TARGET)
+    outbox.confirm(path, sent)
+    assert outbox.refuse(path, sent, "no") is None
+    assert outbox.waiting() == [path]
+    assert outbox.refusals() == []
+    assert names(outbox.folder / "refused") == []
+
+
+def test_object_that_is_gone_already_is_let_go(outbox: Outbox, small_files: list[DicomFile]) -> None:
+    outbox.add(small_files[:1], TARGET)
+    (path,) = outbox.waiting()
+    sent = outbox.version(path)
+    path.unlink()
+    outbox.confirm(path, sent)
+    assert outbox.refuse(path, sent, "no") is None
+    assert outbox.refusals() == []
+
+
+def test_object_does_not_leave_while_others_are_added(outbox: Outbox, small_files: list[DicomFile]) -> None:
+    """Else it could be replaced between the look at it and its leaving."""
+    outbox.add(small_files[:1], TARGET)
+    (path,) = outbox.waiting()
+    thread = threading.Thread(target=outbox.confirm, args=(path, outbox.version(path)))
+    with outbox._lock(".adding"):
+        thread.start()
+        thread.join(0.2)
+        assert path.exists()
+    thread.join()
+    assert not path.exists()
 
 
 def test_refused_object_lies_beside_its_reason(outbox: Outbox, small_files: list[DicomFile]) -> None:
     outbox.add(small_files[:1], TARGET)
     uid = small_files[0].sop_instance_uid
-    refusal = outbox.refuse(outbox.waiting()[0], "SOP class not supported")
+    refusal = refuse(outbox, "SOP class not supported")
     assert outbox.waiting() == []
     folder = outbox.folder / "refused"
     assert names(folder) == [f"{uid}.dcm", f"{uid}.json"]
@@ -103,7 +146,7 @@ def test_refused_object_lies_beside_its_reason(outbox: Outbox, small_files: list
 
 def test_refused_object_may_be_added_again(outbox: Outbox, small_files: list[DicomFile]) -> None:
     outbox.add(small_files[:1], TARGET)
-    outbox.refuse(outbox.waiting()[0], "no")
+    refuse(outbox, "no")
     (refused,) = (outbox.folder / "refused").glob("*.dcm")
     outbox.add([read_dicom_file(refused)], TARGET)
     assert len(outbox.waiting()) == 1
@@ -126,10 +169,10 @@ def test_process_that_dies_while_refusing_leaves_the_object_waiting(
     with monkeypatch.context() as patch:
         patch.setattr(Path, "replace", dies)
         with pytest.raises(KeyboardInterrupt):
-            outbox.refuse(path, "no")
+            refuse(outbox, "no")
     assert outbox.waiting() == [path]
     assert outbox.refusals() == []
-    outbox.refuse(path, "no")
+    refuse(outbox, "no")
     assert len(outbox.refusals()) == 1
 
 
@@ -141,7 +184,7 @@ def test_objects_do_not_go_to_another_archive(outbox: Outbox, small_files: list[
     assert len(outbox.waiting_for(TARGET)) == 2
     assert outbox.waiting_for("NODE@host:104") == []
     for path in outbox.waiting():
-        outbox.confirm(path)
+        outbox.confirm(path, outbox.version(path))
     outbox.add(small_files[2:3], "NODE@host:104")
     assert outbox.target() == "NODE@host:104"
 
@@ -149,7 +192,7 @@ def test_objects_do_not_go_to_another_archive(outbox: Outbox, small_files: list[
 @pytest.mark.parametrize("content", ["", "{}", "[]"])
 def test_damaged_notes_do_not_hide_the_objects(outbox: Outbox, small_files: list[DicomFile], content: str) -> None:
     outbox.add(small_files[:2], TARGET)
-    refused = outbox.refuse(outbox.waiting()[0], "no")
+    refused = refuse(outbox, "no")
     (outbox.folder / "refused" / f"{refused.sop_instance_uid}.json").write_text(content)
     (refusal,) = outbox.refusals()
     assert (refusal.sop_instance_uid, refusal.reason) == (refused.sop_instance_uid, "the reason is lost")
