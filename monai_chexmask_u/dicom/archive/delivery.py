@@ -109,6 +109,7 @@ class _Run:
         self._sent: list[str] = []
         self._refused: list[Refusal] = []
         self._incomplete: set[str] = set()  # studies
+        self._unreadable: list[str] = []  # SOP Instance UIDs
         self._problem: str | None = None
 
     def empty(self, target: str, progress: Callable[[int, int], None] | None) -> Delivery:
@@ -121,24 +122,44 @@ class _Run:
                 progress(number, len(files))
         gone = {*self._sent, *(refusal.sop_instance_uid for refusal in self._refused)}
         # What other processes have added in the meantime, they will send.
-        waiting = tuple(file.sop_instance_uid for file in files if file.sop_instance_uid not in gone)
+        uids = (*self._unreadable, *(file.sop_instance_uid for file in files))
+        waiting = tuple(uid for uid in uids if uid not in gone)
         return Delivery(tuple(self._sent), waiting, tuple(self._refused), self._problem if waiting else None)
 
     def _in_order(self, target: str) -> list[DicomFile]:
         """Return what waits, reports last: they refer to the other objects."""
         files = []
         for path in self._outbox.waiting_for(target):
-            version = self._outbox.version(path)
             try:
-                files.append(read_dicom_file(path))
-            except ValueError:  # a disk error; it must not keep the others from their way
-                self._refuse(path, version, "this file is damaged")
+                file = self._read(path)
+            except OSError as error:
+                self._unreadable.append(path.stem)
+                self._problem = _of_disk(path, error)
+            else:
+                files.extend([file] if file else [])
         return sorted(files, key=lambda file: file.is_report)
+
+    def _read(self, path: Path) -> DicomFile | None:
+        """Return what an object holds; put it aside if it is damaged, so that it is in nobody's way."""
+        version = self._outbox.version(path)
+        try:
+            return read_dicom_file(path)
+        except ValueError:
+            self._refuse(path, version, "this file is damaged")
+            return None
 
     def _attempt(self, file: DicomFile) -> bool:
         """Send an object; return whether there is a point in sending others."""
         if file.is_report and file.study_instance_uid in self._incomplete:
             return True  # what it refers to may still wait, and so does it
+        try:
+            return self._send(file)
+        except OSError as error:
+            self._problem = _of_disk(file.path, error)
+            self._incomplete.add(file.study_instance_uid)
+            return True
+
+    def _send(self, file: DicomFile) -> bool:
         version = self._outbox.version(file.path)
         try:
             self._backoff.run(lambda: self._sender.send(file))
@@ -160,3 +181,8 @@ class _Run:
             self._refused.append(refusal)
         else:
             self._problem = f"{path}: this object was replaced while it was sent; the new one waits"
+
+
+def _of_disk(path: Path, error: OSError) -> str:
+    cause = error.strerror or type(error).__name__
+    return f"{path}: this object cannot be read or moved ({cause}); see to its file"

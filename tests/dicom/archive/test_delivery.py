@@ -211,13 +211,60 @@ def test_objects_for_another_archive_stay_where_they_are(
     assert waiting(outbox) == set(uids(small_files[0]))
 
 
-def test_error_of_the_disk_loses_nothing(
+def test_object_that_cannot_be_read_for_sending_waits_and_others_go(
     run: Callable[..., Delivery], sender: FakeSender, outbox: Path, small_files: list[DicomFile]
 ) -> None:
-    sender.failures = {small_files[1].sop_instance_uid: [PermissionError("no")]}
-    with pytest.raises(PermissionError):
-        run(*small_files[:3])
-    assert waiting(outbox) == set(uids(*small_files[1:3]))
+    sender.failures = {small_files[1].sop_instance_uid: [PermissionError(13, "no rights")]}
+    delivery = run(*small_files[:3])
+    assert (delivery.sent, delivery.waiting) == (uids(small_files[0], small_files[2]), uids(small_files[1]))
+    name = f"{small_files[1].sop_instance_uid}.dcm"
+    assert str(delivery.problem).endswith(f"{name}: this object cannot be read or moved (no rights); see to its file")
+    assert waiting(outbox) == set(uids(small_files[1]))
+
+
+def test_report_waits_for_an_object_that_cannot_be_read(
+    run: Callable[..., Delivery], sender: FakeSender, study_files: dict[str, DicomFile]
+) -> None:
+    sender.failures = {study_files["seg"].sop_instance_uid: [PermissionError(13, "no rights")]}
+    assert set(run(*study_files.values()).waiting) == set(uids(study_files["seg"], study_files["sr"]))
+
+
+def test_unreadable_file_in_the_outbox_waits_and_others_go(
+    run: Callable[..., Delivery], sender: FakeSender, outbox: Path, small_files: list[DicomFile]
+) -> None:
+    """A folder stands for it: the tests may run as root, who may read all files."""
+    Outbox(outbox).add(small_files[:1], TARGET.name)
+    (path,) = Outbox(outbox).waiting()
+    path.unlink()
+    path.mkdir()
+    delivery = run(small_files[1])
+    assert (delivery.sent, delivery.waiting) == (uids(small_files[1]), uids(small_files[0]))
+    assert "this object cannot be read or moved (Is a directory)" in str(delivery.problem)
+
+
+@pytest.mark.parametrize(("step", "failure"), [("confirm", None), ("refuse", REFUSED)])
+def test_object_that_cannot_leave_the_outbox_waits_and_others_go(
+    run: Callable[..., Delivery],
+    sender: FakeSender,
+    outbox: Path,
+    small_files: list[DicomFile],
+    monkeypatch: pytest.MonkeyPatch,
+    step: str,
+    failure: Exception | None,
+) -> None:
+    sender.failures = {small_files[0].sop_instance_uid: [failure]} if failure else {}
+    real = getattr(Outbox, step)
+
+    def fails(box: Outbox, path: Path, *arguments: object) -> object:
+        if path.stem == small_files[0].sop_instance_uid:
+            raise OSError(28, "disk full")
+        return real(box, path, *arguments)
+
+    monkeypatch.setattr(Outbox, step, fails)
+    delivery = run(*small_files[:2])
+    assert (delivery.sent, delivery.waiting) == (uids(small_files[1]), uids(small_files[0]))
+    assert delivery.refused == ()
+    assert "(disk full)" in str(delivery.problem)
 
 
 def test_objects_that_others_add_meanwhile_are_theirs(
