@@ -107,7 +107,8 @@ def send(
 ) -> None:
     """Send results to an archive; what it does not confirm waits in the outbox, and goes first the next time.
 
-    Ends with 0 if all were delivered, with 1 if some wait or were refused, with 2 if nothing could be started.
+    Ends with 0 if all were delivered, with 1 if some wait, were refused or could not be read, with 2 if nothing could
+    be started.
     """
     from monai_chexmask_u.dicom.archive.delivery import deliver
     from monai_chexmask_u.dicom.archive.objects import find_dicom_files

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -39,7 +39,7 @@ class Delivery:
         sent: SOP Instance UIDs that the archive confirmed in this run.
         waiting: SOP Instance UIDs that are still in the outbox, of those that were there.
         refused: objects that it refused in this run; they lie in the outbox's folder ``refused``.
-        problem: why objects wait, in one line; None if none does.
+        problem: why objects wait, and which files are not in the outbox and why, in one line; None if all went well.
     """
 
     sent: tuple[str, ...]
@@ -50,7 +50,7 @@ class Delivery:
     @property
     def is_complete(self) -> bool:
         """Tell whether all objects were delivered."""
-        return not self.waiting and not self.refused
+        return not self.waiting and not self.refused and self.problem is None
 
 
 def deliver(
@@ -64,7 +64,8 @@ def deliver(
     """Deliver files to an archive, after what waits in the outbox already.
 
     Args:
-        paths: DICOM files; they are copied, and may go once this has returned.
+        paths: DICOM files; they are copied, and may go once this has returned. Such that are none, or cannot be read,
+            are named as a problem, and do not stop the others.
         target: the archive.
         outbox: folder for what the archive has not confirmed; made if it is not there.
         backoff: how often to try what may pass.
@@ -72,14 +73,30 @@ def deliver(
 
     Raises:
         ArchiveUnusable: if a package is missing; nothing is in the outbox then.
-        ValueError: if a file is no DICOM file, or objects for another archive wait in the outbox.
-        OSError: if a file cannot be read or the outbox not be written to.
+        ValueError: if objects for another archive wait in the outbox.
+        OSError: if the outbox cannot be written to.
     """
     sender = sender_for(target)
     box = Outbox(outbox)
-    box.add([read_dicom_file(path) for path in paths], target.name)
+    files, problems = _readable(paths)
+    box.add(files, target.name)
     with box.sending():
-        return _Run(box, sender, backoff or Backoff()).empty(target.name, progress)
+        delivery = _Run(box, sender, backoff or Backoff()).empty(target.name, progress)
+    problems += [delivery.problem] if delivery.problem else []
+    return replace(delivery, problem="; ".join(problems) or None)
+
+
+def _readable(paths: Sequence[Path]) -> tuple[list[DicomFile], list[str]]:
+    """Return the DICOM files, and what is wrong with the others."""
+    files, problems = [], []
+    for path in paths:
+        try:
+            files.append(read_dicom_file(path))
+        except ValueError as error:
+            problems.append(str(error))
+        except OSError as error:
+            problems.append(f"{path}: this file cannot be read ({_cause(error)})")
+    return files, problems
 
 
 def sender_for(target: DicomwebArchive | DimseNode) -> Sender:
@@ -184,5 +201,8 @@ class _Run:
 
 
 def _of_disk(path: Path, error: OSError) -> str:
-    cause = error.strerror or type(error).__name__
-    return f"{path}: this object cannot be read or moved ({cause}); see to its file"
+    return f"{path}: this object cannot be read or moved ({_cause(error)}); see to its file"
+
+
+def _cause(error: OSError) -> str:
+    return error.strerror or type(error).__name__

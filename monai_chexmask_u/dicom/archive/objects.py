@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -57,6 +58,7 @@ def find_dicom_files(inputs: Iterable[Path], *, leave_out: Path) -> list[Path]:
     """Return files as given, and the DICOM files in folders and below in sorted order.
 
     Hidden files are left out, and so is the outbox, unless it is searched itself: what was refused may be sent again.
+    What claims to be DICOM in a folder and is no object, such as a DICOMDIR, is left out with a warning.
 
     Raises:
         ValueError: if one of the inputs does not exist.
@@ -100,12 +102,26 @@ def _inside(folder: Path, leave_out: Path) -> Iterator[Path]:
     asked_for = folder.resolve().is_relative_to(outbox)
     for path in sorted(folder.rglob("*")):
         hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if not hidden and (asked_for or not path.resolve().is_relative_to(outbox)) and _is_dicom(path):
+        if not hidden and (asked_for or not path.resolve().is_relative_to(outbox)) and _is_object(path):
             yield path
 
 
-def _is_dicom(path: Path) -> bool:
-    if not path.is_file():
+def _is_object(path: Path) -> bool:
+    """Tell whether this is a file to send; what cannot be read may be one, which its delivery will tell."""
+    try:
+        if not path.is_file() or not _claims_to_be_dicom(path):
+            return False
+        read_dicom_file(path)
+    except OSError:
+        return True
+    except ValueError as error:
+        logging.getLogger(__name__).warning("%s; it is left out", error)
         return False
+    return True
+
+
+def _claims_to_be_dicom(path: Path) -> bool:
+    if path.suffix.lower() == ".dcm" or path.name.upper() == "DICOMDIR":
+        return True
     with path.open("rb") as file:
         return file.read(132)[128:] == b"DICM"

@@ -12,8 +12,11 @@ import pytest
 from archive_servers import WebServer
 from certificates import Certificates, make_certificates
 from dicom_samples import make_cr, save
+from fake_sender import TARGET, FakeSender
 from orthanc_server import Orthanc, find_orthanc
 
+from monai_chexmask_u.dicom.archive import delivery as delivery_module
+from monai_chexmask_u.dicom.archive.delivery import Delivery, deliver
 from monai_chexmask_u.dicom.archive.objects import DicomFile, read_dicom_file
 from monai_chexmask_u.dicom.archive.retry import Backoff
 from monai_chexmask_u.dicom.numbering import Numbering
@@ -116,3 +119,23 @@ def no_secrets_told(caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixtu
     logged = [logging.Formatter().format(record) for record in caplog.get_records("call")]
     told = "".join((*capfd.readouterr(), *logged))
     assert [word for word in (*PATIENT, *SECRETS) if word in told] == []
+
+
+@pytest.fixture
+def sender(monkeypatch: pytest.MonkeyPatch) -> FakeSender:
+    fake = FakeSender()
+    monkeypatch.setattr(delivery_module, "sender_for", lambda target: fake)
+    return fake
+
+
+@pytest.fixture
+def outbox(tmp_path: Path) -> Path:
+    return tmp_path / "outbox"
+
+
+@pytest.fixture
+def run(sender: FakeSender, outbox: Path, backoff: Backoff) -> Callable[..., Delivery]:
+    def run(*files: DicomFile) -> Delivery:
+        return deliver([file.path for file in files], TARGET, outbox, backoff=backoff)
+
+    return run

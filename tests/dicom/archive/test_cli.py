@@ -23,11 +23,6 @@ TOKEN = "dG9rZW4tb2YtdGVzdHM"
 pytestmark = pytest.mark.usefixtures("no_secrets_told")
 
 
-@pytest.fixture
-def outbox(tmp_path: Path) -> Path:
-    return tmp_path / "outbox"
-
-
 def run(*arguments: object, **environment: str) -> tuple[int, str, str]:
     attempts = () if arguments[0] == "status" else ("--attempts", "1")
     result = CliRunner().invoke(app, ["archive", *map(str, arguments), *attempts], env=environment)
@@ -53,6 +48,30 @@ def test_folder_of_results_is_sent(web_server: WebServer, outbox: Path, tmp_path
     code, stdout, stderr = run("send", folder, "--url", web_server.url, "--outbox", outbox)
     assert (code, stdout, stderr) == (0, f"2 sent, 0 waiting in {outbox}, 0 refused\n", "")
     assert run("status", "--outbox", outbox) == (0, f"{outbox}: 0 wait for {web_server.url}\n", "")
+
+
+def test_foreign_files_in_a_folder_are_left_out_with_a_warning(
+    web_server: WebServer, outbox: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    web_server.answers = [stores_everything]
+    folder = tmp_path / "results"
+    folder.mkdir()
+    (folder / "DICOMDIR").write_bytes(b"\0" * 128 + b"DICM")
+    save(make_cr(rows=8, columns=8), folder / "a.dcm")
+    code, stdout, _ = run("send", folder, "--url", web_server.url, "--outbox", outbox)
+    assert (code, stdout) == (0, f"1 sent, 0 waiting in {outbox}, 0 refused\n")
+    assert [each for each in caplog.messages if "DICOMDIR: this " in each and each.endswith("; it is left out")]
+
+
+def test_foreign_file_that_is_named_is_told_and_others_go(
+    web_server: WebServer, outbox: Path, small_files: list[DicomFile], tmp_path: Path
+) -> None:
+    web_server.answers = [stores_everything]
+    foreign = tmp_path / "x.json"
+    foreign.write_text("{}")
+    command = ("send", foreign, small_files[0].path, "--url", web_server.url, "--outbox", outbox)
+    said = f"chexmask-u: {foreign}: this is no DICOM file\n"
+    assert run(*command) == (1, f"1 sent, 0 waiting in {outbox}, 0 refused\n", said)
 
 
 def test_outbox_in_the_folder_of_results_is_left_alone(web_server: WebServer, tmp_path: Path) -> None:
@@ -167,7 +186,6 @@ def test_nothing_of_secrets_or_patients_lies_in_the_outbox_but_in_the_objects(
         (("a.dcm", "--node", "A@b:1", "--ca-file", "absent.pem"), "absent.pem: no certificates of authorities"),
         (("absent", "--url", "http://127.0.0.1:9"), "there is no file or folder absent; check its name"),
         (("empty", "--url", "http://127.0.0.1:9"), "empty: no DICOM file found"),
-        (("x.json", "--url", "http://127.0.0.1:9"), "x.json: this is no DICOM file"),
         (("a.dcm", "--url", "http://127.0.0.1:9", "--outbox", "x.json/out"), "x.json/out: no outbox can be made here"),
         (("a.dcm", "--url", "http://127.0.0.1:9", "--token-file", "absent"), "absent: this secret cannot be read"),
     ],

@@ -8,68 +8,17 @@ from pathlib import Path
 
 import pytest
 from archive_servers import WebServer, serve_node, stored_answer
+from fake_sender import BUSY, DOWN, LOCKED_OUT, REFUSED, TARGET, FakeSender, uids, waiting
 from pydicom.uid import ComputedRadiographyImageStorage, ExplicitVRLittleEndian
 
-from monai_chexmask_u.dicom.archive import delivery as delivery_module
 from monai_chexmask_u.dicom.archive import failures
 from monai_chexmask_u.dicom.archive.delivery import Delivery, deliver
-from monai_chexmask_u.dicom.archive.failures import ArchiveUnusable, ObjectRefused, TryLater
+from monai_chexmask_u.dicom.archive.failures import ArchiveUnusable
 from monai_chexmask_u.dicom.archive.objects import DicomFile
 from monai_chexmask_u.dicom.archive.outbox import Outbox
-from monai_chexmask_u.dicom.archive.retry import Backoff
 from monai_chexmask_u.dicom.archive.settings import DicomwebArchive, DimseNode
 
 pytestmark = pytest.mark.usefixtures("no_secrets_told")
-
-TARGET = DicomwebArchive("https://archive.example/dicom-web")
-BUSY, DOWN = TryLater("busy"), TryLater("down", unreachable=True)
-REFUSED, LOCKED_OUT = ObjectRefused("too large"), ArchiveUnusable("wrong password")
-
-
-class FakeSender:
-    """Fails for some objects, with each failure in turn; a failure that is last stays."""
-
-    def __init__(self) -> None:
-        self.failures: dict[str, list[Exception]] = {}
-        self.tried: list[str] = []
-        self.stored: list[str] = []
-
-    def send(self, file: DicomFile) -> None:
-        assert file.path.is_file()
-        uid = file.sop_instance_uid
-        self.tried.append(uid)
-        failures = self.failures.get(uid, [])
-        if failures:
-            raise failures.pop(0) if len(failures) > 1 else failures[0]
-        self.stored.append(uid)
-
-
-@pytest.fixture
-def sender(monkeypatch: pytest.MonkeyPatch) -> FakeSender:
-    fake = FakeSender()
-    monkeypatch.setattr(delivery_module, "sender_for", lambda target: fake)
-    return fake
-
-
-@pytest.fixture
-def outbox(tmp_path: Path) -> Path:
-    return tmp_path / "outbox"
-
-
-@pytest.fixture
-def run(sender: FakeSender, outbox: Path, backoff: Backoff) -> Callable[..., Delivery]:
-    def run(*files: DicomFile) -> Delivery:
-        return deliver([file.path for file in files], TARGET, outbox, backoff=backoff)
-
-    return run
-
-
-def uids(*files: DicomFile) -> tuple[str, ...]:
-    return tuple(file.sop_instance_uid for file in files)
-
-
-def waiting(outbox: Path) -> set[str]:
-    return {path.stem for path in Outbox(outbox).waiting()}
 
 
 def test_confirmed_objects_leave(
@@ -176,29 +125,6 @@ def test_report_does_not_wait_for_other_studies_or_what_was_refused(
     assert study_files["sr"].sop_instance_uid in delivery.sent
 
 
-def test_damaged_file_in_the_outbox_does_not_stop_the_others(
-    run: Callable[..., Delivery], sender: FakeSender, outbox: Path, small_files: list[DicomFile]
-) -> None:
-    sender.failures = {small_files[0].sop_instance_uid: [DOWN]}
-    run(*small_files[:2])
-    sender.failures = {}
-    (outbox / f"{small_files[0].sop_instance_uid}.dcm").write_bytes(b"zero")
-    delivery = run()
-    assert delivery.sent == uids(small_files[1])
-    assert [(each.sop_instance_uid, each.reason) for each in delivery.refused] == [
-        (small_files[0].sop_instance_uid, "this file is damaged")
-    ]
-
-
-def test_file_that_is_no_dicom_leaves_the_outbox_as_it_is(
-    run: Callable[..., Delivery], outbox: Path, small_files: list[DicomFile], tmp_path: Path
-) -> None:
-    (tmp_path / "x.dcm").write_text("no DICOM")
-    with pytest.raises(ValueError, match=r"x\.dcm: this is no DICOM file"):
-        deliver([small_files[0].path, tmp_path / "x.dcm"], TARGET, outbox)
-    assert waiting(outbox) == set()
-
-
 def test_objects_for_another_archive_stay_where_they_are(
     run: Callable[..., Delivery], sender: FakeSender, outbox: Path, small_files: list[DicomFile]
 ) -> None:
@@ -209,62 +135,6 @@ def test_objects_for_another_archive_stay_where_they_are(
         with pytest.raises(ValueError, match=r"objects for https://archive.example/dicom-web wait here \(1\)"):
             deliver(paths, other, outbox)
     assert waiting(outbox) == set(uids(small_files[0]))
-
-
-def test_object_that_cannot_be_read_for_sending_waits_and_others_go(
-    run: Callable[..., Delivery], sender: FakeSender, outbox: Path, small_files: list[DicomFile]
-) -> None:
-    sender.failures = {small_files[1].sop_instance_uid: [PermissionError(13, "no rights")]}
-    delivery = run(*small_files[:3])
-    assert (delivery.sent, delivery.waiting) == (uids(small_files[0], small_files[2]), uids(small_files[1]))
-    name = f"{small_files[1].sop_instance_uid}.dcm"
-    assert str(delivery.problem).endswith(f"{name}: this object cannot be read or moved (no rights); see to its file")
-    assert waiting(outbox) == set(uids(small_files[1]))
-
-
-def test_report_waits_for_an_object_that_cannot_be_read(
-    run: Callable[..., Delivery], sender: FakeSender, study_files: dict[str, DicomFile]
-) -> None:
-    sender.failures = {study_files["seg"].sop_instance_uid: [PermissionError(13, "no rights")]}
-    assert set(run(*study_files.values()).waiting) == set(uids(study_files["seg"], study_files["sr"]))
-
-
-def test_unreadable_file_in_the_outbox_waits_and_others_go(
-    run: Callable[..., Delivery], sender: FakeSender, outbox: Path, small_files: list[DicomFile]
-) -> None:
-    """A folder stands for it: the tests may run as root, who may read all files."""
-    Outbox(outbox).add(small_files[:1], TARGET.name)
-    (path,) = Outbox(outbox).waiting()
-    path.unlink()
-    path.mkdir()
-    delivery = run(small_files[1])
-    assert (delivery.sent, delivery.waiting) == (uids(small_files[1]), uids(small_files[0]))
-    assert "this object cannot be read or moved (Is a directory)" in str(delivery.problem)
-
-
-@pytest.mark.parametrize(("step", "failure"), [("confirm", None), ("refuse", REFUSED)])
-def test_object_that_cannot_leave_the_outbox_waits_and_others_go(
-    run: Callable[..., Delivery],
-    sender: FakeSender,
-    outbox: Path,
-    small_files: list[DicomFile],
-    monkeypatch: pytest.MonkeyPatch,
-    step: str,
-    failure: Exception | None,
-) -> None:
-    sender.failures = {small_files[0].sop_instance_uid: [failure]} if failure else {}
-    real = getattr(Outbox, step)
-
-    def fails(box: Outbox, path: Path, *arguments: object) -> object:
-        if path.stem == small_files[0].sop_instance_uid:
-            raise OSError(28, "disk full")
-        return real(box, path, *arguments)
-
-    monkeypatch.setattr(Outbox, step, fails)
-    delivery = run(*small_files[:2])
-    assert (delivery.sent, delivery.waiting) == (uids(small_files[1]), uids(small_files[0]))
-    assert delivery.refused == ()
-    assert "(disk full)" in str(delivery.problem)
 
 
 def test_objects_that_others_add_meanwhile_are_theirs(
@@ -280,34 +150,6 @@ def test_objects_that_others_add_meanwhile_are_theirs(
     delivery = run(small_files[0])
     assert delivery == Delivery(uids(small_files[0]), (), ())
     assert waiting(outbox) == set(uids(small_files[1]))
-
-
-@pytest.mark.parametrize("failure", [None, REFUSED])
-def test_object_that_is_replaced_while_it_is_sent_waits_in_its_new_version(
-    run: Callable[..., Delivery],
-    sender: FakeSender,
-    outbox: Path,
-    small_files: list[DicomFile],
-    failure: Exception | None,
-) -> None:
-    sender.failures = {small_files[0].sop_instance_uid: [failure]} if failure else {}
-    send = sender.send
-
-    def send_while_another_adds(file: DicomFile) -> None:
-        Outbox(outbox).add(small_files[:1], TARGET.name)
-        send(file)
-
-    sender.send = send_while_another_adds  # type: ignore[method-assign]
-    delivery = run(small_files[0])
-    assert waiting(outbox) == set(uids(small_files[0]))
-    assert delivery.refused == ()
-    if failure:
-        assert delivery.waiting == uids(small_files[0])
-        assert "was replaced while it was sent" in str(delivery.problem)
-    else:
-        assert delivery.sent == uids(small_files[0])
-    sender.send, sender.failures = send, {}  # type: ignore[method-assign]
-    assert run().sent == uids(small_files[0])
 
 
 def test_progress_is_told(sender: FakeSender, outbox: Path, small_files: list[DicomFile]) -> None:

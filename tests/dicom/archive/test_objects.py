@@ -7,6 +7,7 @@ from pathlib import Path
 import pydicom
 import pytest
 from dicom_samples import make_cr, save
+from pydicom.fileset import FileSet
 
 from monai_chexmask_u.dicom.archive.objects import DicomFile, find_dicom_files, is_uid, read_dicom_file
 from monai_chexmask_u.dicom.source import no_warnings
@@ -80,6 +81,36 @@ def test_folders_are_searched_but_for_hidden_files_and_the_outbox(tmp_path: Path
     # What is named is taken as it is, and no file twice.
     named = [tmp_path / "b.json", tmp_path / "b.dcm", tmp_path / "b.dcm"]
     assert find_dicom_files(named, leave_out=outbox) == named[:2]
+
+
+def test_what_is_no_object_is_left_out_of_folders_with_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    kept = save(make_cr(rows=8, columns=8), tmp_path / "b.dcm")
+    directory = FileSet()
+    directory.add(make_cr(rows=8, columns=8))
+    directory.write(tmp_path / "media")
+    foreign = {"broken": b"\0" * 128 + b"DICM" + b"\xff" * 40, "empty.dcm": b"", "x.json": b"{}", "DICOMDIR": b"index"}
+    for name, content in foreign.items():
+        (tmp_path / name).write_bytes(content)
+    found = find_dicom_files([tmp_path], leave_out=tmp_path / "outbox")
+    assert found[0] == kept
+    assert len(found) == 2
+    assert {path.name for path in found} & {"DICOMDIR", *foreign} == set()
+    warned = [Path(message.split(": this ")[0]).relative_to(tmp_path).as_posix() for message in caplog.messages]
+    assert warned == ["DICOMDIR", "broken", "empty.dcm", "media/DICOMDIR"]
+
+
+def test_file_in_a_folder_that_cannot_be_read_is_not_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = save(make_cr(rows=8, columns=8), tmp_path / "b.dcm")
+
+    def fails(*arguments: object) -> None:
+        raise PermissionError(13, "no rights")
+
+    monkeypatch.setattr(Path, "open", fails)
+    assert find_dicom_files([tmp_path], leave_out=tmp_path / "outbox") == [path]
 
 
 def test_folder_in_a_hidden_one_is_searched(tmp_path: Path) -> None:
