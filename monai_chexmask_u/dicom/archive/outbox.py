@@ -50,7 +50,7 @@ class Outbox:
     """Objects on their way to one archive. Several processes may use it at once.
 
     Args:
-        folder: where they lie; made if it is not there.
+        folder: where they lie; made for its owner alone (0700) if it is not there, else its rights stay as they are.
 
     Raises:
         OSError: if it cannot be made or written to.
@@ -61,7 +61,9 @@ class Outbox:
         self.folder = folder
         self._refused = folder / "refused"
         try:
-            self._refused.mkdir(parents=True, exist_ok=True)
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            for each in (folder, self._refused):  # patient data: its owner's alone
+                each.mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
             cause = f"no outbox can be made here ({error.strerror}); choose another folder with --outbox"
             raise OSError(f"{folder}: {cause}") from error

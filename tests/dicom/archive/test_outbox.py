@@ -226,6 +226,22 @@ def test_objects_are_added_while_another_process_sends(outbox: Outbox, small_fil
     assert len(outbox.waiting()) == 1
 
 
+def test_nobody_else_can_look_into_it(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        folder = Outbox(tmp_path / "results" / "outbox").folder
+    finally:
+        os.umask(before)
+    assert [path.stat().st_mode & 0o777 for path in (folder, folder / "refused")] == [0o700, 0o700]
+    assert folder.parent.stat().st_mode & 0o777 == 0o755
+
+
+def test_folder_that_is_there_keeps_its_rights(tmp_path: Path) -> None:
+    tmp_path.chmod(0o750)
+    Outbox(tmp_path)
+    assert [path.stat().st_mode & 0o777 for path in (tmp_path, tmp_path / "refused")] == [0o750, 0o700]
+
+
 def test_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match=r"file/outbox: no outbox can be made here .*choose another folder with --outbox"):
