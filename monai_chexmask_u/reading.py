@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
+from monai_chexmask_u.dicom.archive.outbox_mark import is_outbox
 from monai_chexmask_u.dicom.header import MAX_PIXELS, check_size, looks_like_dicom
 from monai_chexmask_u.jsrt import is_jsrt, read_jsrt
 from monai_chexmask_u.radiograph import Radiograph, RadiographError
@@ -111,8 +112,8 @@ def is_candidate(path: Path) -> bool:
 def list_inputs(paths: Iterable[Path]) -> list[Path]:
     """Return the files to read: files as given, folders searched through all their subfolders in sorted order.
 
-    Hidden files and folders are left out, and so is what `is_candidate` refuses. No file is listed twice. Links to
-    folders are followed, each folder once.
+    Hidden files and folders are left out, and so are outboxes of results and what `is_candidate` refuses. No file is
+    listed twice. Links to folders are followed, each folder once.
 
     Raises:
         RadiographError: ``not_found`` if a path does not exist (its name is in the message, as there may be several),
@@ -141,7 +142,7 @@ def _walk(folder: Path, visited: set[Path]) -> Iterator[Path]:
         raise RadiographError("not_readable", f"the folder {folder} cannot be listed; check its permissions") from error
     for entry in entries:
         if entry.is_dir():
-            if not entry.name.startswith("."):
+            if not entry.name.startswith(".") and not is_outbox(entry):
                 yield from _walk(entry, visited)
         elif is_candidate(entry):
             yield entry

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from monai_chexmask_u.dicom import header
+from monai_chexmask_u.dicom.archive.objects import read_dicom_file
+from monai_chexmask_u.dicom.archive.outbox import Outbox
 from monai_chexmask_u.radiograph import RadiographError
 from monai_chexmask_u.reading import list_inputs, read_picture, read_radiograph
 
@@ -231,6 +233,15 @@ def test_folders_are_searched_for_radiographs(tmp_path: Path) -> None:
     ]:
         (tmp_path / name).write_bytes(b"whatever")
     assert [path.relative_to(tmp_path).as_posix() for path in list_inputs([tmp_path])] == wanted
+
+
+def test_outboxes_are_no_input_unless_they_are_searched_themselves(tmp_path: Path) -> None:
+    film = save(make_dx(rows=64, columns=64), tmp_path / "chest.dcm")
+    outbox = tmp_path / "results" / "outbox"
+    Outbox(outbox).add([read_dicom_file(film)], "PACS@host:104")
+    save(make_dx(rows=64, columns=64), outbox / "refused" / "1.2.3.dcm")
+    assert list_inputs([tmp_path]) == [film]
+    assert len(list_inputs([outbox])) == 2
 
 
 def test_named_files_are_taken_as_they_are_and_once(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Final
 import pydicom
 from pydicom.errors import InvalidDicomError
 
+from monai_chexmask_u.dicom.archive.outbox_mark import TARGET, is_outbox
 from monai_chexmask_u.dicom.source import no_warnings
 
 __all__ = ["DicomFile", "find_dicom_files", "is_uid", "read_dicom_file"]
@@ -57,7 +58,7 @@ def read_dicom_file(path: Path) -> DicomFile:
 def find_dicom_files(inputs: Iterable[Path], *, leave_out: Path) -> list[Path]:
     """Return files as given, and the DICOM files in folders and below in sorted order.
 
-    Hidden files are left out, and so is the outbox, unless it is searched itself: what was refused may be sent again.
+    Hidden files are left out, and so are outboxes, unless one is searched itself: what was refused may be sent again.
     What claims to be DICOM in a folder and is no object, such as a DICOMDIR, is left out with a warning.
 
     Raises:
@@ -100,7 +101,10 @@ def _read_uids(path: Path) -> list[str]:
 def _inside(folder: Path, leave_out: Path) -> Iterator[Path]:
     outbox = leave_out.resolve()
     asked_for = folder.resolve().is_relative_to(outbox)
+    others = [mark.parent for mark in folder.rglob(TARGET) if mark.parent != folder and is_outbox(mark.parent)]
     for path in sorted(folder.rglob("*")):
+        if any(path.is_relative_to(other) for other in others):
+            continue
         hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
         if not hidden and (asked_for or not path.resolve().is_relative_to(outbox)) and _is_object(path):
             yield path

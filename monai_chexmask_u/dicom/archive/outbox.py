@@ -17,16 +17,14 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Final
 
 from monai_chexmask_u.dicom.archive.objects import DicomFile, is_uid
+from monai_chexmask_u.dicom.archive.outbox_mark import REFUSED, TARGET
 from monai_chexmask_u.writers.atomic import atomic_path
 
 __all__ = ["Outbox", "Refusal", "Version"]
 
 Version = tuple[int, int, int]  # inode, time of the last change, size
-
-_TARGET: Final = "target.json"
 
 
 @dataclass(frozen=True)
@@ -59,7 +57,7 @@ class Outbox:
     def __init__(self, folder: Path) -> None:
         """Make the folder."""
         self.folder = folder
-        self._refused = folder / "refused"
+        self._refused = folder / REFUSED
         try:
             folder.parent.mkdir(parents=True, exist_ok=True)
             for each in (folder, self._refused):  # patient data: its owner's alone
@@ -117,7 +115,7 @@ class Outbox:
         Raises:
             ValueError: if its file is damaged.
         """
-        path = self.folder / _TARGET
+        path = self.folder / TARGET
         try:
             return str(json.loads(path.read_text(encoding="utf-8"))["target"])
         except FileNotFoundError:
@@ -175,7 +173,7 @@ class Outbox:
                 f"{self.folder}: objects for {other} wait here ({waiting}); send them there first, "
                 "or choose another folder with --outbox"
             )
-        with atomic_path(self.folder / _TARGET) as temporary:
+        with atomic_path(self.folder / TARGET) as temporary:
             temporary.write_text(json.dumps({"target": target}) + "\n", encoding="utf-8")
 
     def _forget_refusal(self, uid: str) -> None:

@@ -10,6 +10,7 @@ from dicom_samples import make_cr, save
 from pydicom.fileset import FileSet
 
 from monai_chexmask_u.dicom.archive.objects import DicomFile, find_dicom_files, is_uid, read_dicom_file
+from monai_chexmask_u.dicom.archive.outbox import Outbox
 from monai_chexmask_u.dicom.source import no_warnings
 
 
@@ -81,6 +82,19 @@ def test_folders_are_searched_but_for_hidden_files_and_the_outbox(tmp_path: Path
     # What is named is taken as it is, and no file twice.
     named = [tmp_path / "b.json", tmp_path / "b.dcm", tmp_path / "b.dcm"]
     assert find_dicom_files(named, leave_out=outbox) == named[:2]
+
+
+def test_every_outbox_is_left_out_unless_it_is_searched_itself(tmp_path: Path, small_files: list[DicomFile]) -> None:
+    """Such as that of an earlier run, which `--outbox` does not name now."""
+    other = tmp_path / "sub" / "outbox"
+    Outbox(other).add(small_files[:2], "PACS@host:104")
+    path = Outbox(other).waiting()[0]
+    path.replace(other / "refused" / path.name)
+    kept = save(make_cr(rows=8, columns=8), tmp_path / "b.dcm")
+    for folder in (tmp_path, tmp_path / "sub"):
+        assert find_dicom_files([folder], leave_out=tmp_path / "new") == ([kept] if folder == tmp_path else [])
+    assert len(find_dicom_files([other], leave_out=tmp_path / "new")) == 2
+    assert len(find_dicom_files([other / "refused"], leave_out=tmp_path / "new")) == 1
 
 
 def test_what_is_no_object_is_left_out_of_folders_with_a_warning(
