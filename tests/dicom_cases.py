@@ -18,10 +18,21 @@ from dicom_cases_geometry import GEOMETRY
 from dicom_cases_gray import GRAY
 from dicom_cases_identity import IDENTITY
 from dicom_cases_real import REAL
+from dicom_cases_tables import TABLES
 
 __all__ = ["CASES", "Case", "updated"]
 
-CASES: Final[tuple[Case, ...]] = (*CONTENT, *GRAY, *GEOMETRY, *COMPRESSED, *IDENTITY, *CHARACTERS, *FILES, *REAL)
+CASES: Final[tuple[Case, ...]] = (
+    *CONTENT,
+    *GRAY,
+    *TABLES,
+    *GEOMETRY,
+    *COMPRESSED,
+    *IDENTITY,
+    *CHARACTERS,
+    *FILES,
+    *REAL,
+)
 START: Final = "<!-- cases -->\n"
 HEAD: Final = "| Input | Outcome | Notes or reason | Decision |\n| --- | --- | --- | --- |\n"
 # Every synthetic image has it; where it is not the subject, it says nothing.

@@ -1,23 +1,37 @@
-"""Cases on gray values: photometric interpretation, lookup tables and windows, padding, depths."""
+"""Cases on gray values: photometric interpretation, rescaling and windows, padding, depths."""
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final
 
 import numpy as np
 from dicom_case import Case, changed
 from dicom_samples import chest_phantom, make_cr, make_dx, set_pixels, stored_values
 from numpy.typing import NDArray
-from pydicom.dataset import Dataset, FileDataset
+from pydicom.dataset import FileDataset
 from pydicom.uid import ExplicitVRBigEndian
 
 from monai_chexmask_u.radiograph import Radiograph
 
-__all__ = ["GRAY"]
+__all__ = ["CHEST", "GRAY", "HALF", "THEME", "big_endian", "half_window", "set_window", "shows"]
 
 GRAY: Final[list[Case]] = []
 THEME: Final = "Gray values"
 CHEST: Final = chest_phantom(500, 400)
+# A window that begins at 0.3 of all values of 14 bits and is half as wide.
+HALF: Final = {"WindowCenter": "9011", "WindowWidth": "8192"}
+
+
+def shows(gray: Callable[[NDArray[np.float32]], NDArray[np.floating[Any]]]) -> Callable[[Radiograph], bool]:
+    """Return a judge of gray values: they are what a function makes of the phantom's."""
+    return lambda radiograph: bool(np.abs(radiograph.pixels - gray(CHEST)).mean() < 1 / 255)
+
+
+def half_window(brightness: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What a window shows that begins at 0.3 of all values and is half as wide."""
+    windowed: NDArray[np.float32] = np.clip((brightness - np.float32(0.3)) / np.float32(0.5), 0, 1)
+    return windowed
 
 
 def pixels_of(dataset: FileDataset) -> NDArray[np.uint16]:
@@ -25,17 +39,21 @@ def pixels_of(dataset: FileDataset) -> NDArray[np.uint16]:
     return np.frombuffer(dataset.PixelData, "<u2").reshape(dataset.Rows, dataset.Columns)
 
 
-def lookup_table(values: NDArray[np.float64], *, first: int = 0) -> Dataset:
-    """An item of a sequence of lookup tables."""
-    item = Dataset()
-    item.LUTDescriptor = [len(values), first, 16]
-    item.add_new("LUTData", "OW", values.astype("<u2").tobytes())
-    return item
+def set_window(dataset: FileDataset, **values: str) -> None:
+    """Give a sample another window."""
+    for keyword, value in values.items():
+        setattr(dataset, keyword, value)
 
 
 @changed(GRAY, THEME, "taken as it is", base=lambda: make_dx(bits=14))
 def monochrome2(_: FileDataset) -> None:
     """DX, MONOCHROME2, 14 bits in 16, linear window."""
+
+
+@changed(GRAY, THEME, "applied", is_right=shows(half_window))
+def half_width(dataset: FileDataset) -> None:
+    """Window over half of the values."""
+    set_window(dataset, **HALF)
 
 
 @changed(
@@ -70,11 +88,11 @@ def inverse_alone(dataset: FileDataset) -> None:
     dataset.PresentationLUTShape = "INVERSE"
 
 
-@changed(GRAY, THEME, "applied before the window")
+@changed(GRAY, THEME, "applied before the window", is_right=shows(half_window))
 def rescale(dataset: FileDataset) -> None:
     """RescaleSlope 0.25 and RescaleIntercept -1000."""
     dataset.RescaleSlope, dataset.RescaleIntercept = "0.25", "-1000"
-    dataset.WindowCenter, dataset.WindowWidth = "1048", "4096"
+    dataset.WindowCenter, dataset.WindowWidth = "1253", "2048"
 
 
 @changed(GRAY, THEME, "left out: it would leave a single gray", notes=("rescale_ignored",))
@@ -83,47 +101,24 @@ def rescale_zero(dataset: FileDataset) -> None:
     dataset.RescaleSlope = "0"
 
 
-@changed(GRAY, THEME, "applied before the window")
-def modality_table(dataset: FileDataset) -> None:
-    """Modality LUT that turns the stored values around."""
-    set_pixels(dataset, stored_values(1 - CHEST, bits=14), bits=14)
-    del dataset.RescaleSlope, dataset.RescaleIntercept, dataset.RescaleType
-    dataset.ModalityLUTSequence = [lookup_table(np.arange(2.0**14)[::-1])]
-    dataset.ModalityLUTSequence[0].ModalityLUTType = "US"
-
-
-@changed(GRAY, THEME, "applied instead of the window", notes=("voi_lut_applied",))
-def voi_table(dataset: FileDataset) -> None:
-    """VOI LUT beside a window."""
-    steps = np.linspace(0, 1, 2**14)
-    dataset.VOILUTSequence = [lookup_table(65535 * (0.9 * steps + 0.1 * steps**2))]
-    dataset.WindowCenter, dataset.WindowWidth = "100", "200"
-
-
-@changed(GRAY, THEME, "passed over for the window", base=make_dx)
-def voi_table_cut_off(dataset: FileDataset) -> None:
-    """VOI LUT with fewer entries than it says."""
-    dataset.VOILUTSequence = [lookup_table(np.arange(2.0**14))]
-    dataset.VOILUTSequence[0].LUTData = b"\0\0"
-
-
-@changed(GRAY, THEME, "the first one is used")
+@changed(GRAY, THEME, "the first one is used", is_right=shows(half_window))
 def several_windows(dataset: FileDataset) -> None:
     """Two windows."""
-    dataset.WindowCenter, dataset.WindowWidth = ["8192", "300"], ["16384", "2"]
+    dataset.WindowCenter, dataset.WindowWidth = ["9011", "300"], ["8192", "2"]
 
 
-@changed(GRAY, THEME, "applied")
+@changed(
+    GRAY, THEME, "applied", is_right=shows(lambda brightness: 1 / (1 + np.exp(-4 * (brightness - 9011 / 2**14) / 0.5)))
+)
 def sigmoid_window(dataset: FileDataset) -> None:
     """Window of the function SIGMOID."""
-    dataset.VOILUTFunction = "SIGMOID"
-    dataset.WindowWidth = "20000"
+    set_window(dataset, **HALF, VOILUTFunction="SIGMOID")
 
 
-@changed(GRAY, THEME, "applied")
+@changed(GRAY, THEME, "applied", is_right=shows(half_window))
 def exact_window(dataset: FileDataset) -> None:
     """Window of the function LINEAR_EXACT."""
-    dataset.VOILUTFunction = "LINEAR_EXACT"
+    set_window(dataset, **HALF, VOILUTFunction="LINEAR_EXACT")
 
 
 @changed(GRAY, THEME, "ignored, stretched between two percentiles", notes=("window_ignored",))

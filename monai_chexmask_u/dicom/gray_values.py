@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
-from pydicom.pixels.processing import apply_modality_lut
 
 from monai_chexmask_u.dicom.attributes import number, text
-from monai_chexmask_u.dicom.pixels import first_window, lookup_table, stretched
+from monai_chexmask_u.dicom.lookup_tables import LookupTable
+from monai_chexmask_u.dicom.pixels import Scaling, first_window, modality_values
 from monai_chexmask_u.dicom.values import decimal, is_valid
 from monai_chexmask_u.radiograph import Radiograph
 
@@ -39,35 +41,44 @@ def set_gray_values(state: Dataset, radiograph: Radiograph) -> None:
     """
     header, notes = radiograph.header, radiograph.notes
     is_rescaled = "rescale_ignored" not in notes
-    if is_rescaled and header.get("ModalityLUTSequence"):
-        if header.BitsStored <= LARGEST_TABLE_BITS:
-            _set_composed_table(state, radiograph)
+    to_modality = modality_values(header) if is_rescaled else np.asarray
+    window = None if "window_ignored" in notes else first_window(header)
+    if isinstance(to_modality, LookupTable):
+        to_gray = LookupTable.read(header, "VOILUTSequence").gray if "voi_lut_applied" in notes else window
+        if to_gray is None:
+            _set_modality_table(state, to_modality)
+        else:
+            _set_composed_table(state, header, to_modality, to_gray)
+        return
+    is_sigmoid = text(header, "VOILUTFunction") == "SIGMOID" and header.BitsStored <= LARGEST_TABLE_BITS
+    if window is not None and is_sigmoid and "voi_lut_applied" not in notes:
+        _set_composed_table(state, header, to_modality, window)  # not every viewer knows the function
         return
     if is_rescaled:
         _set_rescaling(state, header)
     if "voi_lut_applied" in notes:
-        _set_table(state, _table(header.VOILUTSequence[0]))
-    elif "window_ignored" not in notes:
+        table = LookupTable.read(header, "VOILUTSequence")
+        _set_gray_table(state, table.first, table.gray(table.first + np.arange(len(table.entries))))
+    elif window is not None:
         _set_window(state, header)
 
 
-def _set_composed_table(state: Dataset, radiograph: Radiograph) -> None:
-    """Set one table from stored values to gray values, for images with a table of modality values.
+def _set_modality_table(state: Dataset, table: LookupTable) -> None:
+    """Set a table of modality values alone, scaled to 16 bits: a state's must make use of the bits that it says."""
+    scaled = np.rint(table.entries * (65535 / table.entries.max()))
+    item = LookupTable(table.first, 16, scaled.astype("<u2")).to_item()
+    item.ModalityLUTType = "US"  # unspecified
+    state.ModalityLUTSequence = [item]
 
-    Such tables need not make use of the bits that they say, which a presentation state's must.
-    """
-    header = radiograph.header
-    first = -(2 ** (header.BitsStored - 1)) if header.PixelRepresentation else 0
-    stored = np.arange(first, first + 2**header.BitsStored)
-    values = np.asarray(apply_modality_lut(stored, header), dtype=np.float64)
-    function = lookup_table(header) if "voi_lut_applied" in radiograph.notes else first_window(header)
-    if "window_ignored" in radiograph.notes:
-        function = None
-    gray = stretched(values, values) if function is None else function(values)
-    table = Dataset()
-    table.add_new("LUTDescriptor", "SS" if first < 0 else "US", [len(stored) % 2**16, first, 16])
-    table.add_new("LUTData", "OW", np.rint(gray * 65535).astype("<u2").tobytes())
-    _set_table(state, table)
+
+def _set_composed_table(
+    state: Dataset, header: Dataset, to_modality: Callable[[NDArray[Any]], NDArray[Any]], to_gray: Scaling
+) -> None:
+    """Set one table from stored values to gray values, which shows the same whatever bits the values between have."""
+    if header.BitsStored <= LARGEST_TABLE_BITS:
+        first = -(2 ** (header.BitsStored - 1)) if header.PixelRepresentation else 0
+        stored = np.arange(first, first + 2**header.BitsStored)
+        _set_gray_table(state, first, to_gray(to_modality(stored)))
 
 
 def _set_rescaling(state: Dataset, header: Dataset) -> None:
@@ -79,35 +90,19 @@ def _set_rescaling(state: Dataset, header: Dataset) -> None:
         state.RescaleType = unit if is_fit else "US"  # unspecified
 
 
-def _set_table(state: Dataset, table: Dataset) -> None:
+def _set_gray_table(state: Dataset, first: int, gray: NDArray[np.float32]) -> None:
+    """Set a table of gray values 0..1, in 16 bits: those of 8 are packed by some files and not by others."""
     values = Dataset()
-    values.VOILUTSequence = [table]
+    values.VOILUTSequence = [LookupTable(first, 16, np.rint(gray * 65535).astype("<u2")).to_item()]
     state.SoftcopyVOILUTSequence = [values]
 
 
 def _set_window(state: Dataset, header: Dataset) -> None:
-    center, width = number(header, "WindowCenter"), number(header, "WindowWidth")
-    if center is None or width is None:
-        return
+    """Set the first window, which must be there."""
+    center, width = (decimal(float(text(header, keyword))) for keyword in ("WindowCenter", "WindowWidth"))
     window = Dataset()
-    window.WindowCenter, window.WindowWidth = decimal(center), decimal(width)
+    window.WindowCenter, window.WindowWidth = center, width
     function = text(header, "VOILUTFunction")
     if function in VOI_FUNCTIONS:
         window.VOILUTFunction = function
     state.SoftcopyVOILUTSequence = [window]
-
-
-def _table(item: Dataset) -> Dataset:
-    """Return a lookup table without anything else that its item may hold."""
-    count, first, depth = item.LUTDescriptor
-    table = Dataset()
-    table.add_new("LUTDescriptor", "SS" if first < 0 else "US", [count, first, depth])
-    table.add_new("LUTData", "OW", _as_words(item["LUTData"].value))
-    return table
-
-
-def _as_words(data: bytes | list[int]) -> bytes:
-    """Return the entries of a table as bytes, which some files hold as numbers."""
-    if isinstance(data, bytes):
-        return data
-    return b"".join(int(entry).to_bytes(2, "little") for entry in data)

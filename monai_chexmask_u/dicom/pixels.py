@@ -8,13 +8,14 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileDataset
-from pydicom.pixels.processing import apply_modality_lut, apply_voi, apply_windowing
+from pydicom.pixels.processing import apply_modality_lut, apply_windowing
 
 from monai_chexmask_u.dicom.attributes import number, text
 from monai_chexmask_u.dicom.decoding import decode
+from monai_chexmask_u.dicom.lookup_tables import LookupTable
 from monai_chexmask_u.radiograph import RadiographError
 
-__all__ = ["displayed_pixels", "first_window", "lookup_table", "stretched"]
+__all__ = ["Scaling", "displayed_pixels", "first_window", "modality_values", "stretched"]
 
 # A window is ignored if 95 % of the pixels end black or white, or if the middle 98 % share a twentieth of the scale:
 # no reader could see a chest in such an image, so the header must be wrong.
@@ -41,7 +42,7 @@ def displayed_pixels(dataset: FileDataset) -> tuple[NDArray[np.float32], list[st
 
     Returns:
         Pixels ``(row, column)`` and notes: those of `decode`, ``rescale_ignored``, ``voi_lut_applied``,
-        ``window_ignored``, ``no_window``, ``photometric_inverted``.
+        ``voi_lut_ignored``, ``window_ignored``, ``no_window``, ``photometric_inverted``.
 
     Raises:
         RadiographError: ``constant_image`` and those of `decode`.
@@ -94,7 +95,7 @@ def _modality_values(
     if not dataset.get("ModalityLUTSequence") and (slope is None or (slope, intercept) == (1, 0)):
         return stored
     try:
-        values = _by_blocks(lambda block: apply_modality_lut(block, dataset), stored, _precision(stored))
+        values = _by_blocks(modality_values(dataset), stored, _precision(stored))
     except Exception:  # damaged tables and numbers raise many types
         values = np.zeros_like(stored)
     valid = _valid(values, is_padding)
@@ -102,6 +103,15 @@ def _modality_values(
         return values
     notes.append("rescale_ignored")
     return stored
+
+
+def modality_values(dataset: FileDataset) -> LookupTable | Callable[[NDArray[Any]], NDArray[Any]]:
+    """Return what applies the modality LUT, or else the rescale."""
+    if dataset.get("ModalityLUTSequence"):
+        return LookupTable.read(dataset, "ModalityLUTSequence")
+    if number(dataset, "RescaleSlope") is None:
+        return np.asarray
+    return lambda values: apply_modality_lut(values, dataset)
 
 
 def _precision(values: NDArray[Any]) -> type[np.floating[Any]]:
@@ -123,42 +133,35 @@ def _windowed(
     dataset: FileDataset, values: NDArray[Any], is_padding: NDArray[np.bool_] | None, notes: list[str]
 ) -> NDArray[np.float32]:
     """Scale values to 0..1 by the VOI LUT, else the first window, else most of their own range."""
-    if not any(keyword in dataset for keyword in ("VOILUTSequence", "WindowCenter", "WindowWidth")):
-        notes.append("no_window")
-        return stretched(values, _valid(values, is_padding))
-    for make, note in ((lookup_table, "voi_lut_applied"), (first_window, None)):
-        try:
-            function = make(dataset)
-            pixels = None if function is None else _by_blocks(function, values, np.float32)
-        except Exception:  # pydicom raises many types for windows and tables that make no sense
-            continue
-        if pixels is not None and not _has_collapsed(_valid(pixels, is_padding)):
-            notes += [note] if note else []
+    has_window = "WindowCenter" in dataset or "WindowWidth" in dataset
+    if _has_voi_table(dataset):
+        pixels = _usable(lambda: LookupTable.read(dataset, "VOILUTSequence").gray, values, is_padding)
+        notes.append("voi_lut_ignored" if pixels is None else "voi_lut_applied")
+        if pixels is not None:
             return pixels
-    notes.append("window_ignored")
-    return stretched(values, _valid(values, is_padding))
+    pixels = _usable(lambda: first_window(dataset), values, is_padding) if has_window else None
+    if pixels is None:
+        notes.append("window_ignored" if has_window else "no_window")
+        return stretched(values, _valid(values, is_padding))
+    return pixels
 
 
-def lookup_table(dataset: FileDataset) -> Scaling | None:
-    """Return what applies the first VOI LUT, scaled by the range that its depth allows."""
-    if not dataset.get("VOILUTSequence"):
+def _has_voi_table(dataset: FileDataset) -> bool:
+    """Say whether there is something in the VOI LUT sequence, be it damaged."""
+    element = dataset.get_item("VOILUTSequence")
+    return element is not None and bool(element.value)
+
+
+def _usable(
+    make: Callable[[], Scaling | None], values: NDArray[Any], is_padding: NDArray[np.bool_] | None
+) -> NDArray[np.float32] | None:
+    """Return the scaled values, or None where there is no such scaling or it leaves too little contrast."""
+    try:
+        scaling = make()
+        pixels = None if scaling is None else _by_blocks(scaling, values, np.float32)
+    except Exception:  # pydicom raises many types for windows and tables that make no sense
         return None
-    item = dataset.VOILUTSequence[0]
-    count, first, depth = item.LUTDescriptor
-    count = count or 2**16
-    voi = Dataset()
-    voi.file_meta = dataset.file_meta
-    entry = Dataset()
-    entry.add(item["LUTData"])
-    # pydicom holds positions in the table in as many bits as its entries have; 16 are enough for every position.
-    entry.add_new("LUTDescriptor", "SS" if first < 0 else "US", [count % 2**16, first, 16])
-    voi.VOILUTSequence = [entry]
-
-    def look_up(values: NDArray[Any]) -> NDArray[np.float32]:
-        inside = np.clip(np.rint(values), first, first + count - 1).astype(np.int64)
-        return _scale(apply_voi(inside, voi), 0, 2**depth - 1)
-
-    return look_up
+    return None if pixels is None or _has_collapsed(_valid(pixels, is_padding)) else pixels
 
 
 def first_window(dataset: FileDataset) -> Scaling | None:

@@ -135,11 +135,20 @@ def test_window_without_contrast_gives_way_to_percentiles(window: tuple[Any, Any
     np.testing.assert_allclose(pixels, stretch(RAMP), atol=1e-6)
 
 
-def test_lookup_table_that_is_cut_off_gives_way_to_the_window() -> None:
-    dataset = image(window=(2048, 4096))
+@pytest.mark.parametrize(("window", "note"), [((2048, 4096), None), ((2048, 0), "window_ignored"), (None, "no_window")])
+def test_lookup_table_that_is_cut_off_is_passed_over(window: tuple[float, float] | None, note: str | None) -> None:
+    dataset = image(window=window)
     dataset.VOILUTSequence = [lookup_table(np.arange(4096), depth=12)]
     dataset.VOILUTSequence[0].LUTData = b"\0\0"
-    np.testing.assert_array_equal(displayed_pixels(dataset)[0], displayed_pixels(image(window=(2048, 4096)))[0])
+    pixels, notes = displayed_pixels(dataset)
+    assert notes == ["voi_lut_ignored", *([note] if note else [])]
+    np.testing.assert_array_equal(pixels, displayed_pixels(image(window=window))[0])
+
+
+def test_an_empty_sequence_of_lookup_tables_is_none() -> None:
+    dataset = image(window=(2048, 4096))
+    dataset.VOILUTSequence = []
+    assert displayed_pixels(dataset)[1] == []
 
 
 @pytest.mark.parametrize(
