@@ -19,7 +19,7 @@ import numpy as np
 import pydicom
 from dicom_case import Case
 from dicom_cases import CASES
-from judges import LABEL_MAP_SEGMENTATION, dciodvfy, is_available, judges_of, rendered, segments
+from judges import LABEL_MAP_SEGMENTATION, dciodvfy, gray_values, is_available, judges_of, segments
 from judges.programs import run
 
 from monai_chexmask_u.anatomy import ORGANS
@@ -30,8 +30,6 @@ from monai_chexmask_u.segmenter import Segmenter
 from monai_chexmask_u.writers.formats import FORMATS
 
 OBJECTS: Final = [kind for kind, output in FORMATS.items() if output.needs_dicom]
-# A rendered presentation state shows the gray values of the reader; the window's rounding leaves a little.
-LEAST_CORRELATION: Final = 0.98
 
 
 @dataclass
@@ -116,22 +114,15 @@ def judgments(path: Path, files: dict[str, Path]) -> Iterator[tuple[str, list[st
         masks = pydicom.dcmread(files["seg"]).pixel_array.astype(bool)
         same = all(np.array_equal(found[organ.title], masks[organ.label - 1]) for organ in ORGANS)
         yield "seg-viewer", [] if same else ["dcmqi reads other pixels"]
-    if is_available(rendered) and is_shown_by_dcmtk(path, files["pr"]):
-        yield "pr", gray_value_complaints(files["pr"], path)
+    if is_available(gray_values) and is_shown_by_dcmtk(path, files["pr"]):
+        radiograph = read_dicom(path)
+        yield "pr", gray_values(files["pr"], path, radiograph.pixels, radiograph.notes)
 
 
 def is_shown_by_dcmtk(path: Path, state: Path) -> bool:
     """Tell whether DCMTK shows an image, and loads a presentation state of its patient, who must have a name."""
     code, _ = run("dcmp2pgm", path, path.with_suffix(".pgm"))
     return code == 0 and bool(pydicom.dcmread(state, specific_tags=["PatientName"]).PatientName)
-
-
-def gray_value_complaints(state: Path, path: Path) -> list[str]:
-    """Compare what dcmp2pgm shows through the presentation state with what the reader took."""
-    shown, read = rendered(state, path), read_dicom(path).pixels
-    exposed = read > 0  # padding is black here, and what a viewer makes of it is its own affair
-    correlation = float(np.corrcoef(shown[exposed], read[exposed])[0, 1])
-    return [] if correlation > LEAST_CORRELATION else [f"dcmp2pgm shows other gray values (r = {correlation:.3f})"]
 
 
 def page(rows: list[Row]) -> Iterator[str]:

@@ -14,6 +14,7 @@ from judges import (
     dcmqi_report,
     dcmqi_segmentation,
     dsrdump,
+    gray_values,
     iod_tables,
     itkwasm_presentation,
     itkwasm_report,
@@ -161,6 +162,12 @@ def shown_as_stored(state: Dataset) -> None:
     state.PresentationLUTShape = "IDENTITY"
 
 
+def with_narrow_window(state: Dataset) -> None:
+    """Half of the gray values come out black or white."""
+    (window,) = state.SoftcopyVOILUTSequence
+    window.WindowWidth = window.WindowWidth / 2
+
+
 # Which kind of object each breaks, and the judges that must notice, with words of what they say.
 DEFECTS: Final[tuple[tuple[str, Defect, Mapping[Callable[..., Any], str]], ...]] = (
     (
@@ -224,5 +231,6 @@ DEFECTS: Final[tuple[tuple[str, Defect, Mapping[Callable[..., Any], str]], ...]]
     ("pr", with_fewer_points, {itkwasm_presentation: "other shapes or points"}),
     ("pr", without_points, {dciodvfy: "GraphicData", iod_tables: "GraphicData", itkwasm_presentation: "other shapes"}),
     ("pr", of_another_image, {itkwasm_presentation: "texts () instead of ('Heart',)"}),
-    ("pr", shown_as_stored, {polarity: "what must be bright"}),
+    ("pr", shown_as_stored, {polarity: "what must be bright", gray_values: "gray values that differ"}),
+    ("pr", with_narrow_window, {gray_values: "gray values that differ"}),
 )

@@ -17,6 +17,7 @@ from pydicom.dataset import Dataset
 from written_objects import WrittenObjects
 
 from monai_chexmask_u.anatomy import HEART, ORGANS, RIGHT_LUNG
+from monai_chexmask_u.dicom.read import read_dicom
 
 CASES = [
     pytest.param(kind, spoil, judge, words, id=f"{kind}-{spoil.__name__}-{judge.__name__}")
@@ -115,6 +116,8 @@ def complaints(judge: Any, path: Path, objects: WrittenObjects) -> list[str]:
     found: list[str]
     if judge is judges.polarity:
         found = judge(path, image, bright=heart, dark=masks[RIGHT_LUNG.title] & ~heart)
+    elif judge is judges.gray_values:
+        found = judge(path, image, read_dicom(image).pixels, objects.radiograph.notes)
     elif judge is judges.itkwasm_presentation:
         found = judge(path, image)
     elif judge is judges.dcmqi_segmentation:

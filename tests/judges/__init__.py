@@ -16,7 +16,7 @@ import pydicom
 from judges.codes import code_meanings, wrong_codes
 from judges.dcmqi_reports import Group, Measurement, dcmqi_report, measurement_differences, measurement_groups
 from judges.dcmqi_segmentations import dcmqi_segmentation, segments, with_plane_geometry
-from judges.dcmtk import dcmpschk, dsrdump, polarity, rendered, report_tree
+from judges.dcmtk import dcmpschk, dsrdump, gray_values, polarity, rendered, report_tree
 from judges.dicom3tools import LABEL_MAP_SEGMENTATION, dcentvfy, dciodvfy
 from judges.iod import iod_tables
 from judges.itkwasm import Layer, itkwasm_presentation, itkwasm_report, presented, report_text
@@ -37,6 +37,7 @@ __all__ = [
     "dcmqi_report",
     "dcmqi_segmentation",
     "dsrdump",
+    "gray_values",
     "iod_tables",
     "is_available",
     "itkwasm_presentation",
@@ -65,6 +66,7 @@ NEEDS: Final[dict[Callable[..., Any], str]] = {
     dcmqi_report: "tid1500reader",
     dcmqi_segmentation: "segimage2itkimage",
     dsrdump: "dsrdump",
+    gray_values: "dcmp2pgm",
     itkwasm_presentation: "itkwasm_dicom_wasi",
     itkwasm_report: "itkwasm_dicom_wasi",
     measurement_differences: "tid1500reader",

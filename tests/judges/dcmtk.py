@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pydicom
@@ -15,7 +16,11 @@ from pydicom.valuerep import CUSTOMIZABLE_CHARSET_VR
 
 from judges.programs import run
 
-__all__ = ["dcmpschk", "dsrdump", "polarity", "rendered", "report_tree"]
+__all__ = ["dcmpschk", "dsrdump", "gray_values", "polarity", "rendered", "report_tree"]
+
+MOST_LEVELS: Final = 1.0  # of 255; rounding down leaves half of one
+LEAST_CORRELATION: Final = 0.99
+VIEWERS_CHOICE: Final = frozenset({"no_window", "window_ignored", "high_bit_assumed"})
 
 
 def report_tree(path: Path) -> tuple[int, str]:
@@ -53,6 +58,29 @@ def rendered(state: Path, image: Path) -> NDArray[np.uint8]:
         if not picture.is_file():
             raise ValueError(f"dcmp2pgm shows nothing: {text.strip()}")
         return np.asarray(Image.open(picture))
+
+
+def gray_values(state: Path, image: Path, expected: NDArray[np.float32], notes: Iterable[str]) -> list[str]:
+    """Return a complaint if a presentation state shows an image with other gray values than those expected.
+
+    Args:
+        state: the presentation state.
+        image: the image that it refers to.
+        expected: what must be shown ``(row, column)``, 0..1; pixels of 0 are not looked at: they may be padding, and
+            what a viewer makes of that is its own affair.
+        notes: of the reader. Where the header has no usable window, or does not say rightly which bits count, gray
+            values need only agree but for brightness and contrast.
+    """
+    exposed = expected > 0
+    try:
+        shown, levels = rendered(state, image)[exposed].astype(np.float64), 255.0 * expected[exposed]
+    except ValueError as error:
+        return [str(error)]
+    if VIEWERS_CHOICE.intersection(notes):
+        correlation = float(np.corrcoef(shown, levels)[0, 1])
+        return [] if correlation > LEAST_CORRELATION else [f"shows other gray values (r = {correlation:.3f})"]
+    difference = float(np.abs(shown - levels).mean())
+    return [] if difference < MOST_LEVELS else [f"shows gray values that differ by {difference:.1f} of 255"]
 
 
 def polarity(state: Path, image: Path, *, bright: NDArray[Any], dark: NDArray[Any]) -> list[str]:
