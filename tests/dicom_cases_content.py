@@ -9,15 +9,18 @@ from typing import Any, Final
 import numpy as np
 from dicom_case import Case, changed, made
 from dicom_samples import code_item, make_cr, make_dx
-from pydicom.dataset import FileDataset
+from pydicom.dataset import Dataset, FileDataset
 from pydicom.fileset import FileSet
 from pydicom.uid import (
     UID,
+    Comprehensive3DSRStorage,
     CTImageStorage,
     DigitalXRayImageStorageForProcessing,
     SecondaryCaptureImageStorage,
     SegmentationStorage,
 )
+
+from monai_chexmask_u.dicom.header_size import MOST_ELEMENTS
 
 __all__ = ["CONTENT"]
 
@@ -75,6 +78,15 @@ def segmentation_object(dataset: FileDataset) -> None:
     """Segmentation object."""
     set_class(dataset, SegmentationStorage)
     dataset.Modality = "SEG"
+
+
+@of_object("no radiograph, which is told before its size", code="wrong_modality")
+def long_report(dataset: FileDataset) -> None:
+    """Structured report of more attributes than a radiograph may have."""
+    set_class(dataset, Comprehensive3DSRStorage)
+    dataset.Modality = "SR"
+    del dataset.PixelData
+    dataset.ContentSequence = [Dataset() for _ in range(MOST_ELEMENTS)]
 
 
 @of_object("that of the file's meta information, which must be the same")

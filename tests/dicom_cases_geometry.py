@@ -216,3 +216,21 @@ def oblique(dataset: FileDataset) -> None:
 def decubitus(dataset: FileDataset) -> None:
     """ViewPosition LLD."""
     dataset.ViewPosition = "LLD"
+
+
+@view("not frontal, however words are joined", code="not_frontal")
+def lateral_with_underscore(dataset: FileDataset) -> None:
+    """ViewPosition LEFT_LATERAL."""
+    dataset.ViewPosition = "LEFT_LATERAL"
+
+
+@view("not frontal", code="not_frontal")
+def lateral_in_french(dataset: FileDataset) -> None:
+    """ViewPosition PROFIL."""
+    dataset.ViewPosition = "PROFIL"
+
+
+@view("from its words", base=make_cr, notes=("photometric_inverted",), spacing_mm=(0.2, 0.2))
+def frontal_with_underscore(dataset: FileDataset) -> None:
+    """ViewPosition PA_UPRIGHT, no ViewCodeSequence."""
+    dataset.ViewPosition = "PA_UPRIGHT"

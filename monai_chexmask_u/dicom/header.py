@@ -19,7 +19,7 @@ from monai_chexmask_u.radiograph import RadiographError
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
-__all__ = ["MAX_PIXELS", "HeaderFacts", "check_size", "examine", "looks_like_dicom"]
+__all__ = ["MAX_PIXELS", "HeaderFacts", "check_class", "check_size", "examine", "looks_like_dicom"]
 
 # Detectors stay below 20 megapixels and digitized film below 50; what is larger is a mistake or an attack on memory.
 MAX_PIXELS: Final = 64_000_000
@@ -36,13 +36,15 @@ OVERLAY_GROUPS: Final = range(0x6000, 0x6020, 2)
 # The first element of a file without preamble is a group length, a version or a short text; never longer than this.
 LONGEST_FIRST_ELEMENT: Final = 4096
 
-IDENTIFIERS: Final = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
+REFERENCED_UIDS: Final = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 VALID_UID: Final = re.compile(r"(?=.{1,64}$)[0-2](\.(0|[1-9][0-9]*))*")  # PS3.5, 9.1; the roots of ISO 8824
 PIXEL_INTEGERS: Final = ("Rows", "Columns", "SamplesPerPixel", "BitsAllocated", "BitsStored", "PixelRepresentation")
 
 # Defined terms of CR and DX, and what manufacturers write instead. LLD and RLD are films of a patient lying on a side.
-NOT_FRONTAL: Final = re.compile(r"\b(LL|RL|L?LAT|RLAT|LATERAL|LLD|RLD|DECUBITUS|LLO|RLO|OBL|OBLIQUE|[LR][AP]O)\b")
-VIEWS: Final = (("PA", re.compile(r"\bPA\b|POSTERO.?ANTERIOR")), ("AP", re.compile(r"\bAP\b|ANTERO.?POSTERIOR")))
+NOT_FRONTAL: Final = re.compile(
+    r"\b(LL|RL|[LR]?LAT|LATERALE?|LATERO(LATERALE?)?|PROFILE?|LLD|RLD|DECUBITUS|LLO|RLO|OBL|OBLIQUE|[LR][AP]O)\b"
+)
+VIEWS: Final = (("PA", re.compile(r"\bPA\b|POSTERO ?ANTERIOR")), ("AP", re.compile(r"\bAP\b|ANTERO ?POSTERIOR")))
 
 # SNOMED codes, today's and older ones.
 VIEW_OF_CODE: Final = {
@@ -104,13 +106,12 @@ def examine(header: Dataset) -> HeaderFacts:
             ``wrong_body_part``, ``not_frontal``, ``unsupported_orientation``, ``missing_uid``, ``undecodable``,
             ``multi_frame``, ``color``, ``too_large`` or ``implausible_size``.
     """
-    notes: list[str] = []
-    _check_class(header, notes)
+    notes = check_class(header)
     _check_species(header)
     _check_body_part(header, notes)
     mirrored, upside_down = _orientation(header, notes)
     view = _view(header, notes)
-    _check_identifiers(header)
+    _check_uids(header)
     _check_pixel_description(header)
     spacing_mm, spacing_notes = pixel_spacing(header)
     notes += spacing_notes
@@ -123,7 +124,12 @@ def examine(header: Dataset) -> HeaderFacts:
     return HeaderFacts(view, mirrored, upside_down, spacing_mm, tuple(notes))
 
 
-def _check_class(header: Dataset, notes: list[str]) -> None:
+def check_class(header: Dataset) -> list[str]:
+    """Check that a data set is an image of a kind that holds radiographs for people to look at; return notes.
+
+    Raises:
+        RadiographError: ``truncated``, ``for_processing``, ``wrong_modality`` or ``no_pixels``.
+    """
     sop_class = text(header, "SOPClassUID") or meta_text(header, "MediaStorageSOPClassUID")
     if not sop_class and "PixelData" not in header:
         raise RadiographError("truncated", "the file ends in the middle of its header: copy or send it again")
@@ -133,13 +139,12 @@ def _check_class(header: Dataset, notes: list[str]) -> None:
         raise RadiographError("for_processing", message)
     # Research archives and film digitizers keep radiographs as secondary captures that name the original modality.
     is_captured = sop_class == SECONDARY_CAPTURE and text(header, "Modality") in ("CR", "DX")
-    if is_captured:
-        notes.append("secondary_capture")
-    elif sop_class not in (CR, DX):
+    if not is_captured and sop_class not in (CR, DX):
         message = "the file is no CR or DX image: choose the radiograph itself, not another object of the study"
         raise RadiographError("wrong_modality", message)
     if "PixelData" not in header:
         raise RadiographError("no_pixels", "the file holds a header without pixels: export or send it again")
+    return ["secondary_capture"] if is_captured else []
 
 
 def _check_species(header: Dataset) -> None:
@@ -153,7 +158,7 @@ def _check_species(header: Dataset) -> None:
 
 
 def _check_body_part(header: Dataset, notes: list[str]) -> None:
-    term = re.sub("[^A-Z]+", " ", text(header, "BodyPartExamined")).strip()
+    term = _words(text(header, "BodyPartExamined"))
     regions = set(codes(header, "AnatomicRegionSequence"))
     if (term not in NO_TERM and not CHEST_TERM.search(term)) or regions.difference(CHEST_CODES):
         message = "the header names a body part other than the chest: choose a chest radiograph or correct the header"
@@ -162,9 +167,14 @@ def _check_body_part(header: Dataset, notes: list[str]) -> None:
         notes.append("body_part_unknown")
 
 
+def _words(term: str) -> str:
+    """Return the words of a term, however they are joined: a code string may have underscores and digits."""
+    return re.sub("[^A-Z]+", " ", term).strip()
+
+
 def _view(header: Dataset, notes: list[str]) -> str | None:
     """Return PA or AP, or None where the header is silent or contradicts itself."""
-    position, coded = text(header, "ViewPosition"), codes(header, "ViewCodeSequence")
+    position, coded = _words(text(header, "ViewPosition")), codes(header, "ViewCodeSequence")
     if NOT_FRONTAL.search(position) or any(code not in VIEW_OF_CODE for code in coded):
         raise _not_frontal()
     named = {view for view, pattern in VIEWS if pattern.search(position)}
@@ -198,8 +208,8 @@ def _orientation(header: Dataset, notes: list[str]) -> tuple[bool, bool]:
     return mirrored, upside_down
 
 
-def _check_identifiers(header: Dataset) -> None:
-    for keyword in IDENTIFIERS:
+def _check_uids(header: Dataset) -> None:
+    for keyword in REFERENCED_UIDS:
         values = texts(header, keyword)
         if len(values) != 1 or not VALID_UID.fullmatch(values[0]):
             message = f"the {keyword}, which results must refer to, is missing or malformed: export the image again"

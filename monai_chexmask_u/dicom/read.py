@@ -20,7 +20,7 @@ from pydicom.uid import (
 )
 
 from monai_chexmask_u.dicom.charsets import settle_character_sets
-from monai_chexmask_u.dicom.header import MAX_PIXELS, examine, looks_like_dicom
+from monai_chexmask_u.dicom.header import MAX_PIXELS, check_class, examine, looks_like_dicom
 from monai_chexmask_u.dicom.header_size import check_header_size
 from monai_chexmask_u.dicom.identity import clean_identity
 from monai_chexmask_u.dicom.pixels import displayed_pixels
@@ -68,6 +68,7 @@ def _radiograph(dataset: FileDataset, path: Path) -> Radiograph:
     """Examine and decode a parsed file."""
     notes = _complete_transfer_syntax(dataset)
     _check_end(dataset, path)
+    check_class(dataset)  # told first: other objects may have more attributes than any radiograph
     check_header_size(dataset)
     notes += sorted(settle_character_sets(dataset))
     if not dataset.get("SOPClassUID") and "MediaStorageSOPClassUID" in dataset.file_meta:

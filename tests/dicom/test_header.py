@@ -96,9 +96,34 @@ def test_refuses_what_is_no_frontal_chest_radiograph(change: dict[str, Any], cod
     assert refusal(changed(**change)) == code
 
 
-@pytest.mark.parametrize("term", ["LL", "RL", "LATERAL", "LLAT", "Lat", "LEFT LATERAL", "RAO", "LPO", "OBLIQUE", "LLD"])
+@pytest.mark.parametrize(
+    "term",
+    [
+        *("LL", "RL", "LATERAL", "LLAT", "Lat", "LEFT LATERAL", "RAO", "LPO", "OBLIQUE", "LLD"),
+        *("LEFT_LATERAL", "LAT_L", "L-LAT", "LATERAL1", "LATERALE", "LATERO_LATERAL", "LATEROLATERAL"),
+        *("PROFIL", "PROFILE", "THORAX_PROFIL"),
+    ],
+)
 def test_refuses_lateral_oblique_and_decubitus_positions(term: str) -> None:
     assert refusal(changed(ViewPosition=term)) == "not_frontal"
+
+
+@pytest.mark.parametrize(
+    "term",
+    [
+        "PA",
+        "PA_L",
+        "PA-R",
+        "PA_UPRIGHT",
+        "PA1",
+        "PA LATERALITY L",
+        "BILATERAL PA",
+        "POSTERO_ANTERIOR",
+        "PA LOW_PROFILED",
+    ],
+)
+def test_takes_frontal_positions_in_other_words(term: str) -> None:
+    assert examine_changed(ViewPosition=term).view == "PA"
 
 
 @pytest.mark.parametrize("orientation", [["A", "F"], ["P", "F"], ["A", "H"], ["AR", "F"], ["L", "P"]])
