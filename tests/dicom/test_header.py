@@ -4,7 +4,8 @@ import contextlib
 from typing import Any
 
 import pytest
-from dicom_samples import code_item, make_cr, make_dx
+from dicom_samples import code_item, make_dx
+from header_samples import changed, examine_changed, refusal
 from hypothesis import given
 from hypothesis import strategies as st
 from pydicom import uid
@@ -16,29 +17,6 @@ from pydicom.tag import Tag
 from monai_chexmask_u.dicom import header
 from monai_chexmask_u.dicom.header import HeaderFacts, examine
 from monai_chexmask_u.radiograph import RadiographError
-
-
-def changed(**values: Any) -> FileDataset:
-    """A CR image with other values; None deletes the element."""
-    dataset = make_cr(rows=64, columns=64)
-    for keyword, value in values.items():
-        if value is None:
-            delattr(dataset, keyword)
-        else:
-            setattr(dataset, keyword, value)
-    return dataset
-
-
-def examine_changed(**values: Any) -> HeaderFacts:
-    return examine(changed(**values))
-
-
-def refusal(dataset: FileDataset) -> str:
-    with pytest.raises(RadiographError) as refused:
-        examine(dataset)
-    for private in ("Synthetic", "SYN-0001", "A1", str(dataset.get("StudyInstanceUID", "1.2"))):
-        assert private not in str(refused.value)
-    return refused.value.code
 
 
 def test_plain_dx_is_taken_without_reserve() -> None:
@@ -94,47 +72,6 @@ def test_storage_classes_are_those_of_the_standard() -> None:
 )
 def test_refuses_what_is_no_frontal_chest_radiograph(change: dict[str, Any], code: str) -> None:
     assert refusal(changed(**change)) == code
-
-
-@pytest.mark.parametrize(
-    "term",
-    [
-        *("LL", "RL", "LATERAL", "LLAT", "Lat", "LEFT LATERAL", "RAO", "LPO", "OBLIQUE", "LLD"),
-        *("LEFT_LATERAL", "LAT_L", "L-LAT", "LATERAL1", "LATERALE", "LATERO_LATERAL", "LATEROLATERAL"),
-        *("PROFIL", "PROFILE", "THORAX_PROFIL"),
-    ],
-)
-def test_refuses_lateral_oblique_and_decubitus_positions(term: str) -> None:
-    assert refusal(changed(ViewPosition=term)) == "not_frontal"
-
-
-@pytest.mark.parametrize(
-    "term",
-    [
-        "PA",
-        "PA_L",
-        "PA-R",
-        "PA_UPRIGHT",
-        "PA1",
-        "PA LATERALITY L",
-        "BILATERAL PA",
-        "POSTERO_ANTERIOR",
-        "PA LOW_PROFILED",
-    ],
-)
-def test_takes_frontal_positions_in_other_words(term: str) -> None:
-    assert examine_changed(ViewPosition=term).view == "PA"
-
-
-@pytest.mark.parametrize("orientation", [["A", "F"], ["P", "F"], ["A", "H"], ["AR", "F"], ["L", "P"]])
-def test_refuses_orientations_that_no_frontal_image_has(orientation: list[str]) -> None:
-    assert refusal(changed(PatientOrientation=orientation)) == "not_frontal"
-
-
-@pytest.mark.parametrize("code", ["399173006", "399198007", "399067008", "399182000", "R-10236"])
-def test_refuses_view_codes_other_than_frontal_ones(code: str) -> None:
-    scheme = "SRT" if code.startswith("R") else "SCT"
-    assert refusal(changed(ViewCodeSequence=[code_item(code, scheme, "some view")])) == "not_frontal"
 
 
 @pytest.mark.parametrize("modality", ["CR", "DX"])
@@ -197,116 +134,6 @@ def test_codes_of_unknown_schemes_decide_nothing() -> None:
     coded = [code_item("12", "99LOCAL", "Bett")]
     facts = examine_changed(AnatomicRegionSequence=coded, ViewCodeSequence=coded, PatientSpeciesCodeSequence=coded)
     assert facts.view == "PA"
-
-
-@pytest.mark.parametrize(
-    ("position", "code", "view"),
-    [
-        ("PA", None, "PA"),
-        ("AP", None, "AP"),
-        ("AP SUPINE", None, "AP"),
-        ("POSTERO-ANTERIOR", None, "PA"),
-        ("ANTEROPOSTERIOR", None, "AP"),
-        ("", "399348003", "AP"),
-        ("", "R-10214", "PA"),
-        ("", "399033003", None),
-        ("PA", "399348003", None),
-        ("FRONTAL", None, None),
-        (None, None, None),
-    ],
-)
-def test_view_comes_from_position_and_code(position: str | None, code: str | None, view: str | None) -> None:
-    coded = [code_item(code, "SRT" if code.startswith("R") else "SCT", "view")] if code else []
-    facts = examine_changed(ViewPosition=position, ViewCodeSequence=coded)
-    assert facts.view == view
-    assert ("view_unknown" in facts.notes) == (view is None)
-
-
-@pytest.mark.parametrize(
-    ("orientation", "mirrored", "upside_down", "notes"),
-    [
-        (["L", "F"], False, False, set()),
-        (["LA", "FP"], False, False, set()),
-        (["R", "F"], True, False, {"mirrored"}),
-        (["L", "H"], False, True, {"upside_down"}),
-        (["R", "H"], True, True, {"mirrored", "upside_down"}),
-        ("", False, False, {"orientation_assumed"}),
-        (None, False, False, {"orientation_assumed"}),
-        (["L"], False, False, {"orientation_assumed"}),
-        ("R", True, False, {"mirrored", "orientation_assumed"}),
-        (["R", ""], True, False, {"mirrored", "orientation_assumed"}),
-        (["", "H"], False, True, {"upside_down", "orientation_assumed"}),
-        (["L", "R"], False, False, {"orientation_assumed"}),
-    ],
-)
-def test_orientation_tells_what_is_turned_over(
-    orientation: Any, mirrored: bool, upside_down: bool, notes: set[str]
-) -> None:
-    facts = examine_changed(PatientOrientation=orientation)
-    assert (facts.mirrored, facts.upside_down) == (mirrored, upside_down)
-    assert set(facts.notes) & {"mirrored", "upside_down", "orientation_assumed"} == notes
-
-
-@pytest.mark.parametrize(
-    ("values", "spacing", "notes"),
-    [
-        ({"ImagerPixelSpacing": [0.2, 0.1]}, (0.2, 0.1), {"spacing_from_imager"}),
-        (
-            {"ImagerPixelSpacing": [0.22, 0.11], "EstimatedRadiographicMagnificationFactor": 1.1},
-            (0.2, 0.1),
-            {"spacing_from_imager", "magnification_corrected"},
-        ),
-        (
-            {"ImagerPixelSpacing": [0.2, 0.2], "EstimatedRadiographicMagnificationFactor": 0},
-            (0.2, 0.2),
-            {"spacing_from_imager"},
-        ),
-        ({"ImagerPixelSpacing": [0.2, 0.2], "PixelSpacing": [0.3, 0.3]}, (0.2, 0.2), {"spacing_from_imager"}),
-        (
-            {"ImagerPixelSpacing": [0.2, 0.2], "PixelSpacing": [0.1, 0.1], "PixelSpacingCalibrationType": "FIDUCIAL"},
-            (0.1, 0.1),
-            {"spacing_from_calibrated_pixel_spacing"},
-        ),
-        (
-            {"ImagerPixelSpacing": [0.2, 0.2], "PixelSpacing": [0, 0], "PixelSpacingCalibrationType": "GEOMETRY"},
-            (0.2, 0.2),
-            {"spacing_from_imager"},
-        ),
-        ({"PixelSpacing": [0.3, 0.3]}, (0.3, 0.3), {"spacing_uncalibrated"}),
-        ({"PixelSpacing": [0, 0]}, None, {"spacing_invalid"}),
-        ({"PixelSpacing": [-1, 0.2]}, None, {"spacing_invalid"}),
-        ({"PixelSpacing": [0, 0.2]}, None, {"spacing_invalid"}),
-        ({"PixelSpacing": [0.2, 0]}, None, {"spacing_invalid"}),
-        ({"PixelSpacing": [0.019, 0.02]}, None, {"spacing_invalid"}),
-        ({"PixelSpacing": [2, 2.01]}, None, {"spacing_invalid"}),
-        ({"PixelSpacing": [0.1, 0.21]}, None, {"spacing_invalid"}),
-        ({"PixelSpacing": [0.02, 0.04]}, (0.02, 0.04), {"spacing_uncalibrated"}),
-        ({"PixelSpacing": [2, 1]}, (2, 1), {"spacing_uncalibrated"}),
-        ({"PixelSpacing": [0.3, 0.3], "PixelSpacingCalibrationType": "NONE"}, (0.3, 0.3), {"spacing_uncalibrated"}),
-        ({"ImagerPixelSpacing": [0.2]}, None, {"spacing_invalid"}),
-        ({"ImagerPixelSpacing": [0.2, 0.2, 0.2]}, None, {"spacing_invalid"}),
-        ({}, None, {"spacing_unknown"}),
-        ({"PixelAspectRatio": [2, 1]}, None, {"spacing_unknown", "pixel_aspect_ignored"}),
-        ({"PixelAspectRatio": [1, 1]}, None, {"spacing_unknown"}),
-    ],
-)
-def test_spacing_is_that_at_the_patient(
-    values: dict[str, Any], spacing: tuple[float, float] | None, notes: set[str]
-) -> None:
-    facts = examine_changed(**{"ImagerPixelSpacing": None, **values})
-    assert facts.spacing_mm == (pytest.approx(spacing) if spacing else None)
-    about_spacing = ("spacing", "magnification", "pixel_aspect")
-    assert {note for note in facts.notes if note.startswith(about_spacing)} == notes
-
-
-@given(factor=st.floats(1, 2), row_mm=st.floats(0.05, 1), ratio=st.floats(0.51, 1.99))
-def test_magnification_divides_the_detector_spacing(factor: float, row_mm: float, ratio: float) -> None:
-    column_mm = row_mm * ratio
-    dataset = changed()
-    dataset.ImagerPixelSpacing = [f"{row_mm:.8f}", f"{column_mm:.8f}"]
-    dataset.EstimatedRadiographicMagnificationFactor = f"{factor:.8f}"
-    spacing = examine(dataset).spacing_mm
-    assert spacing == pytest.approx((row_mm / factor, column_mm / factor), rel=1e-5)  # 8 decimals in the file
 
 
 @pytest.mark.parametrize(
