@@ -38,6 +38,7 @@ class Radiograph:
             or a magnification factor tells (notes ``spacing_from_calibrated_pixel_spacing``,
             ``magnification_corrected``). With the note ``spacing_from_imager`` alone it is in the plane of the
             detector, where the patient appears larger than they are.
+        pixel_aspect: height over width of a pixel, where the file says this but no spacing; else None.
         view: ``PA``, ``AP`` or None where the file does not say.
         mirrored: the patient's right is on the right of the stored image, so that columns must be reversed to see the
             patient in the usual way.
@@ -54,12 +55,13 @@ class Radiograph:
     upside_down: bool = False
     notes: tuple[str, ...] = ()
     header: Any = None
+    pixel_aspect: float | None = None
 
     def __post_init__(self) -> None:
         """Check what every later step relies on.
 
         Raises:
-            ValueError: if the pixels are no 2-D float32 array in 0..1, or the spacing is not positive.
+            ValueError: if the pixels are no 2-D float32 array in 0..1, or the size or shape of a pixel is not positive.
         """
         if self.pixels.ndim != 2 or self.pixels.dtype != np.float32 or self.pixels.size == 0:
             raise ValueError(f"pixels must be a 2-D float32 array, got {self.pixels.dtype} {self.pixels.shape}")
@@ -68,6 +70,15 @@ class Radiograph:
             raise ValueError(f"pixels must lie in 0..1, got {low}..{high}")
         if self.spacing_mm is not None and not all(0 < value < np.inf for value in self.spacing_mm):
             raise ValueError(f"spacing_mm must be positive, got {self.spacing_mm}")
+        if self.pixel_aspect is not None and not 0 < self.pixel_aspect < np.inf:
+            raise ValueError(f"pixel_aspect must be positive, got {self.pixel_aspect}")
+
+    @property
+    def height_over_width(self) -> float:
+        """Of a pixel: by the spacing, else by the pixel aspect, else that of a square."""
+        if self.spacing_mm is not None:
+            return self.spacing_mm[0] / self.spacing_mm[1]
+        return 1.0 if self.pixel_aspect is None else self.pixel_aspect
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from dicom_case import Case, changed, made
-from dicom_samples import code_item, make_cr, make_dx, save
+from dicom_case import Case, changed, made, shows_phantom
+from dicom_samples import code_item, make_cr, make_dx, save, set_pixels
 from pydicom.dataset import FileDataset
+
+from monai_chexmask_u.radiograph import Radiograph
 
 __all__ = ["GEOMETRY"]
 
@@ -70,11 +72,28 @@ def no_spacing(dataset: FileDataset) -> None:
     del dataset.ImagerPixelSpacing
 
 
-@spacing("no millimeters; pixels are taken for square", notes=("pixel_aspect_ignored",), **UNKNOWN)
+def _has_high_pixels(radiograph: Radiograph) -> bool:
+    return radiograph.pixel_aspect == 2 and shows_phantom(radiograph)
+
+
+@spacing(
+    "no millimeters; the shape of a pixel is known",
+    notes=("pixel_aspect_applied",),
+    is_right=_has_high_pixels,
+    **UNKNOWN,
+)
 def pixel_aspect(dataset: FileDataset) -> None:
-    """PixelAspectRatio 2 to 1 without a spacing."""
+    """PixelAspectRatio 2 to 1 without a spacing, every second row."""
     del dataset.ImagerPixelSpacing
+    set_pixels(dataset, dataset.pixel_array[::2], bits=14)
     dataset.PixelAspectRatio = [2, 1]
+
+
+@spacing("no millimeters; pixels are taken for square", notes=("pixel_aspect_ignored",), **UNKNOWN)
+def implausible_pixel_aspect(dataset: FileDataset) -> None:
+    """PixelAspectRatio 1 to 0 without a spacing."""
+    del dataset.ImagerPixelSpacing
+    dataset.PixelAspectRatio = [1, 0]
 
 
 @spacing("no millimeters", **INVALID)

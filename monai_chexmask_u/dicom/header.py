@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from monai_chexmask_u.dicom.attributes import codes, meta_text, number, text, texts
-from monai_chexmask_u.dicom.spacing import pixel_spacing
+from monai_chexmask_u.dicom.spacing import pixel_aspect, pixel_spacing
 from monai_chexmask_u.radiograph import RadiographError
 
 if TYPE_CHECKING:
@@ -74,6 +74,7 @@ class HeaderFacts:
     upside_down: bool
     spacing_mm: tuple[float, float] | None
     notes: tuple[str, ...]
+    pixel_aspect: float | None = None
 
 
 def looks_like_dicom(head: bytes) -> bool:
@@ -114,14 +115,15 @@ def examine(header: Dataset) -> HeaderFacts:
     _check_uids(header)
     _check_pixel_description(header)
     spacing_mm, spacing_notes = pixel_spacing(header)
-    notes += spacing_notes
+    aspect, aspect_notes = (None, []) if spacing_mm else pixel_aspect(header)
+    notes += spacing_notes + aspect_notes
     if text(header, "LossyImageCompression") == "01":
         notes.append("lossy_compression")
     if text(header, "BurnedInAnnotation") == "YES":
         notes.append("burned_in_annotation")
     if any(tag.group in OVERLAY_GROUPS for tag in header.keys()):  # noqa: SIM118 (iterating would decode the values)
         notes.append("overlay_ignored")
-    return HeaderFacts(view, mirrored, upside_down, spacing_mm, tuple(notes))
+    return HeaderFacts(view, mirrored, upside_down, spacing_mm, tuple(notes), aspect)
 
 
 def check_class(header: Dataset) -> list[str]:

@@ -24,6 +24,7 @@ from monai_chexmask_u.dicom.source import (
     no_warnings,
     source_header,
 )
+from monai_chexmask_u.dicom.spacing import aspect_ratio
 from monai_chexmask_u.dicom.values import decimal
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.segmentation import LandmarkSegmentation
@@ -96,6 +97,8 @@ def _set_pixel_size(state: Dataset, radiograph: Radiograph) -> None:
     if radiograph.spacing_mm is not None:
         area.PresentationPixelSpacing = [decimal(side) for side in radiograph.spacing_mm]
         del area.PresentationPixelAspectRatio
+    elif radiograph.pixel_aspect is not None:
+        area.PresentationPixelAspectRatio = aspect_ratio(radiograph.pixel_aspect)
 
 
 def _layers(segmentation: LandmarkSegmentation) -> list[GraphicLayer]:

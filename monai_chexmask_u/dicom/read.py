@@ -88,6 +88,7 @@ def _radiograph(dataset: FileDataset, path: Path) -> Radiograph:
         upside_down=facts.upside_down,
         notes=tuple(dict.fromkeys(notes)),
         header=dataset,
+        pixel_aspect=facts.pixel_aspect,
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from typing import Final
 
 import numpy as np
@@ -16,6 +15,7 @@ from monai_chexmask_u.dicom import codes
 from monai_chexmask_u.dicom.compression import compress
 from monai_chexmask_u.dicom.numbering import Numbering, Place
 from monai_chexmask_u.dicom.source import EQUIPMENT, check_same_image, no_warnings, source_header
+from monai_chexmask_u.dicom.spacing import aspect_ratio
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.reading_notes import note_in_words
 from monai_chexmask_u.segmentation import LandmarkSegmentation
@@ -56,7 +56,7 @@ def build_secondary_capture(
     header = source_header(radiograph)
     place = (numbering or Numbering()).place("sc", segmentation, header)
     built = _capture(picture, header, place, segmentation.reliability.verdict)
-    _describe_image(built, segmentation, header)
+    _describe_image(built, radiograph, header)
     _describe_derivation(built, segmentation, radiograph, header)
     # Of a film's 4.8 MB it leaves 3.9, where JPEG-LS would leave 1.0. But not every archive and viewer reads that, and
     # this picture is for those that show none of the other objects.
@@ -83,15 +83,13 @@ def _capture(picture: NDArray[np.uint8], header: Dataset, place: Place, verdict:
     return built
 
 
-def _describe_image(built: Dataset, segmentation: LandmarkSegmentation, header: Dataset) -> None:
+def _describe_image(built: Dataset, radiograph: Radiograph, header: Dataset) -> None:
     built.ImageType = ["DERIVED", "SECONDARY"]
     built.PatientOrientation = header.get("PatientOrientation") or None
     built.BodyPartExamined = "CHEST"
     built.BurnedInAnnotation = "YES"
-    if segmentation.spacing_mm is not None and segmentation.spacing_mm[0] != segmentation.spacing_mm[1]:
-        # Without it, viewers would show the chest squeezed.
-        ratio = Fraction(segmentation.spacing_mm[0] / segmentation.spacing_mm[1]).limit_denominator(1000)
-        built.PixelAspectRatio = [ratio.numerator, ratio.denominator]
+    if radiograph.height_over_width != 1:  # viewers would show the chest squeezed
+        built.PixelAspectRatio = aspect_ratio(radiograph.height_over_width)
 
 
 def _describe_derivation(

@@ -26,10 +26,12 @@ def make_foreign(radiograph: Radiograph, kind: str, seed: int) -> Radiograph:
         seed: of noise and of the cut-out's place.
     """
     pixels = FOREIGN[kind](radiograph.pixels, np.random.default_rng(seed))
-    spacing = radiograph.spacing_mm
-    if kind == "rotated_90" and spacing is not None:
-        spacing = (spacing[1], spacing[0])
-    return replace(radiograph, pixels=np.ascontiguousarray(pixels, np.float32), spacing_mm=spacing)
+    spacing, aspect = radiograph.spacing_mm, radiograph.pixel_aspect
+    if kind == "rotated_90":
+        spacing = None if spacing is None else (spacing[1], spacing[0])
+        aspect = None if aspect is None else 1 / aspect
+    foreign = np.ascontiguousarray(pixels, np.float32)
+    return replace(radiograph, pixels=foreign, spacing_mm=spacing, pixel_aspect=aspect)
 
 
 def _gaussian(pixels: Floats, random: np.random.Generator) -> Floats:

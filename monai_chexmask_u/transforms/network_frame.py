@@ -27,14 +27,14 @@ def fit_frame(radiograph: Radiograph, network_size: int, *, crop_border: bool = 
     """Fit a radiograph into the network's square, upright and with the patient's right on the left.
 
     Args:
-        radiograph: its flags and its spacing decide about reversal and pixel aspect.
+        radiograph: its flags decide about reversal, its spacing or else its pixel aspect about proportions.
         network_size: side of the network image.
         crop_border: leave out the black border around the exposed field.
     """
     return Frame.fit(
         radiograph.shape,
         network_size,
-        pixel_aspect=radiograph.spacing_mm[0] / radiograph.spacing_mm[1] if radiograph.spacing_mm else 1.0,
+        pixel_aspect=radiograph.height_over_width,
         crop=content_box(radiograph.pixels) if crop_border else None,
         mirrored=radiograph.mirrored,
         upside_down=radiograph.upside_down,

@@ -210,6 +210,15 @@ def test_size_of_the_pixels_is_stated(radiograph_of: Radiographs, result_for: Re
     assert "PresentationPixelSpacing" not in area
 
 
+def test_shape_of_the_pixels_is_stated_where_their_size_is_unknown(
+    radiograph_of: Radiographs, result_for: Results
+) -> None:
+    high = replace(radiograph_of("cr_without_spacing"), pixel_aspect=4 / 3)
+    (area,) = build_presentation_state(result_for(high), high).DisplayedAreaSelectionSequence
+    assert area.PresentationPixelAspectRatio == [4, 3]
+    assert "PresentationPixelSpacing" not in area
+
+
 def test_it_refers_to_the_image_and_stands_in_its_study(state: Dataset, radiograph: Radiograph) -> None:
     assert state.StudyInstanceUID == radiograph.header.StudyInstanceUID
     (series,) = state.ReferencedSeriesSequence

@@ -158,6 +158,9 @@ def test_pixels_that_are_not_square_keep_their_aspect(radiograph_of: Radiographs
     radiograph = radiograph_of("non_square")  # 0.2 mm high, 0.1 mm wide
     built = build_secondary_capture(np.zeros((2, 2, 3), np.uint8), result_for(radiograph), radiograph)
     assert list(built.PixelAspectRatio) == [2, 1]
+    wide = replace(radiograph_of("cr_without_spacing"), pixel_aspect=0.75)
+    built = build_secondary_capture(np.zeros((2, 2, 3), np.uint8), result_for(wide), wide)
+    assert list(built.PixelAspectRatio) == [3, 4]
 
 
 def test_text_and_loss_in_the_source_are_passed_on(

@@ -51,8 +51,6 @@ from monai_chexmask_u.dicom.header import examine
         ({"ImagerPixelSpacing": [0.2]}, None, {"spacing_invalid"}),
         ({"ImagerPixelSpacing": [0.2, 0.2, 0.2]}, None, {"spacing_invalid"}),
         ({}, None, {"spacing_unknown"}),
-        ({"PixelAspectRatio": [2, 1]}, None, {"spacing_unknown", "pixel_aspect_ignored"}),
-        ({"PixelAspectRatio": [1, 1]}, None, {"spacing_unknown"}),
     ],
 )
 def test_spacing_is_that_at_the_patient(
@@ -72,3 +70,31 @@ def test_magnification_divides_the_detector_spacing(factor: float, row_mm: float
     dataset.EstimatedRadiographicMagnificationFactor = f"{factor:.8f}"
     spacing = examine(dataset).spacing_mm
     assert spacing == pytest.approx((row_mm / factor, column_mm / factor), rel=1e-5)  # 8 decimals in the file
+
+
+@pytest.mark.parametrize(
+    ("ratio", "aspect", "note"),
+    [
+        ([2, 1], 2, "pixel_aspect_applied"),
+        ([3, 4], 0.75, "pixel_aspect_applied"),
+        ([1, 1], None, None),
+        ([7, 7], None, None),
+        (None, None, None),
+        ([0, 0], None, None),
+        ([0, 1], None, "pixel_aspect_ignored"),
+        ([-2, -1], None, "pixel_aspect_ignored"),
+        ([201, 100], None, "pixel_aspect_ignored"),
+        (1, None, None),
+        ([2, 1, 1], None, "pixel_aspect_ignored"),
+    ],
+)
+def test_aspect_of_pixels_counts_where_their_size_is_unknown(
+    ratio: Any, aspect: float | None, note: str | None
+) -> None:
+    given_ratio = {} if ratio is None else {"PixelAspectRatio": ratio}
+    facts = examine_changed(ImagerPixelSpacing=None, **given_ratio)
+    assert facts.pixel_aspect == aspect
+    assert [name for name in facts.notes if name.startswith("pixel_aspect")] == ([note] if note else [])
+    facts = examine_changed(**given_ratio)
+    assert facts.pixel_aspect is None
+    assert not any(name.startswith("pixel_aspect") for name in facts.notes)

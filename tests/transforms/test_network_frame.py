@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from dicom_samples import chest_phantom, phantom_landmarks
 from monai.bundle import ConfigParser
 from monai.data import MetaTensor
 from numpy.typing import NDArray
@@ -214,3 +215,25 @@ def test_wide_image_is_centered_on_black() -> None:
     assert not image[0, :16].any()
     assert not image[0, 48:].any()
     torch.testing.assert_close(image[0, 16:48], torch.ones(32, 64))
+
+
+def test_a_film_of_high_pixels_lies_where_the_one_of_square_pixels_does() -> None:
+    film = chest_phantom(500, 400)
+    square = Radiograph(film, Path("square.dcm"))
+    high = Radiograph(film.reshape(250, 2, 400).mean(axis=1), Path("high.dcm"), pixel_aspect=2.0)
+    frames = [fit_frame(image, SIZE) for image in (square, high)]
+    points = phantom_landmarks(500, 400)
+    in_high = np.stack([points[:, 0], (points[:, 1] + 0.5) / 2 - 0.5], axis=1)
+    np.testing.assert_allclose(frames[1].to_network(in_high), frames[0].to_network(points), rtol=0, atol=1e-12)
+    shown = [to_network_image(torch.from_numpy(i.pixels), f) for i, f in zip((square, high), frames, strict=True)]
+    torch.testing.assert_close(shown[1], shown[0], rtol=0, atol=0.05)  # half of the film's resolution is lost
+
+
+def test_spacing_counts_before_the_pixel_aspect() -> None:
+    image = radiograph(spacing_mm=(0.2, 0.1), pixel_aspect=0.5)
+    np.testing.assert_array_equal(fit_frame(image, SIZE).matrix, fit_frame(radiograph(pixel_aspect=2.0), SIZE).matrix)
+
+
+def test_a_pixel_aspect_must_be_positive() -> None:
+    with pytest.raises(ValueError, match="pixel_aspect must be positive"):
+        radiograph(pixel_aspect=0.0)
