@@ -16,14 +16,8 @@ from monai_chexmask_u.anatomy import NODE_IDS, ORGANS, Organ
 from monai_chexmask_u.dicom.gray_values import GRAY_VALUE_KEYWORDS, set_gray_values
 from monai_chexmask_u.dicom.measurements import to_scoord
 from monai_chexmask_u.dicom.numbering import Numbering
-from monai_chexmask_u.dicom.source import (
-    CONTENT_CREATOR,
-    EQUIPMENT,
-    TrackingIds,
-    check_same_image,
-    no_warnings,
-    source_header,
-)
+from monai_chexmask_u.dicom.quiet import no_warnings
+from monai_chexmask_u.dicom.source import CONTENT_CREATOR, EQUIPMENT, TrackingIds, check_same_image, source_header
 from monai_chexmask_u.dicom.spacing import aspect_ratio
 from monai_chexmask_u.dicom.values import decimal
 from monai_chexmask_u.radiograph import Radiograph

@@ -15,13 +15,13 @@ from monai_chexmask_u.dicom import codes
 from monai_chexmask_u.dicom.landmark_groups import append_groups, landmark_groups
 from monai_chexmask_u.dicom.measurements import image_group, organ_group
 from monai_chexmask_u.dicom.numbering import Numbering
+from monai_chexmask_u.dicom.quiet import no_warnings
 from monai_chexmask_u.dicom.source import (
     EQUIPMENT,
     MANUFACTURER,
     MODEL_NAME,
     TrackingIds,
     check_same_image,
-    no_warnings,
     source_header,
 )
 from monai_chexmask_u.radiograph import Radiograph

@@ -14,7 +14,8 @@ from pydicom.uid import ExplicitVRLittleEndian
 from monai_chexmask_u.dicom import codes
 from monai_chexmask_u.dicom.compression import compress
 from monai_chexmask_u.dicom.numbering import Numbering, Place
-from monai_chexmask_u.dicom.source import EQUIPMENT, check_same_image, no_warnings, source_header
+from monai_chexmask_u.dicom.quiet import no_warnings
+from monai_chexmask_u.dicom.source import EQUIPMENT, check_same_image, source_header
 from monai_chexmask_u.dicom.spacing import aspect_ratio
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.reading_notes import note_in_words

@@ -16,13 +16,13 @@ from monai_chexmask_u.anatomy import ORGANS, Organ
 from monai_chexmask_u.dicom import codes
 from monai_chexmask_u.dicom.compression import compress
 from monai_chexmask_u.dicom.numbering import Numbering
+from monai_chexmask_u.dicom.quiet import no_warnings
 from monai_chexmask_u.dicom.source import (
     CONTENT_CREATOR,
     EQUIPMENT,
     MANUFACTURER,
     TrackingIds,
     check_same_image,
-    no_warnings,
     source_header,
 )
 from monai_chexmask_u.radiograph import Radiograph

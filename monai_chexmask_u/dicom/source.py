@@ -28,7 +28,6 @@ __all__ = [
     "MODEL_NAME",
     "TrackingIds",
     "check_same_image",
-    "no_warnings",
     "source_header",
 ]
 

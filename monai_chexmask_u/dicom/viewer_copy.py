@@ -6,8 +6,9 @@ from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
 
 from monai_chexmask_u.dicom.numbering import Numbering
+from monai_chexmask_u.dicom.quiet import no_warnings
 from monai_chexmask_u.dicom.segmentation import build_segmentation
-from monai_chexmask_u.dicom.source import no_warnings, source_header
+from monai_chexmask_u.dicom.source import source_header
 from monai_chexmask_u.dicom.values import decimal
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.segmentation import LandmarkSegmentation

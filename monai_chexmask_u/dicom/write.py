@@ -14,6 +14,7 @@ from monai_chexmask_u.dicom.encapsulated_pdf import build_encapsulated_pdf
 from monai_chexmask_u.dicom.equipment import add_acquisition_equipment
 from monai_chexmask_u.dicom.numbering import Numbering
 from monai_chexmask_u.dicom.presentation_state import build_presentation_state
+from monai_chexmask_u.dicom.quiet import no_warnings
 from monai_chexmask_u.dicom.report import build_report
 from monai_chexmask_u.dicom.secondary_capture import build_secondary_capture
 from monai_chexmask_u.dicom.segmentation import (
@@ -21,7 +22,7 @@ from monai_chexmask_u.dicom.segmentation import (
     build_labelmap_segmentation,
     build_segmentation,
 )
-from monai_chexmask_u.dicom.source import no_warnings, source_header
+from monai_chexmask_u.dicom.source import source_header
 from monai_chexmask_u.dicom.viewer_copy import build_viewer_segmentation
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.segmentation import LandmarkSegmentation
