@@ -52,7 +52,7 @@ def build_viewer_segmentation(
 def _invent_plane(built: Dataset, radiograph: Radiograph) -> None:
     """Put all frames into one coronal plane; x goes to the patient's left, z to the head (PS3.3, C.7.6.2.1.1)."""
     measures, orientation, position = Dataset(), Dataset(), Dataset()
-    measures.PixelSpacing = [decimal(side) for side in radiograph.spacing_mm or (1.0, 1.0)]
+    measures.PixelSpacing = [decimal(side) for side in radiograph.spacing_mm or (radiograph.height_over_width, 1.0)]
     measures.SliceThickness = 1.0
     along_row, down_column = -1 if radiograph.mirrored else 1, 1 if radiograph.upside_down else -1
     orientation.ImageOrientationPatient = [along_row, 0, 0, 0, 0, down_column]

@@ -13,7 +13,7 @@ import pydicom
 from pydicom.errors import InvalidDicomError
 
 from monai_chexmask_u.dicom.archive.outbox_mark import TARGET, is_outbox
-from monai_chexmask_u.dicom.source import no_warnings
+from monai_chexmask_u.dicom.quiet import no_warnings
 
 __all__ = ["DicomFile", "find_dicom_files", "is_uid", "read_dicom_file"]
 

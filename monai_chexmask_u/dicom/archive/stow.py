@@ -15,7 +15,7 @@ from monai_chexmask_u.dicom.archive.objects import DicomFile
 from monai_chexmask_u.dicom.archive.settings import DicomwebArchive
 from monai_chexmask_u.dicom.archive.statuses import DUPLICATE, check_status
 from monai_chexmask_u.dicom.archive.web_session import failures_explained, open_session, wrong_address
-from monai_chexmask_u.dicom.source import no_warnings
+from monai_chexmask_u.dicom.quiet import no_warnings
 
 __all__ = ["StowSender"]
 

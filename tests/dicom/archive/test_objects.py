@@ -11,7 +11,7 @@ from pydicom.fileset import FileSet
 
 from monai_chexmask_u.dicom.archive.objects import DicomFile, find_dicom_files, is_uid, read_dicom_file
 from monai_chexmask_u.dicom.archive.outbox import Outbox
-from monai_chexmask_u.dicom.source import no_warnings
+from monai_chexmask_u.dicom.quiet import no_warnings
 
 
 def test_file_is_known_by_its_uids(study_files: dict[str, DicomFile]) -> None:
