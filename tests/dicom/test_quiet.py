@@ -17,6 +17,13 @@ from monai_chexmask_u.dicom.source import source_header
 SECRET = "SECRET" * 20
 
 
+@pytest.fixture(autouse=True)
+def heard(caplog: pytest.LogCaptureFixture) -> None:
+    """Make the loggers heard, which commands silence for good."""
+    for name in ("pydicom", "highdicom", "highdicom.base"):
+        caplog.set_level(logging.WARNING, logger=name)
+
+
 @pytest.mark.parametrize("name", ["pydicom", "highdicom.base"])
 def test_loggers_are_silent_inside_alone(caplog: pytest.LogCaptureFixture, name: str) -> None:
     logger = logging.getLogger(name)
