@@ -115,7 +115,7 @@ def _run(argv: list[str], settings: Settings) -> int:
     app = ChestLandmarkApp(argv, settings=settings)
     app.run()
     record = app.record
-    if not record.written and not record.failed:
+    if not record.written and not record.failures:
         reasons = f" ({record.summary()})" if record.skipped else ""
         return _stop(f"no frontal chest radiograph (CR or DX) in the input{reasons}", EXIT_FAILED)
     logging.getLogger("app").info("%s", record.summary())

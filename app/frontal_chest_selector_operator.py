@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from monai.deploy.core import Fragment, Operator, OperatorSpec
 from monai.deploy.core.domain import DICOMStudy
 
 from app.run_record import RunRecord
+from monai_chexmask_u.dicom.archive.objects import is_uid
 from monai_chexmask_u.dicom.header import examine
 
 __all__ = ["FrontalChestSelectorOperator", "ImageFile"]
@@ -74,4 +74,4 @@ def _datasets(studies: list[DICOMStudy]) -> Iterator[Any]:
 
 def _named(path: Path, uid: str) -> ImageFile:
     """Name an image by its UID; a value that is no UID may be anything, a patient's name too."""
-    return ImageFile(path, uid if re.fullmatch(r"[0-9.]{1,64}", uid) else path.name)
+    return ImageFile(path, uid if is_uid(uid) else path.name)

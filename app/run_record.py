@@ -44,8 +44,8 @@ class RunRecord:
     Attributes:
         written: output files.
         skipped: how many files were left out for which reason.
-        failed: name of an image or file that could not be processed, and its reason.
-        failures: all of them, with what to do; several files may have one name.
+        failures: name of each image or file that could not be processed, its reason and what to do; several files
+            may have one name.
         images: what became of each image, by its name.
         delivery: what became of the DICOM results on their way to an archive; empty if there is none.
     """
@@ -54,7 +54,6 @@ class RunRecord:
         """Start empty."""
         self.written: list[Path] = []
         self.skipped: Counter[str] = Counter()
-        self.failed: dict[str, str] = {}
         self.failures: list[dict[str, str]] = []
         self.images: dict[str, dict[str, Any]] = {}
         self.delivery: dict[str, Any] = {}
@@ -119,7 +118,7 @@ class RunRecord:
     @property
     def exit_code(self) -> int:
         """0 if something was written, nothing failed, and an archive confirmed all that was for it, else 1."""
-        return 0 if self.written and not self.failed and self._is_delivered else 1
+        return 0 if self.written and not self.failures and self._is_delivered else 1
 
     def summary(self) -> str:
         """Return the run in one line."""
@@ -127,7 +126,7 @@ class RunRecord:
         if self.skipped:
             reasons = ", ".join(f"{count} {code}" for code, count in self.skipped.most_common())
             parts.append(f"{self.skipped.total()} skipped ({reasons})")
-        if self.failed:
+        if self.failures:
             codes = Counter(failure["code"] for failure in self.failures)
             reasons = ", ".join(f"{count} {code}" for code, count in codes.most_common())
             parts.append(f"{len(self.failures)} failed ({reasons})")
@@ -159,7 +158,6 @@ class RunRecord:
         self.images.setdefault(name, {"outcome": "skipped", "code": code, "message": message})
 
     def _fail(self, name: str, code: str, message: str) -> None:
-        self.failed[name] = code
         logger.error("failed %s: %s [%s]", name, message, code)
         self.failures.append({"name": name, "code": code, "message": message})
         self.images[name] = {**self.images.get(name, {}), "outcome": "failed", "code": code, "message": message}

@@ -10,18 +10,19 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pydicom
-from dicom_samples import make_dx, phantom_landmarks, save
+from dicom_samples import make_dx, save
 from report_reference import by_highdicom
+from segmentation_samples import make_segmentation
 
 from monai_chexmask_u.dicom.read import read_dicom
-from monai_chexmask_u.geometry import cardiothoracic_ratio
 from monai_chexmask_u.radiograph import Radiograph
-from monai_chexmask_u.segmentation import Estimate, LandmarkSegmentation, ModelIdentity, Reliability
+from monai_chexmask_u.segmentation import LandmarkSegmentation
 from monai_chexmask_u.writers.formats import FORMATS, write_outputs
 
 REPEATS = 10
@@ -41,24 +42,14 @@ def median_seconds(work: Callable[[], object]) -> float:
 
 def calibrated_result(radiograph: Radiograph) -> LandmarkSegmentation:
     """Return a result that has all that can be written."""
-    random, landmarks = np.random.default_rng(0), phantom_landmarks(*radiograph.shape)
-    factors = random.normal(0, 3, (len(landmarks), 2, 2))
-    covariance = factors @ factors.transpose(0, 2, 1)
-    return LandmarkSegmentation(
-        landmarks=landmarks,
-        covariance=covariance,
-        shape=radiograph.shape,
-        spacing_mm=radiograph.spacing_mm,
-        sample_count=50,
-        latent_uncertainty=0.3,
-        predictive_px1024=4.2,
-        cardiothoracic_ratio=Estimate(float(cardiothoracic_ratio(landmarks)), 0.01),
-        model=ModelIdentity("hybridgnet", "1.2.3", "ab" * 32, "cd" * 32),
-        reliability=Reliability("review", ("image_quality",)),
-        error_covariance=4 * covariance,
+    plain = make_segmentation(radiograph)
+    spread = np.random.default_rng(0).normal(0, 3, (50, *plain.landmarks.shape))
+    return replace(
+        plain,
+        error_covariance=4 * plain.covariance,
         total_px1024=8.5,
-        radius90=np.full(len(landmarks), 20.0),
-        samples=(landmarks + random.normal(0, 3, (50, *landmarks.shape))).astype(np.float32),
+        radius90=np.full(len(plain.landmarks), 20.0),
+        samples=(plain.landmarks + spread).astype(np.float32),
         scores={"combined": 0.5},
     )
 

@@ -71,14 +71,8 @@ def presented(film: Path, state: Path) -> Image.Image:
 
 def color_of(layer: Dataset) -> tuple[int, int, int]:
     """Return the color that a layer recommends."""
-    red, green, blue = CIELabColor(*_from_integers(layer.GraphicLayerRecommendedDisplayCIELabValue)).to_rgb()
+    red, green, blue = CIELabColor.from_dicom_value(layer.GraphicLayerRecommendedDisplayCIELabValue).to_rgb()
     return red, green, blue
-
-
-def _from_integers(value: Any) -> tuple[float, float, float]:
-    """Return L*, a*, b* from their 16-bit encoding (PS3.3, C.10.7.1.1)."""
-    lightness, a, b = (int(part) / 65535 for part in value)
-    return 100 * lightness, 255 * a - 128, 255 * b - 128
 
 
 def outline(graphic: Dataset) -> Any:

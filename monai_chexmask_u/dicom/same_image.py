@@ -41,14 +41,14 @@ class ImageRegister:
         """
         if radiograph.header is None:
             return
-        fingerprint = _fingerprint(radiograph)
-        first = self._seen.setdefault(str(radiograph.header.SOPInstanceUID), fingerprint)
-        if first is fingerprint:
-            return
-        if first == fingerprint:
+        uid, fingerprint = str(radiograph.header.SOPInstanceUID), _fingerprint(radiograph)
+        if uid not in self._seen:
+            self._seen[uid] = fingerprint
+        elif self._seen[uid] == fingerprint:
             raise RadiographError("duplicate", "this is a copy of an image that is done already")
-        message = "another image of this run has the same SOP Instance UID: use the results of neither, find out why"
-        raise RadiographError("conflicting_identifiers", message)
+        else:
+            message = "another image of this run has this SOP Instance UID: use the results of neither, find out why"
+            raise RadiographError("conflicting_identifiers", message)
 
 
 def _fingerprint(radiograph: Radiograph) -> str:

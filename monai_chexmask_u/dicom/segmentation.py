@@ -34,11 +34,12 @@ _TITLES: Final = {
     "seg": "Lungs and heart",
     "seg-fractional": "Lungs and heart, probability",
     "seg-labelmap": "Lungs and heart, label map",
+    "seg-viewer": "Lungs and heart, invented geometry",
 }
 
 
 def build_segmentation(
-    segmentation: LandmarkSegmentation, radiograph: Radiograph, numbering: Numbering | None = None
+    segmentation: LandmarkSegmentation, radiograph: Radiograph, numbering: Numbering | None = None, *, kind: str = "seg"
 ) -> Segmentation:
     """Build a Segmentation object with the right lung, the left lung and the heart as binary segments 1, 2 and 3.
 
@@ -49,6 +50,7 @@ def build_segmentation(
         segmentation: the result for that radiograph.
         radiograph: read from a DICOM file.
         numbering: of the run; by default the object stands alone.
+        kind: as which kind of object it is numbered and titled.
 
     Raises:
         ValueError: if the radiograph has no usable DICOM header, or the two are not of one image.
@@ -57,7 +59,7 @@ def build_segmentation(
         DICOM PS3.3, A.51 Segmentation IOD
     """
     masks = np.stack([segmentation.mask(organ) for organ in ORGANS], axis=-1)[None].astype(np.uint8)
-    return _build("seg", SegmentationTypeValues.BINARY, masks, segmentation, radiograph, numbering)
+    return _build(kind, SegmentationTypeValues.BINARY, masks, segmentation, radiograph, numbering)
 
 
 def build_fractional_segmentation(

@@ -8,7 +8,6 @@ from pydicom.uid import generate_uid
 from monai_chexmask_u.dicom.numbering import Numbering
 from monai_chexmask_u.dicom.quiet import no_warnings
 from monai_chexmask_u.dicom.segmentation import build_segmentation
-from monai_chexmask_u.dicom.source import source_header
 from monai_chexmask_u.dicom.values import decimal
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.segmentation import LandmarkSegmentation
@@ -34,15 +33,9 @@ def build_viewer_segmentation(
     Raises:
         ValueError: as `build_segmentation`.
     """
-    built: Dataset = build_segmentation(segmentation, radiograph)
-    header = source_header(radiograph)
-    place = (numbering or Numbering()).place("seg-viewer", segmentation, header)
-    built.SeriesInstanceUID, built.SeriesNumber = place.series_uid, place.series_number
-    built.SOPInstanceUID = built.file_meta.MediaStorageSOPInstanceUID = place.instance_uid
-    built.InstanceNumber = place.instance_number
-    built.SeriesDescription = f"Lungs and heart, invented geometry ({segmentation.reliability.verdict})"
+    built: Dataset = build_segmentation(segmentation, radiograph, numbering, kind="seg-viewer")
     built.ContentDescription = "Lungs and heart for display; the geometry is invented"
-    built.FrameOfReferenceUID = generate_uid(entropy_srcs=[place.instance_uid, "frame of reference"])
+    built.FrameOfReferenceUID = generate_uid(entropy_srcs=[built.SOPInstanceUID, "frame of reference"])
     built.PositionReferenceIndicator = ""
     del built.PatientOrientation
     _invent_plane(built, radiograph)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import functools
-import shutil
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import judges
@@ -165,8 +163,7 @@ def objects_of(
     @functools.cache
     def write(name: str) -> WrittenObjects:
         folder = tmp_path_factory.mktemp("objects")
-        # A copy: the next test that asks for this source replaces the file by one with new UIDs.
-        radiograph = read_dicom(Path(shutil.copy(radiograph_of(name).path, folder)))
+        radiograph = read_dicom(radiograph_of(name).path)
         result = result_for(radiograph, radius90=np.linspace(3, 9, NODE_COUNT), total_px1024=8.5)
         return write_objects(result, radiograph, folder)
 

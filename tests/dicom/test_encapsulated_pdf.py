@@ -83,19 +83,6 @@ def test_page_names_the_radiograph_and_not_the_patient(of_source: tuple[Radiogra
     assert [word for word in private if word in text.lower()] == []
 
 
-def test_patient_and_study_are_those_of_the_source(of_source: tuple[Radiograph, Dataset]) -> None:
-    radiograph, built = of_source
-    header = source_header(radiograph)
-    for keyword in (
-        *("PatientName", "PatientID", "PatientBirthDate", "PatientSex"),
-        *("StudyInstanceUID", "StudyID", "StudyDate", "StudyTime", "AccessionNumber", "ReferringPhysicianName"),
-    ):
-        assert (built[keyword].value or None) == (header[keyword].value or None), keyword
-    assert built.get("StudyDescription") == header.get("StudyDescription")
-    assert not [element for element in built.iterall() if element.tag.is_private]
-    assert built.SpecificCharacterSet == "ISO_IR 192"
-
-
 def test_it_refers_to_the_radiograph_as_its_source(
     built: Dataset, radiograph: Radiograph, wrong_codes: Callable[[Dataset], set[tuple[str, str, str]]]
 ) -> None:

@@ -88,15 +88,6 @@ def test_validators_find_no_error(
     assert dsrdump(tmp_path / "sr.dcm")[0] == 0
 
 
-def test_objects_of_one_image_share_study_and_patient_and_no_private_attribute(
-    objects: dict[str, Dataset], radiograph: Radiograph
-) -> None:
-    for dataset in objects.values():
-        for keyword in ("StudyInstanceUID", "PatientID", "PatientName", "AccessionNumber", "StudyDate"):
-            assert dataset[keyword].value == radiograph.header[keyword].value
-        assert not [element for element in dataset.iterall() if element.tag.is_private]
-
-
 def test_every_object_names_the_equipment_that_contributed(objects: dict[str, Dataset]) -> None:
     for kind, dataset in objects.items():
         purposes = {item.PurposeOfReferenceCodeSequence[0].CodeValue for item in dataset.ContributingEquipmentSequence}

@@ -20,7 +20,6 @@ from pydicom.dataset import Dataset
 from monai_chexmask_u.dicom.numbering import Numbering
 from monai_chexmask_u.dicom.read import read_dicom
 from monai_chexmask_u.dicom.secondary_capture import build_secondary_capture
-from monai_chexmask_u.dicom.source import source_header
 from monai_chexmask_u.radiograph import Radiograph, RadiographError
 from monai_chexmask_u.segmentation import LandmarkSegmentation, Reliability
 from monai_chexmask_u.writers.overlay import draw_overlay
@@ -98,19 +97,6 @@ def test_another_toolkit_decodes_the_same_pixels(written: Path, picture: NDArray
     subprocess.run(["dcm2pnm", "--write-raw-pnm", written, tmp_path / "x.ppm"], check=True, capture_output=True)
     with Image.open(tmp_path / "x.ppm") as shown:
         np.testing.assert_array_equal(np.asarray(shown), picture)
-
-
-def test_patient_and_study_are_those_of_the_source(of_source: tuple[Radiograph, Dataset]) -> None:
-    radiograph, built = of_source
-    header = source_header(radiograph)
-    for keyword in (
-        *("PatientName", "PatientID", "PatientBirthDate", "PatientSex"),
-        *("StudyInstanceUID", "StudyID", "StudyDate", "StudyTime", "AccessionNumber", "ReferringPhysicianName"),
-    ):
-        assert (built[keyword].value or None) == (header[keyword].value or None), keyword
-    assert built.get("StudyDescription") == header.get("StudyDescription")
-    assert not [element for element in built.iterall() if element.tag.is_private]
-    assert built.SpecificCharacterSet == "ISO_IR 192"
 
 
 def test_orientation_is_that_of_the_source_or_empty(radiograph_of: Radiographs, result_for: Results) -> None:

@@ -8,11 +8,13 @@ from typing import Any
 
 import judges
 import numpy as np
+import pydicom
 import pytest
 from written_objects import KINDS, WrittenObjects
 
 from monai_chexmask_u.anatomy import HEART, LEFT_LUNG, NODE_COUNT, ORGANS, RIGHT_LUNG
 from monai_chexmask_u.dicom.numbering import Numbering
+from monai_chexmask_u.dicom.source import source_header
 from monai_chexmask_u.dicom.write import write_object
 
 Objects = Callable[[str], WrittenObjects]
@@ -30,6 +32,20 @@ def test_judges_are_content(source: str, kind: str, objects_of: Objects) -> None
     missing = set(judges.judges_of(path)) - set(installed)
     if missing:
         pytest.skip(f"the others are content; not installed: {sorted(judges.NEEDS[judge] for judge in missing)}")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_patient_and_study_are_those_of_the_source(kind: str, source_name: str, objects_of: Objects) -> None:
+    objects = objects_of(source_name)
+    header, built = source_header(objects.radiograph), pydicom.dcmread(objects.paths[kind])
+    for keyword in (
+        *("PatientName", "PatientID", "PatientBirthDate", "PatientSex"),
+        *("StudyInstanceUID", "StudyID", "StudyDate", "StudyTime", "AccessionNumber", "ReferringPhysicianName"),
+    ):
+        assert (built[keyword].value or None) == (header[keyword].value or None), keyword
+    assert built.get("StudyDescription") == header.get("StudyDescription")
+    assert not [element for element in built.iterall() if element.tag.is_private]
+    assert built.SpecificCharacterSet == "ISO_IR 192"
 
 
 @pytest.mark.parametrize("source", ["dx_monochrome1", "non_square"])
