@@ -1,6 +1,8 @@
 # make demo   the MONAI Deploy app on a real chest radiograph
 # make test   every check and every test, with the Deploy SDK and without it
 # make check  format, lint and types (in the same environment)
+# make label  the MONAI Label server on a folder or an archive: make label STUDIES=folder [PORT=8000]
+# make bundle the MONAI Bundle as a zip file for the model zoo, in dist/
 # make map    the MONAI Application Package, a container image; needs Docker and the network
 # make train-smoke  the bundle's training on a few images: two epochs, killed and resumed, two processes
 
@@ -8,26 +10,34 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PLAIN := .venv-plain
+LABEL := .venv-label
 PIP := -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 TOOLS := dcmtk dicom3tools orthanc orthanc-dicomweb
 ORTHANC_PLUGINS := /usr/share/orthanc/plugins
 INPUTS := pyproject.toml setup.py constraints.txt
 
-.PHONY: demo map test check tools test-deploy test-plain train-smoke clean
+.PHONY: demo label bundle map test check tools test-deploy test-plain test-label train-smoke clean
 
 demo: $(VENV)/.demo-ready
 	@$(BIN)/python -W ignore scripts/demo.py
+
+label: $(LABEL)/.ready
+	@$(if $(STUDIES),,$(error say what to annotate: make label STUDIES=folder, or the address of a DICOMweb archive))
+	@$(LABEL)/bin/python -m label "$(STUDIES)" $(if $(PORT),--port $(PORT))
+
+bundle: $(VENV)/.demo-ready
+	@$(BIN)/python scripts/build_bundle.py
 
 # TORCH_INDEX=URL: a package index with builds of PyTorch for CPUs (app/README.md).
 map: $(VENV)/.demo-ready
 	@$(BIN)/python scripts/map_package.py $(if $(TORCH_INDEX),--torch-index $(TORCH_INDEX))
 
-test: tools check test-deploy test-plain
+test: tools check test-deploy test-plain test-label
 
 check: $(VENV)/.test-ready
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy monai_chexmask_u app tests scripts benchmarks
+	$(BIN)/mypy monai_chexmask_u app label tests scripts benchmarks
 
 # With the MONAI Deploy App SDK: everything.
 test-deploy: $(VENV)/.test-ready
@@ -37,6 +47,10 @@ test-deploy: $(VENV)/.test-ready
 test-plain: $(PLAIN)/.ready
 	$(PLAIN)/bin/python $(PIP) --force-reinstall --no-deps .
 	cd $(PLAIN) && OMP_NUM_THREADS=1 bin/pytest -c ../pyproject.toml --rootdir .. -n 2 --dist loadscope -m "not deploy" ../tests
+
+# The MONAI Label app, and what it gives to 3D Slicer judged by Slicer's own code.
+test-label: $(LABEL)/.test-ready
+	OMP_NUM_THREADS=1 $(LABEL)/bin/python -m pytest -n 2 --dist loadscope tests/label
 
 # torch first: with 2.13.0 installed, nothing asks for another build of it.
 $(VENV)/.demo-ready: $(INPUTS)
@@ -56,6 +70,18 @@ $(PLAIN)/.ready: $(INPUTS)
 	$(PLAIN)/bin/python $(PIP) '.[archive,bundle,experiments,dev]'
 	touch $@
 
+# MONAI Label without its dependencies: they name sam2, which needs CUDA, and packages that need an old numpy.
+$(LABEL)/.ready: $(INPUTS)
+	$(PYTHON) -m venv $(LABEL)
+	$(LABEL)/bin/python $(PIP) torch
+	$(LABEL)/bin/python $(PIP) --editable '.[label]'
+	$(LABEL)/bin/python $(PIP) --no-deps monailabel
+	touch $@
+
+$(LABEL)/.test-ready: $(LABEL)/.ready
+	$(LABEL)/bin/python $(PIP) --editable '.[label,slicer,dev]'
+	touch $@
+
 # Two epochs on a few images, a training killed and resumed, two processes, an evaluation.
 train-smoke: $(VENV)/.test-ready
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -v tests/bundle/test_training.py
@@ -70,4 +96,4 @@ tools:
 	else echo "$(TOOLS) are not all installed: the tests that need them will be skipped"; fi
 
 clean:
-	rm -rf $(VENV) $(PLAIN) build dist *.egg-info demo_output
+	rm -rf $(VENV) $(PLAIN) $(LABEL) build dist *.egg-info demo_output
