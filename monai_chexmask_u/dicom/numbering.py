@@ -25,6 +25,7 @@ SERIES_NUMBERS: Final = {
     "seg-fractional": 106,
     "seg-labelmap": 107,
     "seg-viewer": 108,
+    "annotation": 109,
 }
 # What it takes to refer to an object.
 _REFERENCED: Final = (

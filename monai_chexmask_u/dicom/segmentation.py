@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -10,12 +11,13 @@ from highdicom.color import CIELabColor
 from highdicom.seg import Segmentation, SegmentationTypeValues, SegmentDescription
 from highdicom.sr import CodedConcept
 from numpy.typing import NDArray
+from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 
 from monai_chexmask_u.anatomy import ORGANS, Organ
 from monai_chexmask_u.dicom import codes
 from monai_chexmask_u.dicom.compression import compress
-from monai_chexmask_u.dicom.numbering import Numbering
+from monai_chexmask_u.dicom.numbering import Numbering, Place
 from monai_chexmask_u.dicom.quiet import no_warnings
 from monai_chexmask_u.dicom.source import (
     CONTENT_CREATOR,
@@ -28,7 +30,13 @@ from monai_chexmask_u.dicom.source import (
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.segmentation import LandmarkSegmentation
 
-__all__ = ["build_fractional_segmentation", "build_labelmap_segmentation", "build_segmentation"]
+__all__ = [
+    "assemble",
+    "build_fractional_segmentation",
+    "build_labelmap_segmentation",
+    "build_segmentation",
+    "describe_organ",
+]
 
 _TITLES: Final = {
     "seg": "Lungs and heart",
@@ -125,16 +133,51 @@ def _build(
     # Frames have the pixels of the source, which says how large they are.
     header.pop("PixelSpacing", None)
     verdict = segmentation.reliability.verdict
+    return assemble(
+        header,
+        pixels,
+        segmentation_type=segmentation_type,
+        segment_descriptions=[
+            describe_organ(organ, number=organ.label, tracking_uid=ids.uid(organ.name), algorithm=algorithm)
+            for organ in ORGANS
+        ],
+        place=(numbering or Numbering()).place(kind, segmentation, header),
+        content_description=f"Lungs and heart, reliability verdict: {verdict}",
+        series_description=f"{_TITLES[kind]} ({verdict})",
+    )
+
+
+def assemble(
+    header: Dataset,
+    pixels: NDArray[Any],
+    *,
+    segmentation_type: SegmentationTypeValues,
+    segment_descriptions: Sequence[SegmentDescription],
+    place: Place,
+    content_description: str,
+    series_description: str,
+) -> Segmentation:
+    """Make a Segmentation object of lungs and heart on one image, whoever segmented them.
+
+    Args:
+        header: of the source image, safe to copy from, without PixelSpacing.
+        pixels: ``(1, row, column, segment)``, or ``(1, row, column)`` for a label map.
+        segmentation_type: of the object.
+        segment_descriptions: one for each segment.
+        place: where the object stands in its study.
+        content_description: at most 64 characters.
+        series_description: at most 64 characters.
+    """
     built = Segmentation(
         source_images=[header],
         pixel_array=pixels,
         segmentation_type=segmentation_type,
-        segment_descriptions=[_describe(organ, ids, algorithm) for organ in ORGANS],
-        **(numbering or Numbering()).place(kind, segmentation, header).arguments(),
+        segment_descriptions=segment_descriptions,
+        **place.arguments(),
         content_label="LUNGS_HEART",
         content_creator_name=CONTENT_CREATOR,
-        content_description=f"Lungs and heart, reliability verdict: {verdict}",
-        series_description=f"{_TITLES[kind]} ({verdict})",
+        content_description=content_description,
+        series_description=series_description,
         transfer_syntax_uid=ExplicitVRLittleEndian,
         omit_empty_frames=False,
         **EQUIPMENT,
@@ -146,16 +189,32 @@ def _build(
     return built
 
 
-def _describe(organ: Organ, ids: TrackingIds, algorithm: AlgorithmIdentificationSequence) -> SegmentDescription:
+def describe_organ(
+    organ: Organ,
+    *,
+    number: int,
+    tracking_uid: str,
+    algorithm: AlgorithmIdentificationSequence | None,
+    algorithm_type: str = "AUTOMATIC",
+) -> SegmentDescription:
+    """Describe an organ's segment.
+
+    Args:
+        organ: what it shows.
+        number: of the segment, from 1 on without a gap.
+        tracking_uid: of the organ on this image, by whoever segmented it.
+        algorithm: that segmented it, None for ``MANUAL``.
+        algorithm_type: ``AUTOMATIC``, ``SEMIAUTOMATIC`` or ``MANUAL``.
+    """
     code = codes.ORGAN_CODES[organ.name]
     description = SegmentDescription(
-        segment_number=organ.label,
+        segment_number=number,
         segment_label=organ.title,
         segmented_property_category=codes.ANATOMICAL_STRUCTURE,
         segmented_property_type=code.structure,
-        algorithm_type="AUTOMATIC",
+        algorithm_type=algorithm_type,
         algorithm_identification=algorithm,
-        tracking_uid=ids.uid(organ.name),
+        tracking_uid=tracking_uid,
         tracking_id=organ.title,
         anatomic_regions=[codes.CHEST],
         display_color=CIELabColor.from_rgb(*organ.color),

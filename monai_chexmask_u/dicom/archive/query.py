@@ -87,6 +87,32 @@ class Query:
         found = self._all(f"studies/{study_uid}/series/{series_uid}/instances", _INSTANCE)
         return [_text(item, _INSTANCE) for item in found]
 
+    def series_of_modality(self, modality: str) -> dict[str, str]:
+        """Return the Study Instance UIDs of all series of a modality in the archive, by their Series Instance UIDs."""
+        found = self._all("series", _SERIES, {_MODALITY: modality})
+        # Archives that do not know a filter leave it out.
+        return {_text(item, _SERIES): _study_of(item) for item in found if _text(item, _MODALITY) == modality}
+
+    def study_of_series(self, series_uid: str) -> str:
+        """Return the Study Instance UID of a series.
+
+        Raises:
+            ArchiveUnusable: if there is no such series.
+            ValueError: if this is no UID.
+        """
+        if not is_uid(series_uid):
+            raise ValueError("a series is named by its Series Instance UID, digits and dots")
+        found = self._all("series", _SERIES, {_SERIES: series_uid})
+        studies = {_study_of(item) for item in found if _text(item, _SERIES) == series_uid} - {""}
+        if len(studies) != 1:
+            raise ArchiveUnusable(f"{self._archive.name}: the archive does not have the series {series_uid}")
+        return studies.pop()
+
+    def metadata(self, study_uid: str, series_uid: str) -> list[Item]:
+        """Return the headers of a series' instances in DICOM JSON (PS3.18, 10.4.1.1.2)."""
+        portion = self._backoff.run(partial(self._ask, f"studies/{study_uid}/series/{series_uid}/metadata", _INSTANCE))
+        return list(portion.values())
+
     def _all(self, path: str, level: str, filters: dict[str, str] | None = None) -> list[Item]:
         """Return all results of a search: an archive may give them in portions."""
         found: dict[str, Item] = {}
@@ -98,10 +124,10 @@ class Query:
                 return list(found.values())
             found |= new
 
-    def _ask(self, path: str, level: str, parameters: dict[str, str]) -> dict[str, Item]:
+    def _ask(self, path: str, level: str, parameters: dict[str, str] | None = None) -> dict[str, Item]:
         """Return one portion, by the UIDs of its level."""
         # Orthanc's plug-in 1.7 decodes nothing: what may stand as it is (RFC 3986, 3.4) does. A plus would be a space.
-        query = urlencode(parameters, safe="/:@!$'()*;", quote_via=quote)
+        query = urlencode(parameters or {}, safe="/:@!$'()*;", quote_via=quote)
         timeouts = (self._archive.timeouts.connect_s, self._archive.timeouts.answer_s)
         with failures_explained(self._archive):
             response = self._session.get(
@@ -127,6 +153,12 @@ def _is_item(item: Any) -> bool:
         return False
     attributes = [item[tag] for tag in (_ACCESSION_NUMBER, _MODALITY, _STUDY, _SERIES, _INSTANCE) if tag in item]
     return all(isinstance(each, dict) and isinstance(each.get("Value") or [], list) for each in attributes)
+
+
+def _study_of(item: Item) -> str:
+    """Return the study that an archive says a series is of, or nothing if that is no UID."""
+    study = _text(item, _STUDY)
+    return study if is_uid(study) else ""
 
 
 def _text(item: Item, tag: str) -> str:
