@@ -37,10 +37,12 @@ class AnnotationFacts:
     """What an annotation is of.
 
     Attributes:
+        image_series_uid: Series Instance UID of the image.
         image_uid: SOP Instance UID of the image.
         written: date and time of the content, so that later ones sort behind earlier ones.
     """
 
+    image_series_uid: str
     image_uid: str
     written: str
 
@@ -130,14 +132,14 @@ def _facts(dataset: Dataset) -> AnnotationFacts | None:
     by_person = [segment.get("SegmentAlgorithmType") in _OF_PERSONS for segment in segments]
     shown = [segment.SegmentedPropertyTypeCodeSequence[0].CodeValue in structures for segment in segments]
     images = {
-        str(item.ReferencedSOPInstanceUID)
+        (str(series.SeriesInstanceUID), str(item.ReferencedSOPInstanceUID))
         for series in dataset.get("ReferencedSeriesSequence") or []
         for item in series.ReferencedInstanceSequence
     }
     if not segments or not all(by_person) or not all(shown) or len(images) != 1:
         return None
     date, time = (str(dataset.get(keyword) or "") for keyword in ("ContentDate", "ContentTime"))
-    return AnnotationFacts(images.pop(), f"{date}{time}")
+    return AnnotationFacts(*images.pop(), f"{date}{time}")
 
 
 def _proposal() -> AlgorithmIdentificationSequence:

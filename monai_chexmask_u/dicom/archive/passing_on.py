@@ -1,0 +1,54 @@
+"""A DICOMweb request of somebody else, such as a viewer, sent to the archive with this program's credentials."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from monai_chexmask_u.dicom.archive.failures import ArchiveUnusable
+from monai_chexmask_u.dicom.archive.settings import DicomwebArchive
+from monai_chexmask_u.dicom.archive.web_session import failures_explained, open_session
+
+__all__ = ["Passed", "pass_on"]
+
+_METHODS: Final = ("GET", "POST")
+
+
+@dataclass(frozen=True)
+class Passed:
+    """The archive's answer, whatever it is; the names of the headers are in small letters."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+
+
+def pass_on(
+    archive: DicomwebArchive, *, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes
+) -> Passed:
+    """Send a request to a path below the archive's address, and return the answer.
+
+    Args:
+        archive: whom to ask.
+        method: ``GET`` or ``POST``.
+        path: below the archive's address, such as ``studies``.
+        query: as it was sent, without the question mark.
+        headers: to send; credentials are added.
+        body: to send.
+
+    Raises:
+        ArchiveUnusable: if the path leads elsewhere, or the archive cannot be spoken to.
+        TryLater: if it may answer later.
+        ValueError: if the method is another one.
+    """
+    if method not in _METHODS:
+        raise ValueError(f"the method must be one of {', '.join(_METHODS)}, got {method}")
+    if any(part in ("", ".", "..") for part in path.split("/")) or "?" in path or "#" in path:
+        raise ArchiveUnusable(f"{archive.name}: this path does not lead to a DICOMweb service")
+    timeouts = (archive.timeouts.connect_s, archive.timeouts.answer_s)
+    url = f"{archive.url}/{path}" + (f"?{query}" if query else "")
+    with open_session(archive) as session, failures_explained(archive):
+        response = session.request(method, url, headers=dict(headers), data=body or None, timeout=timeouts)
+    answered = {name.lower(): value for name, value in response.headers.items()}
+    return Passed(response.status_code, answered, response.content)
