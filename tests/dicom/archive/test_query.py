@@ -175,3 +175,31 @@ def test_other_servers_are_told_from_dicomweb(web_server: WebServer, query: Quer
 def test_attributes_that_are_not_looked_at_may_be_anything(web_server: WebServer, query: Query) -> None:
     web_server.answers = [listing(study("1.2") | {"00081190": None})]
     assert query.study(study_uid="1.2") == "1.2"
+
+
+def test_all_series_of_a_modality_are_listed_in_portions(web_server: WebServer, query: Query) -> None:
+    found = [series(f"1.2.{number}", "DX") for number in range(5)]
+    web_server.answers = [listing(*found, series("1.3", "CT"), portion=2)] * 5
+    assert query.series_of_modality("DX") == {f"1.2.{number}": "1.2" for number in range(5)}
+    assert web_server.requests[0].path == "/dicom-web/series?00080060=DX"
+    assert web_server.requests[1].path == "/dicom-web/series?00080060=DX&offset=2"
+
+
+def test_the_study_of_a_series_is_found(web_server: WebServer, query: Query) -> None:
+    web_server.answers = [listing(series("1.2.3", "DX"), series("1.2.4", "DX"))]
+    assert query.study_of_series("1.2.3") == "1.2"
+
+
+def test_a_series_that_is_not_there_is_told(web_server: WebServer, query: Query) -> None:
+    web_server.answers = [listing(series("1.2.4", "DX"))]
+    with pytest.raises(ArchiveUnusable, match=r"does not have the series 1\.2\.3"):
+        query.study_of_series("1.2.3")
+    with pytest.raises(ValueError, match="named by its Series Instance UID"):
+        query.study_of_series("../1")
+
+
+def test_headers_of_a_series_are_given_whole(web_server: WebServer, query: Query) -> None:
+    header = item(_00080018="1.2.9", _00100020="P")
+    web_server.answers = [Answer(body=json.dumps([header]).encode())]
+    assert query.metadata("1.2", "1.2.3") == [header]
+    assert web_server.requests[0].path == "/dicom-web/studies/1.2/series/1.2.3/metadata"
