@@ -12,6 +12,8 @@ import numpy as np
 
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.segmentation import LandmarkSegmentation
+from monai_chexmask_u.writers.color_table import write_color_table
+from monai_chexmask_u.writers.markups import write_markups
 from monai_chexmask_u.writers.mask import write_mask
 from monai_chexmask_u.writers.overlay import draw_overlay, write_overlay
 from monai_chexmask_u.writers.record import write_json, write_table
@@ -79,6 +81,8 @@ FORMATS = {
     "png": Format(".overlay.png", write_overlay),
     "mask": Format(".mask.png", write_mask),
     "csv": Format(".landmarks.csv", write_table),
+    "mrk": Format(".mrk.json", write_markups),
+    "ctbl": Format(".ctbl", write_color_table),
     "seg": _dicom("seg", ".seg.dcm"),
     "seg-fractional": _dicom("seg-fractional", ".fractional.seg.dcm"),
     "seg-labelmap": _dicom("seg-labelmap", ".labelmap.seg.dcm"),

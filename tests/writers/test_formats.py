@@ -15,6 +15,8 @@ SUFFIXES = {
     "png": ".overlay.png",
     "mask": ".mask.png",
     "csv": ".landmarks.csv",
+    "mrk": ".mrk.json",
+    "ctbl": ".ctbl",
     "seg": ".seg.dcm",
     "seg-fractional": ".fractional.seg.dcm",
     "seg-labelmap": ".labelmap.seg.dcm",
@@ -46,7 +48,7 @@ def test_a_list_is_split_into_the_order_of_writing_without_repeats(names: list[s
 
 @pytest.mark.parametrize(("names", "said"), [("json,gif", "gif"), ("JSON", "JSON"), ("", "none"), (" , ", "none")])
 def test_unknown_formats_are_refused_with_those_there_are(names: str, said: str) -> None:
-    with pytest.raises(ValueError, match=f"unknown output format .*{said}.*; choose from json, png, mask, csv, seg, "):
+    with pytest.raises(ValueError, match=f"unknown output format .*{said}.*; choose from json, png, mask, csv, mrk, "):
         parse_formats(names)
 
 
@@ -58,6 +60,8 @@ def test_outputs_of_a_picture_are_written_without_dicom(tmp_path: Path) -> None:
         "chest.overlay.png",
         "chest.mask.png",
         "chest.landmarks.csv",
+        "chest.mrk.json",
+        "chest.ctbl",
     ]
     assert sorted(tmp_path.iterdir()) == sorted(written)
 

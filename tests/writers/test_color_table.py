@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from segmentation_samples import make_radiograph, make_segmentation
+
+from monai_chexmask_u.anatomy import ORGANS
+from monai_chexmask_u.writers.color_table import color_table, write_color_table
+
+
+def test_labels_names_and_colors_stand_in_the_table() -> None:
+    rows = [line.split() for line in color_table().splitlines() if not line.startswith("#")]
+    assert rows[0] == ["0", "Background", "0", "0", "0", "0"]
+    assert rows[1:] == [
+        [str(organ.label), organ.title.replace(" ", "_"), *map(str, organ.color), "255"] for organ in ORGANS
+    ]
+
+
+def test_slicer_reads_the_same_names_and_colors(tmp_path: Path) -> None:
+    slicer = pytest.importorskip("slicer")
+    path = tmp_path / "chest.ctbl"
+    radiograph = make_radiograph()
+    write_color_table(make_segmentation(radiograph), radiograph, path)
+    scene = slicer.vtkMRMLScene()
+    table = scene.AddNewNodeByClass("vtkMRMLColorTableNode")
+    storage = slicer.vtkMRMLColorTableStorageNode()
+    scene.AddNode(storage)
+    storage.SetFileName(str(path))
+    assert storage.ReadData(table) == 1
+    assert table.GetNumberOfColors() == 1 + len(ORGANS)
+    for organ in ORGANS:
+        *color, opacity = table.GetLookupTable().GetTableValue(organ.label)
+        assert table.GetColorName(organ.label) == organ.title
+        assert [round(255 * part, 6) for part in color] == list(organ.color)
+        assert opacity == 1
+    assert table.GetLookupTable().GetTableValue(0)[3] == 0
