@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
+from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -65,6 +66,10 @@ class CachedDatastore(DICOMWebDatastore):
             temporary.write_text(json.dumps(notes, indent=2, default=str), encoding="utf-8")
         self._config_ts = path.stat().st_mtime
 
+    @abstractmethod
+    def _entry_in(self, entries: dict[str, ImageLabelModel], image_id: str) -> ImageLabelModel:
+        """Return what is noted of an image; a note is begun where there is none."""
+
     def _label_path(self, image_id: str, tag: str, extension: str) -> Path:
         return Path(self._datastore.label_path(tag)) / f"{image_id}{extension}"
 
@@ -76,7 +81,7 @@ class CachedDatastore(DICOMWebDatastore):
             shutil.copyfile(source, temporary)
         with self._change() as entries:
             noted = info | {"ts": int(time.time()), "name": path.name}
-            entries[image_id].labels[tag] = DataModel(ext=extension, info=noted)
+            self._entry_in(entries, image_id).labels[tag] = DataModel(ext=extension, info=noted)
         return image_id
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -90,9 +91,6 @@ class ChestDICOMwebDatastore(CachedDatastore):
             ArchiveError: if the archive does not give it.
         """
         path = self._films.fetch(image_id, self._study_of(image_id))
-        if image_id not in self._entries():
-            with self._change() as objects:
-                objects[image_id] = ImageLabelModel(image=DataModel(ext=".dcm", info=self._basic_info(image_id)))
         return str(path)
 
     def get_image_info(self, image_id: str) -> dict[str, Any]:
@@ -102,10 +100,16 @@ class ChestDICOMwebDatastore(CachedDatastore):
         return info | {"path": str(self._films.path(image_id))}
 
     def update_image_info(self, image_id: str, info: dict[str, Any]) -> None:
-        """Note something of an image."""
-        self.get_image_uri(image_id)
-        with self._change() as objects:
-            objects[image_id].image.info.update(info)
+        """Note something of an image, which need not be fetched."""
+        self._study_of(image_id)
+        self.update_image_infos({image_id: info})
+
+    def update_image_infos(self, infos: Mapping[str, dict[str, Any]]) -> None:
+        """Note something of several images at once; those that the archive no longer has are passed over."""
+        present = {image_id: info for image_id, info in infos.items() if image_id in self._series()}
+        with self._change() as entries:
+            for image_id, info in present.items():
+                self._entry_in(entries, image_id).image.info.update(info)
 
     def update_label_info(self, label_id: str, label_tag: str, info: dict[str, Any]) -> None:
         """Note something of a label."""
@@ -197,8 +201,9 @@ class ChestDICOMwebDatastore(CachedDatastore):
         if label_tag == FINAL:
             raise _refused("final labels lie in the archive; remove the series of the segmentation there")
         Path(self.get_label_uri(label_id, label_tag)).unlink(missing_ok=True)
-        with self._change() as objects:
-            objects[label_id].labels.pop(label_tag, None)
+        with self._change() as entries:
+            if label_id in entries:
+                entries[label_id].labels.pop(label_tag, None)
 
     def refresh(self) -> None:
         """Ask the archive again at the next request."""
@@ -210,7 +215,7 @@ class ChestDICOMwebDatastore(CachedDatastore):
         labeled = self._annotations()
         objects = {}
         for uid in self.list_images():
-            entry = known.get(uid) or ImageLabelModel(image=DataModel(ext=".dcm", info=self._basic_info(uid)))
+            entry = self._entry_in(known, uid)
             labels = {tag: label.model_dump() for tag, label in entry.labels.items() if tag != FINAL}
             if uid in labeled:
                 here = entry.labels.get(FINAL)
@@ -225,7 +230,8 @@ class ChestDICOMwebDatastore(CachedDatastore):
             return self._listed
         self._forget_lists()
         found = self._films.series()
-        gone = self._films.forget(found)
+        self._films.forget(found)
+        gone = self._entries().keys() - found.keys()
         if gone:
             with self._change() as entries:
                 for uid in gone:
@@ -251,6 +257,12 @@ class ChestDICOMwebDatastore(CachedDatastore):
             if image_id in self._series():
                 return self._series()[image_id]
         raise ImageNotFoundException(f"Image {image_id} not found: the archive has no CR or DX series with this UID")
+
+    def _entry_in(self, entries: dict[str, ImageLabelModel], image_id: str) -> ImageLabelModel:
+        """Return what is noted of a film in the archive; a note is begun where there is none."""
+        return entries.setdefault(
+            image_id, ImageLabelModel(image=DataModel(ext=".dcm", info=self._basic_info(image_id)))
+        )
 
     def _basic_info(self, image_id: str) -> dict[str, Any]:
         return {"SeriesInstanceUID": image_id, "StudyInstanceUID": self._study_of(image_id)}

@@ -98,13 +98,11 @@ class ArchiveFilms:
         """Tell whether a series was fetched and holds no film to work on."""
         return self._refusal_path(series_uid).is_file()
 
-    def forget(self, present: Mapping[str, str]) -> list[str]:
-        """Remove what was kept of series that the archive no longer has, and return their Series Instance UIDs."""
-        gone = [path for path in self._folder.glob("*.dcm") if path.stem not in present]
-        refused = [path for path in self._refusals.glob("*.json") if path.stem not in present]
-        for path in [*gone, *refused]:
-            path.unlink(missing_ok=True)
-        return [path.stem for path in gone]
+    def forget(self, present: Mapping[str, str]) -> None:
+        """Remove what was kept of series that the archive no longer has."""
+        for path in [*self._folder.glob("*.dcm"), *self._refusals.glob("*.json")]:
+            if path.stem not in present:
+                path.unlink(missing_ok=True)
 
     def annotations(self, films: Mapping[str, str]) -> dict[str, ArchiveAnnotation]:
         """Return the latest label in the archive of each film that has one.

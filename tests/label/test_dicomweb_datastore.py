@@ -216,6 +216,17 @@ def test_notes_of_two_processes_are_both_kept(store: Store, open_datastore: Open
         assert (info["landmark_uncertainty"], info["strategy"]) == (3.5, {"ts": 2})
 
 
+def test_notes_of_films_that_cannot_be_used_are_kept(store: Store, open_datastore: Open) -> None:
+    lateral = str(store(make_cr(), ViewPosition="LL").SeriesInstanceUID)
+    datastore = open_datastore()
+    datastore.update_image_infos({lateral: {"landmark_uncertainty_error": "not_frontal"}, "1.2.3": {"gone": True}})
+    with pytest.raises(RadiographError):
+        datastore.get_image_uri(lateral)
+    assert open_datastore().get_image_info(lateral)["landmark_uncertainty_error"] == "not_frontal"
+    with pytest.raises(ImageNotFoundException):
+        datastore.update_image_info("1.2.3", {"gone": True})
+
+
 def test_the_archive_may_go_and_come_back(store: Store, orthanc: Orthanc, open_datastore: Open) -> None:
     known, unknown = (str(store(make_dx(seed=seed)).SeriesInstanceUID) for seed in range(2))
     datastore = open_datastore(expiry_s=600.0)
