@@ -1,0 +1,59 @@
+"""Results as DICOM objects: `POST /infer/MODEL?image=ID&output=dicom_seg`, and `dicom_sr` for the report.
+
+MONAI Label's own route makes a segmentation of a mask by a program that refuses projections, and has no report.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Final, Protocol
+
+from fastapi import BackgroundTasks, HTTPException
+from fastapi.responses import FileResponse
+from monailabel.interfaces.datastore import Datastore
+from monailabel.utils.others.generic import remove_file
+
+from monai_chexmask_u.dicom.write import write_object
+from monai_chexmask_u.radiograph import Radiograph
+from monai_chexmask_u.reading import read_radiograph
+from monai_chexmask_u.segmentation import LandmarkSegmentation
+
+__all__ = ["DICOM_OUTPUTS", "SegmentingApp", "dicom_result"]
+
+# By the value of `output`: kind of object, as `write_object` takes it.
+DICOM_OUTPUTS: Final = {"dicom_seg": "seg", "dicom_sr": "sr"}
+
+
+class SegmentingApp(Protocol):
+    """What is needed of the app."""
+
+    def datastore(self) -> Datastore:
+        """Return the images."""
+
+    def segment(self, radiograph: Radiograph) -> LandmarkSegmentation:
+        """Segment a film with the model in use."""
+
+
+def dicom_result(app: SegmentingApp, image_id: str, output: str, tasks: BackgroundTasks) -> FileResponse:
+    """Return the result for an image as a DICOM file, the one that the command line writes.
+
+    Args:
+        app: of the server.
+        image_id: in its datastore.
+        output: key of `DICOM_OUTPUTS`.
+        tasks: run after the answer; they remove the file.
+
+    Raises:
+        HTTPException: 400 if the image is no DICOM file.
+        RadiographError: if it cannot be segmented.
+    """
+    radiograph = read_radiograph(Path(app.datastore().get_image_uri(image_id)))
+    folder = Path(mkdtemp(prefix="chexmask-u-"))
+    tasks.add_task(remove_file, str(folder))
+    path = folder / f"{output}.dcm"
+    try:
+        write_object(DICOM_OUTPUTS[output], app.segment(radiograph), radiograph, path)
+    except ValueError as error:
+        raise HTTPException(status_code=400, detail=f"{output}: {error}") from None
+    return FileResponse(path, media_type="application/dicom", filename=path.name)
