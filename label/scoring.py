@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from label.latents import LatentStore
 from label.model_store import ModelStore
+from monai_chexmask_u.dicom.archive.failures import ArchiveError
 from monai_chexmask_u.model import Model
 from monai_chexmask_u.radiograph import RadiographError
 from monai_chexmask_u.reading import read_radiograph
@@ -144,7 +145,9 @@ def _examine(
         radiograph = read_radiograph(Path(datastore.get_image_uri(image_id)))
         posterior, frame = segmenter.infer(radiograph)
         result = segmentation_from_posterior(posterior, radiograph, frame, model.identity, model.calibration)
-    except OSError as error:  # a folder or an archive that does not answer; it may next time
+    except ArchiveError as error:  # it may answer next time
+        return _failure("not_readable", str(error)), None
+    except OSError as error:
         return _failure("not_readable", f"the image could not be had ({error.strerror or type(error).__name__})"), None
     except RadiographError as error:
         return _failure(error.code, str(error), model.identity), nowhere
