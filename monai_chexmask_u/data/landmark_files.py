@@ -15,8 +15,9 @@ from PIL import Image
 
 from monai_chexmask_u.anatomy import NODE_COUNT, NODE_IDS, ORGANS
 from monai_chexmask_u.geometry import Frame
+from monai_chexmask_u.writers.atomic import atomic_path
 
-__all__ = ["read_arrays", "read_organ_folders", "read_table"]
+__all__ = ["read_arrays", "read_organ_folders", "read_table", "write_arrays"]
 
 Landmarks = dict[str, NDArray[np.float32]]
 
@@ -50,6 +51,26 @@ def read_arrays(path: Path) -> Landmarks:
     for name, points in found.items():
         _check_whole_organs(points, f"{path}: image {name!r}")
     return found
+
+
+def write_arrays(path: Path, landmarks: Mapping[str, NDArray[np.floating]]) -> None:
+    """Write ``landmarks.npz``, which `read_arrays` reads.
+
+    Args:
+        path: of the file; it is written whole or not at all.
+        landmarks: ``(120, 2)`` by the image's name, in pixels of each image; NaN where an organ is not outlined.
+
+    Raises:
+        ValueError: if there are none, or an organ is incomplete.
+        OSError: if the file cannot be written.
+    """
+    if not landmarks:
+        raise ValueError(f"{path}: there are no landmarks to write")
+    arrays = {name: np.asarray(points, dtype=np.float32) for name, points in landmarks.items()}
+    for name, points in arrays.items():
+        _check_whole_organs(points, f"{path}: image {name!r}")
+    with atomic_path(path) as temporary, temporary.open("wb") as stream:
+        np.savez(stream, names=np.array(list(arrays)), landmarks=np.stack(list(arrays.values())))
 
 
 def read_table(path: Path) -> Landmarks:
