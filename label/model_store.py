@@ -163,6 +163,14 @@ class ModelStore:
         """Return the records of the trained versions, oldest first; one that cannot be read has only its number."""
         return [{"version": number, **self._record(number)} for number in self.numbers() if number != SHIPPED]
 
+    def lineage(self, number: int) -> list[dict[str, Any]]:
+        """Return the records of a version and of those that it was trained from, newest first."""
+        records: list[dict[str, Any]] = []
+        while number != SHIPPED and len(records) <= len(self.numbers()):
+            records.append(self._record(number))
+            number = self._parent(number)
+        return records
+
     def numbers(self) -> list[int]:
         """Return the numbers of all versions, the shipped one included."""
         inside = self.folder.iterdir() if self.folder.is_dir() else ()
@@ -226,7 +234,7 @@ class ModelStore:
     def _parent(self, number: int) -> int:
         if number == SHIPPED:
             raise ValueError(f"{self.folder}: the shipped model is in use, there is none before it")
-        return int(self._record(number)["parent"]["version"])
+        return int(self._record(number).get("parent", {}).get("version", SHIPPED))
 
     def _pointer(self) -> int:
         """Return the number of the version in use; if it cannot be read, that of the newest version."""

@@ -11,7 +11,6 @@ from typing import Any, Final
 import numpy as np
 from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.tasks.strategy import Strategy
-from numpy.typing import NDArray
 
 from label.latents import Latents, LatentStore
 from label.model_store import ModelStore
@@ -22,12 +21,6 @@ logger = logging.getLogger(__name__)
 
 SERVED_FOR: Final = 24 * 60 * 60
 """Seconds for which an image that was handed out counts as being worked on; MONAI Label's own strategies take a day."""
-
-ACTIVE_VARIANCE: Final = 0.01
-"""Variance of the latent mean over images above which a latent dimension says something of an image [1].
-
-[1] Burda et al., Importance Weighted Autoencoders, https://arxiv.org/abs/1509.00519
-"""
 
 
 @dataclass(frozen=True)
@@ -155,8 +148,9 @@ def candidates_in(datastore: Datastore, request: Mapping[str, Any]) -> list[Cand
 def distances_to_nearest(latents: Latents, images: Sequence[str], covered: Sequence[str]) -> dict[str, float | None]:
     """Return how far images are from the nearest covered image other than themselves.
 
-    It is the root mean square over the latent dimensions that say something, each divided by its standard deviation
-    over all images, so that two images taken at random are about 1.4 apart.
+    It is the Euclidean distance of the latent means, in standard deviations of the latent space's prior. On films with
+    outlines it goes with the distance of the outlines far better than one that gives all dimensions the same weight,
+    since most dimensions say little (`benchmarks/active_learning.py`).
 
     Args:
         latents: latent means by image.
@@ -173,17 +167,7 @@ def distances_to_nearest(latents: Latents, images: Sequence[str], covered: Seque
     distances: dict[str, float | None] = dict.fromkeys(images)
     if not targets or not asked:
         return distances
-    pool = np.stack([latents[name] for name in sorted(latents)]).astype(float)
-    active = pool.var(axis=0) > ACTIVE_VARIANCE
-    if not active.any():
-        return distances
-    std = pool.std(axis=0)[active]
-
-    def place(names: Sequence[str]) -> NDArray[np.float64]:
-        placed: NDArray[np.float64] = np.stack([latents[name] for name in names])[:, active] / std
-        return placed
-
-    between = cdist(place(asked), place(targets)) / np.sqrt(active.sum())
+    between = cdist(np.stack([latents[name] for name in asked]), np.stack([latents[name] for name in targets]))
     between[np.array(asked)[:, None] == np.array(targets)[None, :]] = np.inf
     nearest = between.min(axis=1)
     found = zip(asked, nearest, strict=True)
