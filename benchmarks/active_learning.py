@@ -33,6 +33,14 @@ from monai_chexmask_u.segmenter import Segmenter, segmentation_from_posterior
 sys.path.insert(0, str(Path(__file__).parents[1]))  # label/ is no part of the package
 
 RANDOM_ORDERS = 200
+MEASURES = (
+    "mean score",
+    "mean error, px1024, of films with outlines",
+    "number of these",
+    "handed out: to the nearest other one",
+    "all films: to the nearest handed out, mean",
+    "largest",
+)
 
 
 @dataclass(frozen=True)
@@ -136,10 +144,8 @@ def _report(pool: Pool, orders: dict[str, NDArray[np.intp]], picks: int, balance
     randoms = [_measure(pool, shuffle(len(pool.names))[:picks]) for _ in range(RANDOM_ORDERS)]
     rows = {name: _measure(pool, order) for name, order in orders.items()}
     rows["random"] = np.nanmean(randoms, axis=0)
-    print(
-        "\n| order | mean score | mean error, px1024 (films with outlines) | their number | nearest other film handed out | film of the pool to nearest handed out, mean | largest |"
-    )
-    print("| --- " + "| ---: " * 6 + "|")
+    print("\n| " + " | ".join(("order", *MEASURES)) + " |")
+    print("| --- " + "| ---: " * len(MEASURES) + "|")
     for name, values in rows.items():
         print(f"| {name} | " + " | ".join(f"{value:.2f}" for value in values) + " |")
     first, second = (set(order.tolist()) for order in orders.values())
