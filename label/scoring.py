@@ -10,7 +10,6 @@ from typing import Any, Final
 
 import numpy as np
 from monailabel.interfaces.datastore import Datastore
-from monailabel.interfaces.exception import ImageNotFoundException
 from monailabel.interfaces.tasks.scoring import ScoringMethod
 from numpy.typing import NDArray
 
@@ -132,7 +131,7 @@ class _Gathered:
     def write(self) -> None:
         if self.means:
             self.latents.add(self.model.sha256, self.means)
-        _update(self.datastore, self.infos)
+        self.datastore.update_image_infos(self.infos)  # with one write; an image may be gone meanwhile
         self.infos, self.means, self.written = {}, {}, time.monotonic()
 
 
@@ -183,16 +182,3 @@ def _is_scored(info: Mapping[str, Any], model: ModelIdentity) -> bool:
     said = info.get("landmark_uncertainty") is not None or info.get("landmark_uncertainty_error") is not None
     same = (info.get("model_sha256"), info.get("calibration_sha256")) == (model.sha256, model.calibration_sha256)
     return said and same
-
-
-def _update(datastore: Datastore, infos: Mapping[str, dict[str, Any]]) -> None:
-    """Note what was found with the images, at once where the datastore can; one may be gone meanwhile."""
-    at_once = getattr(datastore, "update_image_infos", None)
-    if at_once is not None:
-        at_once(infos)
-        return
-    for image_id, info in infos.items():
-        try:
-            datastore.update_image_info(image_id, info)
-        except ImageNotFoundException:
-            logger.info("An image was removed while it was scored")
