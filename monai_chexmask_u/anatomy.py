@@ -21,6 +21,7 @@ __all__ = [
     "ORGANS",
     "RIGHT_LUNG",
     "Organ",
+    "organ_called",
     "organ_of_node",
     "pooling_matrix",
     "ring_adjacency",
@@ -89,6 +90,17 @@ def organ_of_node(node: int) -> Organ:
         if organ.first_node <= node < organ.first_node + organ.node_count:
             return organ
     raise IndexError(f"node must be in 0..{NODE_COUNT - 1}, got {node}")
+
+
+def organ_called(name: str) -> Organ | None:
+    """Return the organ that a segment's or a curve's name means, or None.
+
+    Example:
+        >>> organ_called(" right_lung").title
+        'Right lung'
+    """
+    words = name.strip().lower().replace("_", " ").replace("-", " ")
+    return next((organ for organ in ORGANS if words == organ.title.lower()), None)
 
 
 def ring_adjacency(*, coarse: bool = False) -> NDArray[np.float64]:

@@ -112,14 +112,14 @@ class _ShapeModel:
 def _models() -> Mapping[Organ, _ShapeModel]:
     with np.load(MODEL_FILE) as arrays:
         content = {name: arrays[name].astype(np.float64) for name in arrays.files}
-    return {
-        organ: _ShapeModel(
-            organ,
-            *(content[f"{organ.name}/{name}"] for name in ("within", "sections", "mean", "modes")),
-            noise=float(content[f"{organ.name}/noise"]),
-        )
-        for organ in ORGANS
-    }
+    return {organ: _model(organ, content) for organ in ORGANS}
+
+
+def _model(organ: Organ, content: Mapping[str, Floats]) -> _ShapeModel:
+    within, sections, mean, modes, noise = (
+        content[f"{organ.name}/{name}"] for name in ("within", "sections", "mean", "modes", "noise")
+    )
+    return _ShapeModel(organ, within, sections, mean, modes, float(noise))
 
 
 @lru_cache(maxsize=2 * len(ORGANS))
