@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from fastapi import BackgroundTasks, HTTPException
 from fastapi.responses import FileResponse
@@ -31,30 +31,23 @@ class SegmentingApp(Protocol):
     def datastore(self) -> Datastore:
         """Return the images."""
 
-    def info(self) -> dict[str, Any]:
-        """Return what there is, such as models."""
-
     def segment(self, radiograph: Radiograph) -> LandmarkSegmentation:
         """Segment a film with the model in use."""
 
 
-def dicom_result(app: SegmentingApp, model: str, image_id: str, output: str, tasks: BackgroundTasks) -> FileResponse:
+def dicom_result(app: SegmentingApp, image_id: str, output: str, tasks: BackgroundTasks) -> FileResponse:
     """Return the result for an image as a DICOM file, the one that the command line writes.
 
     Args:
         app: of the server.
-        model: one of the app's; they are two views of one result.
         image_id: in its datastore.
         output: key of `DICOM_OUTPUTS`.
         tasks: run after the answer; they remove the file.
 
     Raises:
-        HTTPException: 404 if there is no such model, 400 if the image is no DICOM file.
+        HTTPException: 400 if the image is no DICOM file.
         RadiographError: if it cannot be segmented.
     """
-    models = app.info()["models"]
-    if model not in models:
-        raise HTTPException(status_code=404, detail=f"there is no model of this name; choose from {', '.join(models)}")
     radiograph = read_radiograph(Path(app.datastore().get_image_uri(image_id)))
     folder = Path(mkdtemp(prefix="chexmask-u-"))
     tasks.add_task(remove_file, str(folder))

@@ -169,14 +169,17 @@ class ChestDICOMwebDatastore(CachedDatastore):
 
         Raises:
             ImageNotFoundException: if there is no such image.
-            ValueError: if the file is no label of that image.
+            MONAILabelException: if the file is no label of that image.
             ArchiveError: if the archive does not take it; then nothing is saved.
         """
         image, source = self.get_image_uri(image_id), Path(label_filename)
         info = dict(label_info)
         if label_tag == FINAL:
             radiograph = read_radiograph(Path(image))
-            submission = read_submission(source, radiograph, info)
+            try:
+                submission = read_submission(source, radiograph, info)
+            except ValueError as error:
+                raise _refused(str(error)) from error
             with TemporaryDirectory(dir=self._datastore_path, prefix=".storing-") as temporary:
                 path = Path(temporary) / "label.dcm"
                 info["SeriesInstanceUID"] = write_annotation(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -9,7 +10,7 @@ from typing import Final
 from monailabel.config import settings
 
 from label.dicomweb_datastore import ChestDICOMwebDatastore
-from monai_chexmask_u.dicom.archive.credentials import Credentials
+from monai_chexmask_u.dicom.archive.credentials import Credentials, read_credentials
 from monai_chexmask_u.dicom.archive.fetch import MODALITIES
 from monai_chexmask_u.dicom.archive.settings import DicomwebArchive, Timeouts
 
@@ -23,8 +24,8 @@ _YES: Final = ("true", "yes", "1")
 def archive_of(studies: str, conf: Mapping[str, str]) -> DicomwebArchive:
     """Return the archive at an address.
 
-    Credentials come from MONAI_LABEL_DICOMWEB_USERNAME and MONAI_LABEL_DICOMWEB_PASSWORD, the time to wait for an
-    answer from MONAI_LABEL_DICOMWEB_PROXY_TIMEOUT.
+    Credentials come from MONAI_LABEL_DICOMWEB_USERNAME and MONAI_LABEL_DICOMWEB_PASSWORD, or else from the variables
+    that the command line reads, the time to wait for an answer from MONAI_LABEL_DICOMWEB_PROXY_TIMEOUT.
 
     Args:
         studies: what the server was started with.
@@ -33,9 +34,10 @@ def archive_of(studies: str, conf: Mapping[str, str]) -> DicomwebArchive:
     Raises:
         ValueError: if address or credentials cannot be used.
     """
+    named = Credentials(settings.MONAI_LABEL_DICOMWEB_USERNAME, settings.MONAI_LABEL_DICOMWEB_PASSWORD)
     return DicomwebArchive(
         studies,
-        Credentials(settings.MONAI_LABEL_DICOMWEB_USERNAME, settings.MONAI_LABEL_DICOMWEB_PASSWORD),
+        named or read_credentials(os.environ),
         timeouts=Timeouts(_CONNECT_S, settings.MONAI_LABEL_DICOMWEB_PROXY_TIMEOUT),
         allow_plain_http=conf.get("allow_plain_http", "").lower() in _YES,
     )
