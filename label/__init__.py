@@ -1,0 +1,1 @@
+"""The MONAI Label application: thin shells over the library, for annotators (README.md)."""

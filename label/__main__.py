@@ -1,0 +1,118 @@
+"""Start the label server: `python -m label STUDIES`."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import socket
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+APP = Path(__file__).resolve().parent
+STUBS = APP / "stubs"
+OPTIONAL = ("torchvision", "pydicom_seg")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the server until it is stopped; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        _check(options)
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    _prepare(options)
+    url = f"http://{options.host}:{options.port}"
+    print(f"MONAI Label server for {options.studies}: {url}  (Ctrl+C stops it)")
+    print(f"3D Slicer: module MONAILabel (or ChestLandmarks), server {url}; by hand: {url}/docs")
+    reach = "only this machine reaches it" if options.host in ("127.0.0.1", "localhost") else "OTHER MACHINES REACH IT"
+    print(f"The server asks nobody for a password: {reach}.", flush=True)
+    from monailabel.main import Main
+
+    sys.argv = _monailabel_arguments(options)
+    Main().run()
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("python -m label", description="Start the MONAI Label server for chest landmarks.")
+    parser.add_argument("studies", help="folder of films, or the address of a DICOMweb archive (http://...)")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen at (default: this machine alone)")
+    parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument("--model", type=Path, help="bundle folder of another model than the shipped one")
+    parser.add_argument("--models", type=Path, help="folder of the models trained here (default: label/model)")
+    parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1 ... (default: a GPU if there is one)")
+    parser.add_argument("--sessions", type=Path, help="folder of the sessions (default: in the folder of the models)")
+    parser.add_argument("--conf", nargs=2, action="append", default=[], metavar=("KEY", "VALUE"), help="see README.md")
+    return parser
+
+
+def _check(options: argparse.Namespace) -> None:
+    """Refuse what cannot work.
+
+    Raises:
+        ValueError: with the way out.
+    """
+    if find_spec("monailabel") is None:
+        raise ValueError("MONAI Label is not installed; `make label` does it, or see label/README.md")
+    is_archive = options.studies.startswith(("http://", "https://"))
+    if not is_archive and not Path(options.studies).is_dir():
+        raise ValueError(f"there is no folder {options.studies}; give a folder of films or a DICOMweb address")
+    if options.model and not options.model.exists():
+        raise ValueError(f"there is no model {options.model}; give a bundle folder or leave --model out")
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((options.host, options.port))
+        except (OSError, OverflowError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise ValueError(f"cannot listen at {options.host}:{options.port} ({reason}); try --port") from error
+
+
+def _prepare(options: argparse.Namespace) -> None:
+    """Set what MONAI Label reads from the environment, as do the processes that it starts."""
+    models = (options.models or APP / "model").resolve()
+    path = [str(APP.parent)]
+    sys.path.append(str(STUBS))  # behind what is installed
+    if not all(_imports(name) for name in OPTIONAL):
+        path.append(str(STUBS))
+    os.environ["PYTHONPATH"] = os.pathsep.join([*path, *filter(None, [os.environ.get("PYTHONPATH")])])
+    for name, value in {
+        "MONAI_LABEL_TRACKING_ENABLED": "false",
+        "MONAI_LABEL_SESSION_PATH": str((options.sessions or models / "sessions").resolve()),
+        "MONAI_ZOO_SOURCE": "local",
+    }.items():
+        os.environ.setdefault(name, value)
+
+
+def _imports(name: str) -> bool:
+    """Return whether a package is installed and works; what does not is replaced by its stub."""
+    sys.path.remove(str(STUBS))
+    try:
+        importlib.import_module(name)
+        return True
+    except Exception:  # a broken build raises anything
+        for module in [each for each in sys.modules if each == name or each.startswith(f"{name}.")]:
+            del sys.modules[module]
+        sys.path.insert(0, str(STUBS))
+        importlib.invalidate_caches()
+        importlib.import_module(name)
+        sys.path.remove(str(STUBS))
+        return False
+    finally:
+        sys.path.append(str(STUBS))
+
+
+def _monailabel_arguments(options: argparse.Namespace) -> list[str]:
+    arguments = ["monailabel", "start_server", "--app", str(APP), "--studies", options.studies]
+    arguments += ["--host", options.host, "--port", str(options.port), "--verbose", "WARNING"]
+    named = {"model": options.model, "models": options.models, "device": options.device}
+    for key, value in [*((key, str(value)) for key, value in named.items() if value), *options.conf]:
+        arguments += ["--conf", key, value]
+    return arguments
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,198 @@
+"""The application: which models, strategies, scoring methods and trainers the server has, and where its images are."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from monailabel.config import settings
+from monailabel.interfaces.app import MONAILabelApp
+from monailabel.interfaces.datastore import Datastore
+from monailabel.interfaces.exception import ImageNotFoundException, MONAILabelError, MONAILabelException
+from monailabel.interfaces.tasks.infer_v2 import InferTask, InferType
+from monailabel.interfaces.tasks.scoring import ScoringMethod
+from monailabel.interfaces.tasks.strategy import Strategy
+from monailabel.interfaces.tasks.train import TrainTask
+
+from label.datastore import ChestLocalDatastore
+from label.infer import LandmarkInfer, ModelInUse
+from label.latents import LatentStore
+from label.model_store import ModelStore
+from label.scoring import LandmarkUncertaintyScoring
+from label.strategies import MostUncertain, UncertainAndDiverse
+from label.training import FineTune
+from monai_chexmask_u import __version__
+from monai_chexmask_u.radiograph import Radiograph
+from monai_chexmask_u.segmentation import LandmarkSegmentation
+
+__all__ = ["ChestLandmarksApp"]
+
+# MONAI Label logs every request, parameter and label at this level, in a file that is kept.
+TALKATIVE = ("monailabel", "timeloop", "dicomweb_client", "multipart")
+
+
+class ChestLandmarksApp(MONAILabelApp):
+    """Landmarks and masks of lungs and heart, with their uncertainty, and training on what annotators make of them.
+
+    Args:
+        app_dir: the folder of this file; models that are trained here are kept in its folder ``model``.
+        studies: a folder of films, or the address of a DICOMweb archive.
+        conf: of the server, see `README.md`: ``model``, ``models``, ``device``, ``samples``, ``seed``, ``replay``,
+            ``balance``, and for archives ``modalities`` and ``allow_plain_http``.
+
+    Raises:
+        ValueError: if a value of the configuration cannot be used.
+    """
+
+    def __init__(self, app_dir: str, studies: str, conf: Mapping[str, str]) -> None:
+        """Set up everything; the model is loaded with the first film."""
+        for name in TALKATIVE:
+            logging.getLogger(name).setLevel(logging.WARNING)
+        conf = dict(conf or {})
+        folder = Path(conf.get("models") or Path(app_dir) / "model")
+        self.store = ModelStore(folder, Path(conf["model"]) if conf.get("model") else None)
+        self.latents = LatentStore(folder / "latents", studies)
+        self.model = ModelInUse(
+            self.store,
+            samples=int(conf.get("samples", 50)),
+            seed=int(conf.get("seed", 0)),
+            device=conf.get("device", "auto"),
+        )
+        super().__init__(
+            app_dir,
+            studies,
+            conf,
+            name="Chest landmarks",
+            description="Landmarks of lungs and heart on frontal chest radiographs, and how sure the model is of each",
+            version=__version__,
+        )
+        self._extend_server()
+
+    def _extend_server(self) -> None:
+        """Add routes and answers to errors to the server, if this process is one."""
+        server = sys.modules.get("monailabel.app")
+        if server is not None:
+            from label.serving import extend
+
+            extend(server.app, self)
+
+    def init_infers(self) -> dict[str, InferTask]:
+        """Return the models."""
+        return {
+            "chest_segmentation": LandmarkInfer(self.model, InferType.SEGMENTATION),
+            "chest_landmarks": LandmarkInfer(self.model, InferType.DETECTION),
+        }
+
+    def init_trainers(self) -> dict[str, TrainTask]:
+        """Return what trains the models."""
+        replay = self.conf.get("replay")
+        return {"chest_landmarks": FineTune(self.store, Path(replay) if replay else None)}
+
+    def init_strategies(self) -> dict[str, Strategy]:
+        """Return the ways to choose what is annotated next."""
+        balance = float(self.conf.get("balance", 0.5))
+        return {
+            "most_uncertain": MostUncertain(),
+            "uncertain_and_diverse": UncertainAndDiverse(self.store, self.latents, balance),
+            **super().init_strategies(),
+        }
+
+    def init_scoring_methods(self) -> dict[str, ScoringMethod]:
+        """Return what scores the images that nobody has annotated."""
+        return {
+            "landmark_uncertainty": LandmarkUncertaintyScoring(self.store, self.latents, self.model.defaults["device"])
+        }
+
+    def init_datastore(self) -> Datastore:
+        """Open the images."""
+        if self.studies.startswith(("http://", "https://")):
+            from label.dicomweb_settings import open_datastore
+
+            return open_datastore(self.studies, self.conf)
+        return ChestLocalDatastore(Path(self.studies), read_only=settings.MONAI_LABEL_DATASTORE_READ_ONLY)
+
+    def segment(self, radiograph: Radiograph) -> LandmarkSegmentation:
+        """Segment a film with the model in use."""
+        return self.model.segment(radiograph)
+
+    def infer(self, request: dict[str, Any], datastore: Datastore | None = None) -> Any:
+        """Run a model on an image of the studies, or on a file that was sent.
+
+        Raises:
+            MONAILabelException: if there is no such model or image.
+        """
+        self.check_name("model", request.get("model"))
+        image = request.get("image")
+        if not isinstance(image, str) or not image:
+            raise MONAILabelException(MONAILabelError.INVALID_INPUT, "name an image, by its id in the datastore")
+        return super().infer(request, datastore)
+
+    def batch_infer(self, request: dict[str, Any], datastore: Datastore | None = None) -> Any:
+        """Run a model on many images; on the CPU if there is no GPU, whatever MONAI Label's clients ask for.
+
+        Raises:
+            MONAILabelException: if there is no such model or image.
+        """
+        self.check_name("model", request.get("model"))
+        images = request.get("images")
+        if isinstance(images, list):
+            known = set((datastore or self.datastore()).list_images())
+            unknown = [each for each in images if each not in known]
+            if unknown:
+                raise ImageNotFoundException(f"there is no image {unknown[0]!r} in the studies")
+        return super().batch_infer(request | {"multi_gpu": False, "device": _device(request)}, datastore)
+
+    def scoring(self, request: dict[str, Any], datastore: Datastore | None = None) -> Any:
+        """Run a scoring method."""
+        self.check_name("scoring method", request.get("method"))
+        return super().scoring(request, datastore)
+
+    def train(self, request: dict[str, Any]) -> Any:
+        """Run a training."""
+        self.check_name("trainer", request.get("model"))
+        return super().train(request)
+
+    def next_sample(self, request: dict[str, Any]) -> Any:
+        """Choose the image to annotate next."""
+        self.check_name("strategy", request.get("strategy") or "random")
+        return super().next_sample(request)
+
+    def infer_wsi(self, request: dict[str, Any], datastore: Datastore | None = None) -> Any:
+        """Refuse: this takes any path of the server, and films are no slides."""
+        raise MONAILabelException(MONAILabelError.INVALID_INPUT, "radiographs are no whole-slide images; use /infer")
+
+    def check_name(self, kind: str, name: Any) -> None:
+        """Refuse a name that nothing has.
+
+        Args:
+            kind: ``model``, ``trainer``, ``scoring method`` or ``strategy``.
+            name: as a client gave it.
+
+        Raises:
+            UnknownNameError: the message lists what there is.
+        """
+        tasks = {
+            "model": self._infers,
+            "trainer": self._trainers,
+            "scoring method": self._scoring_methods,
+            "strategy": self._strategies,
+        }
+        known = sorted(tasks[kind])
+        if name not in known:
+            raise UnknownNameError(
+                MONAILabelError.INVALID_INPUT, f"there is no {kind} {str(name)[:100]!r}; there are {', '.join(known)}"
+            )
+
+
+class UnknownNameError(MONAILabelException):
+    """Something was asked for by a name that nothing has."""
+
+
+def _device(request: Mapping[str, Any]) -> str:
+    import torch
+
+    wanted = str(request.get("device") or "auto")
+    return wanted if wanted.startswith("cpu") or torch.cuda.is_available() else "auto"
