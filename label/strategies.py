@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 from monailabel.interfaces.datastore import Datastore
+from monailabel.interfaces.exception import MONAILabelError, MONAILabelException
 from monailabel.interfaces.tasks.strategy import Strategy
 
 from label.latents import Latents, LatentStore
@@ -104,8 +105,14 @@ class UncertainAndDiverse(Strategy):
         Returns:
             ``id``, ``score``, ``distance`` to the nearest annotated image (None if there is none), ``worth``, and
             ``why`` in words; None if there is no image to annotate.
+
+        Raises:
+            MONAILabelException: if ``balance`` is not in 0..1.
         """
-        balance = _balance(request.get("balance", self.balance))
+        try:
+            balance = _balance(request.get("balance", self.balance))
+        except ValueError as error:
+            raise MONAILabelException(MONAILabelError.INVALID_INPUT, str(error)) from error
         candidates = candidates_in(datastore, request)
         if not candidates:
             return None

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from label.submitted_landmarks import read_submitted
 from monai_chexmask_u.data import landmark_datalist
 from monai_chexmask_u.data.landmark_files import write_arrays
+from monai_chexmask_u.dicom.archive.failures import ArchiveError
 from monai_chexmask_u.radiograph import RadiographError
 from monai_chexmask_u.reading import read_radiograph
 
@@ -63,7 +64,7 @@ def collect_films(datastore: Datastore, tag: str) -> tuple[list[TrainingFilm], d
             path = Path(datastore.get_image_uri(image_id))
             landmarks = read_submitted(Path(datastore.get_label_uri(label_id, tag)), read_radiograph(path))
             films.append(TrainingFilm(image_id, path, landmarks))
-        except (RadiographError, ValueError) as error:
+        except (RadiographError, ArchiveError, ValueError) as error:
             left_out[image_id] = str(error)
         except OSError as error:
             left_out[image_id] = f"the image or its label could not be had ({error.strerror or type(error).__name__})"
