@@ -19,19 +19,14 @@ from label.app import ChestLandmarksApp
 __all__ = ["task_router"]
 
 Params = Annotated[dict[str, Any] | None, Body()]
+Asking = Annotated[User, Depends(RBAC(settings.MONAI_LABEL_AUTH_ROLE_USER))]
 
 
 def task_router(app: ChestLandmarksApp) -> APIRouter:
     """Return the routes."""
     router = APIRouter(prefix=settings.MONAI_LABEL_API_STR)
-    user, annotator, admin = (
-        Depends(RBAC(role))
-        for role in (
-            settings.MONAI_LABEL_AUTH_ROLE_USER,
-            settings.MONAI_LABEL_AUTH_ROLE_ANNOTATOR,
-            settings.MONAI_LABEL_AUTH_ROLE_ADMIN,
-        )
-    )
+    annotator = Depends(RBAC(settings.MONAI_LABEL_AUTH_ROLE_ANNOTATOR))
+    admin = Depends(RBAC(settings.MONAI_LABEL_AUTH_ROLE_ADMIN))
 
     def run_training(model: str, params: Params = None, run_sync: bool = False, enqueue: bool = False) -> Any:
         """Train a model on what was submitted."""
@@ -53,7 +48,7 @@ def task_router(app: ChestLandmarksApp) -> APIRouter:
         app.check_name("model", model)
         return batch_infer.run(model, images, params, run_sync)
 
-    def choose(strategy: str, asking: Annotated[User, user], params: Params = None) -> Any:
+    def choose(strategy: str, asking: Asking, params: Params = None) -> Any:
         """Choose the image to annotate next."""
         app.check_name("strategy", strategy)
         return activelearning.sample(strategy, params, asking.username)
