@@ -101,7 +101,7 @@ class LandmarkInfer(InferTask):
 
         Args:
             request: ``image`` (path of a file, or of a folder that holds one film), ``samples``, ``seed``, ``device``,
-                ``result_extension``, ``result_dtype``, ``result_write_to_file``.
+                ``result_extension``, ``result_dtype``, ``result_compress``, ``result_write_to_file``.
 
         Returns:
             Path of the result's file in a folder of its own, or None if none was wanted; and the parameters:
@@ -150,7 +150,8 @@ class LandmarkInfer(InferTask):
         request: Mapping[str, Any],
     ) -> str:
         path = Path(mkdtemp(prefix="chexmask-u-")) / f"result{extension}"
-        write(segmentation, radiograph, path, str(request.get("result_dtype") or "uint8"))
+        dtype, compress = str(request.get("result_dtype") or "uint8"), bool(request.get("result_compress", True))
+        write(segmentation, radiograph, path, dtype, compress)
         return str(path)
 
 

@@ -20,12 +20,14 @@ from monai_chexmask_u.writers.record import segmentation_record
 
 __all__ = ["LANDMARK_WRITERS", "MASK_WRITERS", "ResultWriter"]
 
-ResultWriter = Callable[[LandmarkSegmentation, Radiograph, Path, str], None]
+ResultWriter = Callable[[LandmarkSegmentation, Radiograph, Path, str, bool], None]
 
 DTYPES: Final = ("uint8", "uint16", "int16", "int32", "float32")
 
 
-def _write_volume(segmentation: LandmarkSegmentation, radiograph: Radiograph, path: Path, dtype: str) -> None:
+def _write_volume(
+    segmentation: LandmarkSegmentation, radiograph: Radiograph, path: Path, dtype: str, compress: bool
+) -> None:
     """Write the mask as a volume of one slice, which lies in space where 3D Slicer puts the image.
 
     Raises:
@@ -43,20 +45,26 @@ def _write_volume(segmentation: LandmarkSegmentation, radiograph: Radiograph, pa
     volume.SetDirection(np.stack([*along, np.cross(*along)], axis=1).ravel().tolist())
     with atomic_path(path) as temporary:
         named = temporary.with_name(temporary.name + "".join(path.suffixes))  # its ending tells the format
-        sitk.WriteImage(volume, str(named), useCompression=True)
+        sitk.WriteImage(volume, str(named), useCompression=compress)  # OHIF reads no compressed NRRD
         named.replace(temporary)
 
 
-def _write_png(segmentation: LandmarkSegmentation, radiograph: Radiograph, path: Path, dtype: str) -> None:
+def _write_png(
+    segmentation: LandmarkSegmentation, radiograph: Radiograph, path: Path, dtype: str, compress: bool
+) -> None:
     """Write the mask as a picture, of 8 bits whatever is asked for."""
     write_mask(segmentation, radiograph, path)
 
 
-def _write_markups(segmentation: LandmarkSegmentation, radiograph: Radiograph, path: Path, dtype: str) -> None:
+def _write_markups(
+    segmentation: LandmarkSegmentation, radiograph: Radiograph, path: Path, dtype: str, compress: bool
+) -> None:
     write_markups(segmentation, radiograph, path)
 
 
-def _write_record(segmentation: LandmarkSegmentation, radiograph: Radiograph, path: Path, dtype: str) -> None:
+def _write_record(
+    segmentation: LandmarkSegmentation, radiograph: Radiograph, path: Path, dtype: str, compress: bool
+) -> None:
     record = segmentation_record(segmentation, radiograph)
     del record["image"]["path"]
     with atomic_path(path) as temporary:
