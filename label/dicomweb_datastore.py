@@ -90,8 +90,9 @@ class ChestDICOMwebDatastore(CachedDatastore):
             RadiographError: if the series holds no film, or several.
             ArchiveError: if the archive does not give it.
         """
-        path = self._films.fetch(image_id, self._study_of(image_id))
-        return str(path)
+        if is_uid(image_id) and self._films.path(image_id).is_file():
+            return str(self._films.path(image_id))  # also while the archive is away
+        return str(self._films.fetch(image_id, self._study_of(image_id)))
 
     def get_image_info(self, image_id: str) -> dict[str, Any]:
         """Return what is known of an image: its UIDs, and what scoring and strategies noted; nothing of the patient."""
