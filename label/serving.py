@@ -23,6 +23,7 @@ from monailabel.utils.others.generic import remove_file
 
 from label.app import ChestLandmarksApp, UnknownNameError
 from label.dicom_results import DICOM_OUTPUTS, dicom_result
+from label.model_routes import model_router
 from label.task_routes import task_router
 from label.upload_limit import UploadLimit
 from monai_chexmask_u.dicom.archive.failures import ArchiveError
@@ -41,7 +42,7 @@ def extend(server: FastAPI, app: ChestLandmarksApp) -> None:
     """Add all of it; the server is not answering requests yet."""
     for error in (MONAILabelException, RadiographError, ArchiveError, json.JSONDecodeError):
         server.add_exception_handler(error, _answer)
-    routers = [_infer_router(app), task_router(app)]
+    routers = [_infer_router(app), task_router(app), model_router()]
     if app.studies.startswith(("http://", "https://")):
         from label.dicomweb_proxy import make_router
         from label.dicomweb_settings import archive_of
