@@ -189,7 +189,8 @@ class ChestLocalDatastore(LocalDatastore):
         with self._turn, FileLock(self._lock_file):
             self._is_open = False  # nothing is looked up anew meanwhile
             try:
-                self._look()
+                if self._stamp() != self._seen:
+                    self._look()
                 yield self._known.objects
                 self._write()
             finally:
@@ -256,7 +257,9 @@ class ChestLocalDatastore(LocalDatastore):
         """Return what differs as soon as a file came, went or was written again."""
         labels = Path(self._known.label_path(None))
         places = [self._folder, Path(self._datastore_config_path), labels, *(labels / tag for tag in self._tags())]
-        return tuple((str(place), place.stat().st_mtime_ns) for place in places if place.exists())
+        found = ((place, place.stat()) for place in places if place.exists())
+        # Clocks of file systems are coarse; a file that was replaced has another number, too.
+        return tuple((str(place), status.st_mtime_ns, status.st_size, status.st_ino) for place, status in found)
 
     def _read(self) -> None:
         path = Path(self._datastore_config_path)

@@ -44,9 +44,7 @@ def _write_volume(
     volume.SetOrigin(plane.origin)
     volume.SetDirection(np.stack([*along, np.cross(*along)], axis=1).ravel().tolist())
     with atomic_path(path) as temporary:
-        named = temporary.with_name(temporary.name + "".join(path.suffixes))  # its ending tells the format
-        sitk.WriteImage(volume, str(named), useCompression=compress)  # OHIF reads no compressed NRRD
-        named.replace(temporary)
+        sitk.WriteImage(volume, str(temporary), useCompression=compress)  # OHIF reads no compressed NRRD
 
 
 def _write_png(
