@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from label.cached_datastore import label_extension
 from monai_chexmask_u.anatomy import ORGANS, Organ
+from monai_chexmask_u.data.markups_files import read_landmarks
+from monai_chexmask_u.data.mask_files import read_masks
 from monai_chexmask_u.dicom.annotation import AlgorithmType
 from monai_chexmask_u.geometry import fill_polygon
 from monai_chexmask_u.radiograph import Radiograph
@@ -54,20 +56,12 @@ def read_submission(path: Path, radiograph: Radiograph, info: Mapping[str, Any])
     if algorithm_type not in _ALGORITHM_TYPES:
         raise ValueError(f"a label's algorithm_type must be one of {', '.join(_ALGORITHM_TYPES)}")
     is_exact = label_extension(path.name) in _MARKUPS
-    masks = _filled(path, radiograph) if is_exact else _masks(path, radiograph)
+    masks = _filled(path, radiograph) if is_exact else read_masks(path, radiograph)
     return Submission(masks, is_exact, cast(AlgorithmType, algorithm_type))
-
-
-def _masks(path: Path, radiograph: Radiograph) -> Mapping[Organ, NDArray[np.bool_]]:
-    from monai_chexmask_u.data.mask_files import read_masks
-
-    return read_masks(path, radiograph)
 
 
 def _filled(path: Path, radiograph: Radiograph) -> dict[Organ, NDArray[np.bool_]]:
     """Return what markups outline; an organ without an outline is left out."""
-    from monai_chexmask_u.data.markups_files import read_landmarks
-
     landmarks = read_landmarks([path], slicer_plane(radiograph), radiograph.shape)
     contours = {organ: landmarks[organ.nodes] for organ in ORGANS}
     return {

@@ -48,9 +48,10 @@ class Case:
     mask: Path
 
 
-@pytest.fixture(params=[make_dx, make_cr])
+@pytest.fixture(params=["DX", "CR"])
 def case(request: pytest.FixtureRequest, store: Callable[..., FileDataset], tiny_model: Model, tmp_path: Path) -> Case:
-    film = store(request.param(photometric="MONOCHROME1"))
+    make: Callable[..., FileDataset] = make_dx if request.param == "DX" else make_cr
+    film = store(make(photometric="MONOCHROME1"))
     radiograph = read_radiograph(save(film, tmp_path / "film.dcm"))
     result = Segmenter(tiny_model, device="cpu").segment(radiograph)
     markups, mask = tmp_path / "label.mrk.json", tmp_path / "label.png"
