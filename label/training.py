@@ -66,9 +66,12 @@ class FineTune(TrainTask):
     def stats(self) -> dict[str, Any]:
         """Return how the training goes or how the last one went, under the names that clients show, and all versions.
 
+        ``model`` says which version is in use, and why if it is not the one that should be.
         ``best_metric`` is the Dice of the lungs on the held-out films, of the model that was in use after the training.
         """
-        stats: dict[str, Any] = {"history": self.store.history()}
+        version, problems = self.store.current(), self.store.problems()
+        model = {"number": version.number, "sha256": version.identity.sha256, "problems": problems}
+        stats: dict[str, Any] = {"history": self.store.history(), "model": model}
         last = _read_json(self.store.folder / "last_training.json")
         if last:
             kept = last["after"] if last["published"] else last["before"]

@@ -120,6 +120,24 @@ def test_rollback_goes_to_the_parent_and_numbers_are_not_used_again(store: Model
         store.rollback(9)
 
 
+def test_the_command_lists_versions_and_goes_back(
+    store: ModelStore, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from label.models import main
+
+    store.publish(weights(tmp_path, 5), {"before": {"distance_px1024": 9.5}, "after": {"distance_px1024": 8.25}})
+    place = ["--models", str(store.folder), "--model", str(store.shipped)]
+    assert main(place) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("    0  shipped")
+    assert lines[1].startswith("*   1")
+    assert "9.50 to 8.25" in lines[1]
+    assert main([*place, "--rollback"]) == 0
+    assert store.current().number == 0
+    assert main([*place, "--rollback", "7"]) == 2
+    assert "no version 7" in capsys.readouterr().err
+
+
 def test_what_is_no_weights_file_is_not_published(store: ModelStore, tmp_path: Path) -> None:
     text = tmp_path / "model.pt"
     text.write_text("no weights")

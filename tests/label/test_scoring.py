@@ -122,12 +122,12 @@ def test_what_was_scored_is_kept_when_the_scoring_is_stopped(
     class Stopped(BaseException):
         pass
 
-    real = label.scoring.read_radiograph
+    from monai_chexmask_u.reading import read_radiograph
 
     def reading(path: Path) -> object:
         if path.stem == "film2":
             raise Stopped
-        return real(path)
+        return read_radiograph(path)
 
     monkeypatch.setattr(label.scoring, "SECONDS_BETWEEN_WRITES", 0.0)
     with monkeypatch.context() as patch:

@@ -40,6 +40,12 @@ class Images:
         self.info[image_id]["strategy"] = {"some": {"ts": int(time.time() - ago), "client_id": "who"}}
 
 
+def ask(strategy: Any, images: Images, **request: Any) -> dict[str, Any]:
+    """Ask for the next image, of which there is one."""
+    answer: dict[str, Any] = strategy(request, images)
+    return answer
+
+
 def in_order(strategy: Any, images: Images) -> list[str]:
     """Ask until everything was handed out once."""
     order = []
@@ -81,7 +87,7 @@ def test_annotated_and_unusable_images_are_never_handed_out() -> None:
     images = Images([1.0, 2.0, 3.0])
     images.labeled.add("film02")
     images.info["film01"]["landmark_uncertainty_error"] = {"code": "truncated", "message": ""}
-    assert MostUncertain()({}, images)["id"] == "film00"
+    assert ask(MostUncertain(), images)["id"] == "film00"
     images.labeled.add("film00")
     assert MostUncertain()({}, images) is None
 
@@ -96,7 +102,7 @@ def test_the_order_of_kinds_is_open_scored_then_unscored_then_handed_out_then_re
     images.serve("served_before", ago=100)
     found = []
     for _ in range(5):
-        result = MostUncertain()({}, images)
+        result = ask(MostUncertain(), images)
         found.append(result["id"])
         images.labeled.add(result["id"])
     assert found == ["open", "unscored", "served_before", "served", "hand"]
@@ -108,12 +114,12 @@ def test_an_image_handed_out_more_than_a_day_ago_counts_as_open() -> None:
 
     images = Images([5.0, 1.0])
     images.serve("film00", ago=25 * 3600)
-    assert MostUncertain()({}, images)["id"] == "film00"
+    assert ask(MostUncertain(), images)["id"] == "film00"
 
 
 def test_nothing_annotated_yet_the_most_uncertain_comes_first_here_too(diverse: UncertainAndDiverse) -> None:
     place(diverse, {"film00": [0.0, 0.0], "film01": [1.0, 0.0]})
-    result = diverse({}, Images([1.0, 2.0]))
+    result = ask(diverse, Images([1.0, 2.0]))
     assert (result["id"], result["distance"]) == ("film01", None)
 
 
@@ -123,14 +129,14 @@ def test_a_near_copy_of_an_annotated_image_comes_after_one_that_is_unlike_it(div
     place(diverse, {"film00": [0.0, 0.0], "film01": [0.1, 0.0], "film02": [3.0, 4.0]})
     images = Images([9.0, 8.0, 7.0])
     images.labeled.add("film00")
-    assert MostUncertain()({}, images)["id"] == "film01"
-    result = diverse({}, images)
+    assert ask(MostUncertain(), images)["id"] == "film01"
+    result = ask(diverse, images)
     assert (result["id"], result["score"], result["distance"]) == ("film02", 7.0, pytest.approx(5.0))
     assert result["worth"] == pytest.approx((7.0 * 5.0) ** 0.5)
-    assert diverse({"balance": 0}, images)["id"] == "film01"
+    assert ask(diverse, images, balance=0)["id"] == "film01"
     images.labeled.clear()
     images.serve("film00")  # handed out counts like annotated
-    assert diverse({}, images)["id"] == "film02"
+    assert ask(diverse, images)["id"] == "film02"
 
 
 def test_distance_alone_is_the_greedy_k_center_order(diverse: UncertainAndDiverse) -> None:

@@ -68,6 +68,9 @@ def test_a_training_that_helps_is_published_with_its_record(task: FineTune, data
     stats = task.stats()
     assert (stats["epoch"], stats["total_epochs"]) == (3, 3)
     assert stats["best_metric"] == result["after"]["dice_lungs"]
+    assert stats["model"] == {"number": 1, "sha256": result["model_sha256"], "problems": []}
+    (version.path / "models" / "model.pt").write_bytes(b"damaged")
+    assert "version 1 is not used" in task.stats()["model"]["problems"][0]
     assert not list(task.store.folder.glob(".training-*"))
 
 
@@ -75,14 +78,14 @@ def test_what_is_published_is_what_was_measured(
     task: FineTune, datastore: ChestLocalDatastore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import label.training
+    from monai_chexmask_u import engines
     from monai_chexmask_u.networks.checkpoints import sha256_of
 
     measured = []
-    real = label.training.evaluate
 
     def evaluate(data: Path, output: Path, model: Path) -> None:
         measured.append(sha256_of(model))
-        real(data, output, model)
+        engines.evaluate(data, output, model)
 
     monkeypatch.setattr(label.training, "evaluate", evaluate)
     before = task.store.current().identity.sha256
