@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -212,6 +213,13 @@ class ChestDICOMwebDatastore(CachedDatastore):
     def refresh(self) -> None:
         """Ask the archive again at the next request."""
         self._forget_lists()
+
+    def status(self) -> dict[str, Any]:
+        """Return how many films there are, how many are labeled, and how many labels of each tag."""
+        tags = Counter(tag for entry in self._entries().values() for tag in entry.labels if tag != FINAL)
+        labeled = len(self.get_labeled_images())
+        counts = dict(tags) | ({FINAL: labeled} if labeled else {})
+        return {"total": len(self.list_images()), "completed": labeled, "label_tags": counts}
 
     def json(self) -> dict[str, Any]:
         """Return everything that is known of all films, fetched or not."""

@@ -111,6 +111,11 @@ class Orthanc:
         """Return an object's file as it lies in the archive."""
         return self._get(f"/instances/{self.instances()[uid]}/file")
 
+    def delete(self, uid: str) -> None:
+        """Remove an object."""
+        address = f"http://127.0.0.1:{self.http_port}/instances/{self.instances()[uid]}"
+        self._opener.open(urllib.request.Request(address, method="DELETE"), timeout=_PATIENCE_S).close()
+
     def _limit(self) -> None:
         if self._largest_file is not None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (self._largest_file, self._largest_file))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -56,9 +55,8 @@ def test_a_series_that_is_deleted_leaves_list_and_cache(
     datastore = open_datastore()
     datastore.datalist()
     assert len(list((tmp_path / "cache").rglob("*.dcm"))) == 2
-    for identifier in orthanc.instances().values():
-        address = orthanc.url.replace("/dicom-web", f"/instances/{identifier}")
-        urllib.request.urlopen(urllib.request.Request(address, method="DELETE")).close()
+    for uid in orthanc.instances():
+        orthanc.delete(uid)
     assert datastore.list_images() == []
     assert not list((tmp_path / "cache").rglob("*.dcm"))
     with pytest.raises(ImageNotFoundException):

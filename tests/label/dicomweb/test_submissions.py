@@ -162,3 +162,16 @@ def test_the_cache_can_be_thrown_away(case: Case, open_datastore: Open, tmp_path
     datastore = open_datastore()
     assert datastore.get_labeled_images() == [case.image_id]
     assert Path(datastore.get_label_uri(case.image_id, "final")).suffix == ".dcm"
+
+
+def test_a_label_that_is_deleted_in_the_archive_counts_no_more(
+    case: Case, orthanc: Orthanc, open_datastore: Open
+) -> None:
+    datastore = open_datastore()
+    datastore.save_label(case.image_id, str(case.markups), "final", {})
+    assert datastore.status() == {"total": 1, "completed": 1, "label_tags": {"final": 1}}
+    [segmentation] = orthanc.instances().keys() - {str(case.film.SOPInstanceUID)}
+    orthanc.delete(segmentation)
+    assert datastore.status() == {"total": 1, "completed": 0, "label_tags": {}}
+    assert datastore.datalist() == []
+    assert datastore.get_label_uri(case.image_id, "final") == ""
