@@ -14,6 +14,7 @@ from ChestLandmarksLib.curves import ORGANS, is_absent
 from ChestLandmarksLib.logic import ChestLandmarksLogic, result_text, training_text
 from ChestLandmarksLib.panel import Panel
 from ChestLandmarksLib.server import MODEL, SEGMENTATION_MODEL, LabelServer, ServerError
+from ChestLandmarksLib.uncertainty_colors import UncertaintyColors
 from ChestLandmarksLib.volumes import IMAGE
 from slicer.ScriptedLoadableModule import ScriptedLoadableModule, ScriptedLoadableModuleWidget
 
@@ -47,6 +48,7 @@ class ChestLandmarksWidget(ScriptedLoadableModuleWidget):
         self.logic = ChestLandmarksLogic(slicer.mrmlScene, _load)
         self.folder = tempfile.TemporaryDirectory(prefix="chest-landmarks-")
         self.work: Background | None = None
+        self.announced = False
         self.then: Callable[[Any], None] = lambda result: None
         self.panel = Panel(qt.QSettings().value(URL_SETTING) or "http://127.0.0.1:8000")
         self.layout.addWidget(self.panel.widget)
@@ -160,8 +162,9 @@ class ChestLandmarksWidget(ScriptedLoadableModuleWidget):
 
     def on_colors(self, visible: bool) -> None:
         """Color the curves by uncertainty, or by organ."""
-        if self.logic.colors is not None:
+        if self.logic.colors is not None and self.logic.colors.measurement:
             self.logic.colors.show(visible)
+            _show_legend(self.logic.colors, visible)
 
     def on_poll(self) -> None:
         """Take the result of a request that is done."""
@@ -170,7 +173,8 @@ class ChestLandmarksWidget(ScriptedLoadableModuleWidget):
         work, self.work = self.work, None
         self.poll.stop()
         self.panel.set_busy(False)
-        self.panel.say("")
+        if self.announced:
+            self.panel.say("")
         try:
             self.then(work.result())
         except (ServerError, ValueError, RuntimeError, OSError) as error:
@@ -196,6 +200,7 @@ class ChestLandmarksWidget(ScriptedLoadableModuleWidget):
         if self.work is not None:
             self.panel.say("A request is running; wait until it is answered.")
             return
+        self.announced = bool(text)
         if text:
             self.panel.say(f"{text} ...")
         self.panel.set_busy(True)
@@ -226,8 +231,7 @@ class ChestLandmarksWidget(ScriptedLoadableModuleWidget):
         self.logic.show_only(volume)
         curves = self.logic.curves(volume)
         self.panel.set_absent({organ: organ in curves and is_absent(curves[organ]) for organ in ORGANS})
-        if self.logic.colors is not None and self.logic.colors.measurement:
-            _show_legend(self.logic.colors)
+        self.on_colors(self.panel.colors_box.checked)
 
     def _film(self) -> Any | None:
         volume = self.panel.volumes.currentNode()
@@ -255,9 +259,9 @@ def _load(scene: Any, path: Path, name: str) -> Any:
     return slicer.util.loadVolume(str(path), {"name": name, "singleFile": True, "show": False})
 
 
-def _show_legend(colors: Any) -> None:
+def _show_legend(colors: UncertaintyColors, visible: bool) -> None:
     """Show which color is which uncertainty, in the views of the film."""
-    legend = slicer.modules.colors.logic().AddDefaultColorLegendDisplayNode(colors.curves[0])
+    legend = slicer.modules.colors.logic().AddDefaultColorLegendDisplayNode(colors.model)
     legend.SetTitleText(f"{colors.measurement} (px)")
     legend.SetLabelFormat("%.1f")
-    legend.SetVisibility(True)
+    legend.SetVisibility(visible)

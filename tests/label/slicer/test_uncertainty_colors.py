@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from segmentation_samples import make_radiograph, make_segmentation
 
 from monai_chexmask_u.anatomy import ORGANS
@@ -47,42 +48,49 @@ def colors(scene: Any, segmentation: LandmarkSegmentation) -> UncertaintyColors:
     return UncertaintyColors(scene, add_curves(scene, document, record, volume).values())
 
 
-def drawn(curve: Any) -> Any:
-    """Return the values that the points of the drawn line have, which their colors come from."""
+def discs(colors: UncertaintyColors) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the centers ``(n, 3)`` of the discs that are drawn and the values ``(n,)`` that their colors come from."""
     from vtkmodules.util.numpy_support import vtk_to_numpy
 
-    return vtk_to_numpy(curve.GetCurveWorld().GetPointData().GetArray(NAME))
+    model = colors.model.GetPolyData()
+    corners = vtk_to_numpy(model.GetPoints().GetData()).reshape(model.GetNumberOfPolys(), -1, 3)
+    values = vtk_to_numpy(model.GetPointData().GetScalars()).reshape(len(corners), -1)
+    assert np.ptp(values, axis=1).max() == 0
+    return corners.mean(axis=1), values[:, 0]
 
 
-def drawn_at(curve: Any, number: int) -> float:
-    """Return the value that is drawn where a control point is."""
-    line = curve.GetCurveWorld()
-    return float(drawn(curve)[line.FindPoint(curve.GetNthControlPointPosition(number))])
+def positions(colors: UncertaintyColors) -> NDArray[np.float64]:
+    return np.array(
+        [
+            curve.GetNthControlPointPosition(number)
+            for curve in colors.curves
+            for number in range(curve.GetNumberOfControlPoints())
+        ]
+    )
 
 
-def test_each_node_has_its_own_uncertainty(colors: UncertaintyColors, segmentation: LandmarkSegmentation) -> None:
-    from ChestLandmarksLib.uncertainty_colors import values_of
-
+def test_each_node_has_a_disc_of_its_uncertainty(colors: UncertaintyColors, segmentation: LandmarkSegmentation) -> None:
+    expected = segmentation.node_uncertainty
     assert colors.measurement == NAME
-    assert colors.span == (0.0, pytest.approx(float(segmentation.node_uncertainty.max())))
-    for curve, organ in zip(colors.curves, ORGANS, strict=True):
-        expected = segmentation.node_uncertainty[organ.nodes]
-        np.testing.assert_allclose(values_of(curve, NAME), expected)
-        for number, value in enumerate(expected):
-            assert drawn_at(curve, number) == pytest.approx(value, abs=1e-6)
-        display = curve.GetDisplayNode()
-        assert display.GetScalarVisibility()
-        assert display.GetActiveScalarName() == NAME
-        assert display.GetScalarRange() == colors.span
-        assert display.GetColorNode().GetName() == "Landmark uncertainty"
+    assert colors.span == pytest.approx((expected.min(), expected.max()))
+    centers, values = discs(colors)
+    np.testing.assert_allclose(centers, positions(colors), atol=1e-3)
+    np.testing.assert_allclose(values, expected)
+    display = colors.model.GetDisplayNode()
+    assert display.GetScalarVisibility()
+    assert display.GetVisibility2D()
+    assert display.GetScalarRange() == colors.span
+    assert display.GetColorNode().GetNumberOfColors() == 256
 
 
-def test_a_node_keeps_its_color_when_it_is_dragged(colors: UncertaintyColors) -> None:
+def test_a_disc_follows_a_node_that_is_dragged(colors: UncertaintyColors) -> None:
     curve = colors.curves[0]
-    before = drawn_at(curve, 7)
     x, y, z = curve.GetNthControlPointPosition(7)
+    _, before = discs(colors)
     curve.SetNthControlPointPosition(7, x + 3, y - 2, z)
-    assert drawn_at(curve, 7) == pytest.approx(before)
+    centers, values = discs(colors)
+    np.testing.assert_allclose(centers[7], (x + 3, y - 2, z), atol=1e-3)
+    np.testing.assert_allclose(values, before)
 
 
 def test_nodes_keep_their_colors_when_others_come_and_go(
@@ -99,9 +107,25 @@ def test_nodes_keep_their_colors_when_others_come_and_go(
     np.testing.assert_allclose(values_of(curve, NAME), with_new)
     curve.RemoveNthControlPoint(0)
     np.testing.assert_allclose(values_of(curve, NAME), with_new[1:])
-    assert drawn_at(curve, 10) == pytest.approx(with_new[11], abs=1e-6)
+    centers, values = discs(colors)
+    np.testing.assert_allclose(centers, positions(colors), atol=1e-3)
+    np.testing.assert_allclose(values[ORGANS[2].nodes.start :], with_new[1:])
 
 
-def test_the_organs_colors_come_back(colors: UncertaintyColors) -> None:
+def test_all_points_of_a_curve_may_go(colors: UncertaintyColors) -> None:
+    colors.curves[1].RemoveAllControlPoints()
+    assert len(discs(colors)[0]) == 120 - ORGANS[1].node_count
+
+
+def test_hidden_curves_have_no_discs(colors: UncertaintyColors) -> None:
+    colors.curves[0].SetDisplayVisibility(False)
+    colors.draw()
+    assert len(discs(colors)[0]) == 120 - ORGANS[0].node_count
     colors.show(False)
-    assert not any(curve.GetDisplayNode().GetScalarVisibility() for curve in colors.curves)
+    assert not colors.model.GetDisplayNode().GetVisibility()
+
+
+def test_nothing_is_left_behind(colors: UncertaintyColors, scene: Any) -> None:
+    colors.close()
+    assert scene.GetFirstNodeByClass("vtkMRMLModelNode") is None
+    colors.curves[0].RemoveNthControlPoint(0)  # nobody looks any more

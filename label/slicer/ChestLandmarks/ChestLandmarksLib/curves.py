@@ -48,8 +48,8 @@ def add_curves(scene: Any, content: bytes, record: dict[str, Any], volume: Any) 
         server_plane = PixelPlane.fit(pixels, np.array([point["position"] for point in points], dtype=float))
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"The server's landmarks cannot be used ({error}).") from error
-    for point, position in zip(points, plane_of(volume).to_space(pixels), strict=True):
-        point["position"] = (position * FLIP).tolist()
+    for number, position in enumerate(plane_of(volume).to_space(pixels)):
+        points[number]["position"] = (position * FLIP).tolist()
     image = volume.GetAttribute(IMAGE)
     remove_curves(scene, image)
     nodes = {}
@@ -140,8 +140,8 @@ def _load(scene: Any, item: dict[str, Any]) -> Any:
 
 def _document(organ: str, labels: list[str], positions: NDArray[np.float64]) -> dict[str, Any]:
     points = [
-        {"id": str(number), "label": label, "position": position, "positionStatus": "defined"}
-        for number, (label, position) in enumerate(zip(labels, positions.tolist(), strict=True), start=1)
+        {"id": str(number + 1), "label": label, "position": positions[number].tolist(), "positionStatus": "defined"}
+        for number, label in enumerate(labels)
     ]
     frame = {"coordinateSystem": "LPS", "coordinateUnits": "mm"}
     return {"type": "ClosedCurve", "name": organ, **frame, "controlPoints": points}

@@ -85,6 +85,8 @@ class ChestLandmarksLogic:
         node = self.curves(volume).get(organ)
         if node is not None:
             curves.set_absent(node, absent)
+        if self.colors is not None:
+            self.colors.draw()
 
     def submission(self, volume: Any) -> bytes:
         """Return what to send of a film.

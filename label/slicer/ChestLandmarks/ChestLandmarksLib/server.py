@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -56,8 +57,8 @@ class LabelServer:
         Raises:
             ServerError: if it is no address of a web server.
         """
-        url = url.strip().rstrip("/")
-        self.url = url if "://" in url else f"http://{url}"
+        url = url.strip()
+        self.url = (url if "://" in url else f"http://{url}").rstrip("/")
         self.timeout, self.infer_timeout = timeout, infer_timeout
         try:
             parts = urllib.parse.urlsplit(self.url)
@@ -150,14 +151,14 @@ class LabelServer:
                 return answer.read(), answer.headers
         except urllib.error.HTTPError as error:
             raise ServerError(_refusal(error)) from error
-        except TimeoutError as error:
+        except socket.timeout as error:  # noqa: UP041  (another class in Python 3.9, which Slicer 5.8 has)
             raise ServerError(f"{self.url} has not answered for {seconds:g} s; try again later.") from error
         except (OSError, HTTPException, ValueError) as error:
             raise ServerError(self._unreachable(error, seconds)) from error
 
     def _unreachable(self, error: Exception, seconds: float) -> str:
         reason = getattr(error, "reason", error)
-        if isinstance(reason, TimeoutError):
+        if isinstance(reason, socket.timeout):
             return f"{self.url} has not answered for {seconds:g} s; try again later."
         cause = getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
         return f"The server {self.url} cannot be reached ({cause}); check the address and that it is started."
