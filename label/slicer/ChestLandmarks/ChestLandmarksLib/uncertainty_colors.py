@@ -1,8 +1,7 @@
 """Nodes colored by their uncertainty: a disc on each point of the curves, which follows it.
 
-Slicer colors curves by a measurement of their points in three dimensions alone; slice views, in which films are shown,
-draw them in one color. A model in which each disc has a value is drawn in colors there too, does not take the mouse,
-and Slicer's color legend knows it.
+Slicer can color a curve by a measurement of its points, but slice views, in which films are shown, draw it in one color.
+A model in which each disc has a value is drawn in its colors there, and does not take the mouse.
 """
 
 from __future__ import annotations
