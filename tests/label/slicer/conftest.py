@@ -24,6 +24,14 @@ if str(MODULE) not in sys.path:
     sys.path.append(str(MODULE))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def module() -> Path:
+    """The module's folder, which is no part of the package that pip installs."""
+    if not MODULE.is_dir():
+        pytest.skip("the module for 3D Slicer is not beside these tests")
+    return MODULE
+
+
 @pytest.fixture(scope="session")
 def studies(shared_data: Path, chest_cr: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of a real CR, `cr.dcm`, and a film of another hospital as PNG, `nih.png`."""

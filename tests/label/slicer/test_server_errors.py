@@ -99,6 +99,7 @@ def test_the_server_says_what_it_refuses(client: Client, running: LabelServer) -
 
 
 def test_the_server_offers_the_next_image_and_trains(client: Client) -> None:
+    pytest.importorskip("slicer")
     from ChestLandmarksLib.logic import training_text
 
     info = client.info()
