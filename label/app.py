@@ -10,7 +10,7 @@ from typing import Any
 
 from monailabel.config import settings
 from monailabel.interfaces.app import MONAILabelApp
-from monailabel.interfaces.datastore import Datastore
+from monailabel.interfaces.datastore import Datastore, DefaultLabelTag
 from monailabel.interfaces.exception import ImageNotFoundException, MONAILabelError, MONAILabelException
 from monailabel.interfaces.tasks.infer_v2 import InferTask, InferType
 from monailabel.interfaces.tasks.scoring import ScoringMethod
@@ -18,14 +18,16 @@ from monailabel.interfaces.tasks.strategy import Strategy
 from monailabel.interfaces.tasks.train import TrainTask
 
 from label.datastore import ChestLocalDatastore
-from label.infer import LandmarkInfer, ModelInUse
+from label.infer import LandmarkInfer, ModelInUse, remove_result
 from label.latents import LatentStore
 from label.model_store import ModelStore
 from label.scoring import LandmarkUncertaintyScoring
 from label.strategies import MostUncertain, UncertainAndDiverse
 from label.training import FineTune
 from monai_chexmask_u import __version__
-from monai_chexmask_u.radiograph import Radiograph
+from monai_chexmask_u.dicom.archive.failures import ArchiveError
+from monai_chexmask_u.networks.checkpoints import CheckpointError
+from monai_chexmask_u.radiograph import Radiograph, RadiographError
 from monai_chexmask_u.segmentation import LandmarkSegmentation
 
 __all__ = ["ChestLandmarksApp"]
@@ -121,17 +123,40 @@ class ChestLandmarksApp(MONAILabelApp):
     def infer(self, request: dict[str, Any], datastore: Datastore | None = None) -> Any:
         """Run a model on an image of the studies, or on a file that was sent.
 
+        Args:
+            request: ``model``; ``image``, an id of the datastore or the absolute path of what was sent; ``save_label``
+                with ``label_tag`` keeps the result as a label of the image; and what `LandmarkInfer` takes.
+            datastore: of the images; the app's own by default.
+
+        Returns:
+            ``file`` (for `remove_result`), ``label``, ``tag`` and ``params``.
+
         Raises:
             MONAILabelException: if there is no such model or image.
+            RadiographError: if the image cannot be used.
         """
-        self.check_name("model", request.get("model"))
-        image = request.get("image")
+        model, image = request.get("model"), request.get("image")
+        self.check_name("model", model)
         if not isinstance(image, str) or not image:
             raise MONAILabelException(MONAILabelError.INVALID_INPUT, "name an image, by its id in the datastore")
-        return super().infer(request, datastore)
+        datastore = datastore or self.datastore()
+        # MONAI Label's own method takes an id for a path if the server was started beside a file of that name.
+        is_sent = Path(image).is_absolute()
+        path = image if is_sent else datastore.get_image_uri(image)
+        file, params = self._infers[model](request | {"image": path})
+        label, tag = file, request.get("label_tag") or DefaultLabelTag.ORIGINAL
+        if file and request.get("save_label") and not is_sent:
+            try:
+                label = datastore.save_label(image, file, tag, {"model": model, "params": params})
+            except Exception:
+                remove_result(file)
+                raise
+        return {"label": label, "tag": tag, "file": file, "params": params}
 
     def batch_infer(self, request: dict[str, Any], datastore: Datastore | None = None) -> Any:
         """Run a model on many images; on the CPU if there is no GPU, whatever MONAI Label's clients ask for.
+
+        An image that cannot be used gets ``error`` (a sentence) for a result and does not stop the others.
 
         Raises:
             MONAILabelException: if there is no such model or image.
@@ -143,12 +168,33 @@ class ChestLandmarksApp(MONAILabelApp):
             unknown = [each for each in images if each not in known]
             if unknown:
                 raise ImageNotFoundException(f"there is no image {unknown[0]!r} in the studies")
-        return super().batch_infer(request | {"multi_gpu": False, "device": _device(request)}, datastore)
+        request = request | {"multi_gpu": False, "device": _device(request)}
+        return self._batch_infer(request, datastore or self.datastore(), self._infer_of_batch)
+
+    def _infer_of_batch(self, request: dict[str, Any], datastore: Datastore) -> dict[str, Any]:
+        """Run a model on one of many images, and keep no file beside the label."""
+        try:
+            result: dict[str, Any] = self.infer(request, datastore)
+        except MONAILabelException as error:
+            return {"error": error.msg}
+        except (RadiographError, ArchiveError) as error:
+            return {"error": str(error)}
+        remove_result(result.pop("file"))
+        return result
 
     def scoring(self, request: dict[str, Any], datastore: Datastore | None = None) -> Any:
-        """Run a scoring method."""
+        """Run a scoring method.
+
+        Raises:
+            MONAILabelException: if there is no such method, or a value of the request cannot be used.
+        """
         self.check_name("scoring method", request.get("method"))
-        return super().scoring(request, datastore)
+        try:
+            return super().scoring(request, datastore)
+        except CheckpointError:
+            raise
+        except ValueError as error:
+            raise MONAILabelException(MONAILabelError.INVALID_INPUT, str(error)) from error
 
     def train(self, request: dict[str, Any]) -> Any:
         """Run a training."""

@@ -11,10 +11,10 @@ from typing import Final, Protocol
 
 from fastapi import BackgroundTasks, HTTPException
 from fastapi.responses import FileResponse
-from monailabel.interfaces.datastore import Datastore
 from monailabel.utils.others.generic import remove_file
 
 from monai_chexmask_u.dicom.write import write_object
+from monai_chexmask_u.networks.checkpoints import CheckpointError
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.reading import read_radiograph
 from monai_chexmask_u.segmentation import LandmarkSegmentation
@@ -28,19 +28,16 @@ DICOM_OUTPUTS: Final = {"dicom_seg": "seg", "dicom_sr": "sr"}
 class SegmentingApp(Protocol):
     """What is needed of the app."""
 
-    def datastore(self) -> Datastore:
-        """Return the images."""
-
     def segment(self, radiograph: Radiograph) -> LandmarkSegmentation:
         """Segment a film with the model in use."""
 
 
-def dicom_result(app: SegmentingApp, image_id: str, output: str, tasks: BackgroundTasks) -> FileResponse:
+def dicom_result(app: SegmentingApp, image: Path, output: str, tasks: BackgroundTasks) -> FileResponse:
     """Return the result for an image as a DICOM file, the one that the command line writes.
 
     Args:
         app: of the server.
-        image_id: in its datastore.
+        image: the film's file.
         output: key of `DICOM_OUTPUTS`.
         tasks: run after the answer; they remove the file.
 
@@ -48,12 +45,15 @@ def dicom_result(app: SegmentingApp, image_id: str, output: str, tasks: Backgrou
         HTTPException: 400 if the image is no DICOM file.
         RadiographError: if it cannot be segmented.
     """
-    radiograph = read_radiograph(Path(app.datastore().get_image_uri(image_id)))
+    radiograph = read_radiograph(image)
     folder = Path(mkdtemp(prefix="chexmask-u-"))
-    tasks.add_task(remove_file, str(folder))
     path = folder / f"{output}.dcm"
     try:
         write_object(DICOM_OUTPUTS[output], app.segment(radiograph), radiograph, path)
-    except ValueError as error:
-        raise HTTPException(status_code=400, detail=f"{output}: {error}") from None
+    except Exception as error:
+        remove_file(str(folder))
+        if isinstance(error, ValueError) and not isinstance(error, CheckpointError):
+            raise HTTPException(status_code=400, detail=f"{output}: {error}") from None
+        raise
+    tasks.add_task(remove_file, str(folder))
     return FileResponse(path, media_type="application/dicom", filename=path.name)

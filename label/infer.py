@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -16,13 +17,14 @@ from label.model_store import ModelStore
 from label.result_files import LANDMARK_WRITERS, MASK_WRITERS
 from monai_chexmask_u.anatomy import ORGANS
 from monai_chexmask_u.model import weights_file
+from monai_chexmask_u.networks.checkpoints import CheckpointError
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.reading import list_inputs, read_radiograph
 from monai_chexmask_u.segmentation import LandmarkSegmentation
 from monai_chexmask_u.segmenter import Segmenter
 from monai_chexmask_u.writers.record import segmentation_record
 
-__all__ = ["LABELS", "LandmarkInfer", "ModelInUse", "read_image", "segmentation_params"]
+__all__ = ["LABELS", "LandmarkInfer", "ModelInUse", "read_image", "remove_result", "segmentation_params"]
 
 # Numbers in the mask, by the names that all outputs use.
 LABELS: Final = {organ.name: number for number, organ in enumerate(ORGANS, start=1)}
@@ -111,6 +113,7 @@ class LandmarkInfer(InferTask):
         Raises:
             RadiographError: if the image cannot be used.
             MONAILabelException: if a value of the request cannot be used.
+            CheckpointError: if there is no model to use.
         """
         extension = self._extension(request)
         started = time.monotonic()
@@ -122,6 +125,8 @@ class LandmarkInfer(InferTask):
             path = None
             if request.get("result_write_to_file", True):
                 path = self._write(self.writers[extension], extension, segmentation, radiograph, request)
+        except CheckpointError:
+            raise
         except ValueError as error:
             raise MONAILabelException(MONAILabelError.INVALID_INPUT, str(error)) from error
         ended = time.monotonic()
@@ -151,8 +156,18 @@ class LandmarkInfer(InferTask):
     ) -> str:
         path = Path(mkdtemp(prefix="chexmask-u-")) / f"result{extension}"
         dtype, compress = str(request.get("result_dtype") or "uint8"), bool(request.get("result_compress", True))
-        write(segmentation, radiograph, path, dtype, compress)
+        try:
+            write(segmentation, radiograph, path, dtype, compress)
+        except Exception:
+            remove_result(str(path))
+            raise
         return str(path)
+
+
+def remove_result(file: str | None) -> None:
+    """Remove a result's file, and its folder."""
+    if file:
+        shutil.rmtree(Path(file).parent, ignore_errors=True)
 
 
 def segmentation_params(segmentation: LandmarkSegmentation, radiograph: Radiograph) -> dict[str, Any]:

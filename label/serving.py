@@ -9,8 +9,11 @@ from __future__ import annotations
 import json
 import logging
 import shutil
+import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 from fastapi import APIRouter, BackgroundTasks, Depends, FastAPI, File, Form, HTTPException, Request, UploadFile
@@ -19,17 +22,18 @@ from monailabel.config import settings
 from monailabel.endpoints.infer import send_response
 from monailabel.endpoints.user.auth import RBAC
 from monailabel.interfaces.exception import ImageNotFoundException, LabelNotFoundException, MONAILabelException
-from monailabel.utils.others.generic import remove_file
 
 from label.app import ChestLandmarksApp, UnknownNameError
 from label.dicom_results import DICOM_OUTPUTS, dicom_result
+from label.infer import remove_result
 from label.model_routes import model_router
 from label.task_routes import task_router
 from label.upload_limit import UploadLimit
 from monai_chexmask_u.dicom.archive.failures import ArchiveError
+from monai_chexmask_u.networks.checkpoints import CheckpointError
 from monai_chexmask_u.radiograph import RadiographError
 
-__all__ = ["extend"]
+__all__ = ["extend", "parsed_object"]
 
 logger = logging.getLogger(__name__)
 
@@ -40,14 +44,22 @@ OUTPUTS = ("image", "json", "all", *DICOM_OUTPUTS)
 
 def extend(server: FastAPI, app: ChestLandmarksApp) -> None:
     """Add all of it; the server is not answering requests yet."""
-    for error in (MONAILabelException, RadiographError, ArchiveError, json.JSONDecodeError):
+    mistakes = (MONAILabelException, RadiographError, json.JSONDecodeError, shutil.ReadError, tarfile.TarError)
+    for error in (*mistakes, ArchiveError):
         server.add_exception_handler(error, _answer)
+    for error in (CheckpointError, Exception):
+        server.add_exception_handler(error, _failed)
+    # Of archives that are unpacked for sessions, nothing may land elsewhere (PEP 706).
+    if hasattr(tarfile, "data_filter"):  # in the security releases of Python from 2023 on
+        tarfile.TarFile.extraction_filter = staticmethod(tarfile.data_filter)
     routers = [_infer_router(app), task_router(app), model_router()]
     if app.studies.startswith(("http://", "https://")):
         from label.dicomweb_proxy import make_router
         from label.dicomweb_settings import archive_of
 
         routers.append(make_router(archive_of(app.studies, app.conf)))
+    else:
+        routers.append(_no_archive_router())
     from label import ohif
 
     routers.append(ohif.router)
@@ -62,12 +74,22 @@ def _answer(request: Request, error: Exception) -> JSONResponse:
     logger.warning("%s: %s", request.url.path, type(error).__name__)
     if isinstance(error, json.JSONDecodeError):
         return JSONResponse({"detail": f"the parameters are no JSON: {error.msg} at character {error.pos}"}, 400)
+    if isinstance(error, (shutil.ReadError, tarfile.TarError)):
+        return JSONResponse({"detail": "the file cannot be unpacked; send a ZIP archive, or the film itself"}, 400)
     if isinstance(error, MONAILabelException):
         missing = isinstance(error, (ImageNotFoundException, LabelNotFoundException, UnknownNameError))
         return JSONResponse({"detail": error.msg}, 404 if missing else 400)
     if isinstance(error, ArchiveError):
         return JSONResponse({"detail": str(error)}, 502)
     return JSONResponse({"detail": str(error), "code": getattr(error, "code", "error")}, 400)
+
+
+def _failed(request: Request, error: Exception) -> JSONResponse:
+    """Say that it is not the user's mistake; what it is stands in the log."""
+    if isinstance(error, CheckpointError):
+        logger.error("%s: %s", request.url.path, error)
+        return JSONResponse({"detail": "the server has no model that it can use; its log says why"}, 503)
+    return JSONResponse({"detail": f"the server failed at this ({type(error).__name__}); its log says where"}, 500)
 
 
 def _infer_router(app: ChestLandmarksApp) -> APIRouter:
@@ -88,49 +110,71 @@ def _infer_router(app: ChestLandmarksApp) -> APIRouter:
         if output not in OUTPUTS:
             raise HTTPException(400, f"output {output[:40]!r} is not one of {', '.join(OUTPUTS)}")
         app.check_name("model", model)
-        request = {**_parsed(params), "model": model, "image": _image(app, image, session_id, file, tasks)}
-        if output in DICOM_OUTPUTS:
-            return dicom_result(app, image, output, tasks)
-        result = app.infer(request)
-        if not request.get("save_label"):
-            tasks.add_task(remove_file, result["file"] and str(Path(result["file"]).parent))
+        parsed = parsed_object(params)
+        named = [key for key in RESERVED if key in parsed]
+        if named:
+            raise HTTPException(400, f"params must not have {named[0]!r}; name it in the address or send it as a file")
+        with _image(app, image, session_id, file) as wanted:
+            if output in DICOM_OUTPUTS:
+                film = wanted if Path(wanted).is_absolute() else app.datastore().get_image_uri(wanted)
+                return dicom_result(app, Path(film), output, tasks)
+            result = app.infer({**parsed, "model": model, "image": wanted})
+        tasks.add_task(remove_result, result["file"])
         return send_response(app.datastore(), result, output, BackgroundTasks())
 
     router.add_api_route("/{model}", run_inference, methods=["POST"], summary="Run Inference for supported model")
     return router
 
 
-def _parsed(params: str) -> dict[str, Any]:
-    """Return the parameters of a request."""
-    parsed = json.loads(params or "{}")
+def _no_archive_router() -> APIRouter:
+    """Return what stands where MONAI Label would ask a folder as if it were an archive."""
+    router = APIRouter(prefix=f"{settings.MONAI_LABEL_API_STR}/proxy")
+
+    def refuse(path: str) -> None:
+        """Say that there is no archive."""
+        raise HTTPException(404, "the studies are a folder; there is no archive behind this server")
+
+    router.add_api_route("/{path:path}", refuse, methods=["GET", "POST"], include_in_schema=False)
+    return router
+
+
+def parsed_object(text: str) -> dict[str, Any]:
+    """Return the parameters of a request.
+
+    Raises:
+        HTTPException: if the text is no JSON object.
+    """
+    try:
+        parsed = json.loads(text or "{}")
+    except RecursionError:
+        parsed = None
     if not isinstance(parsed, dict):
-        raise HTTPException(400, "params must be a JSON object")
-    named = [key for key in RESERVED if key in parsed]
-    if named:
-        raise HTTPException(400, f"params must not have {named[0]!r}; name it in the address or send it as a file")
+        raise HTTPException(400, "the parameters must be a JSON object")
     return parsed
 
 
-def _image(app: ChestLandmarksApp, image: str, session_id: str, file: UploadFile | None, tasks: BackgroundTasks) -> str:
-    """Return the image's id, or the path of what was sent.
+@contextmanager
+def _image(app: ChestLandmarksApp, image: str, session_id: str, file: UploadFile | None) -> Iterator[str]:
+    """Give the image's id, or the path of what was sent, which is removed afterwards.
 
     Raises:
         HTTPException: if there is none.
+        ImageNotFoundException: if the id is unknown; a path of the server is.
     """
     if file is not None:
-        folder = Path(mkdtemp(prefix="chexmask-u-"))
-        tasks.add_task(remove_file, str(folder))
-        path = folder / f"upload{Path(file.filename or '').suffix[:10]}"
-        with path.open("wb") as copy:
-            shutil.copyfileobj(file.file, copy)
-        return str(path)
-    if session_id:
+        with TemporaryDirectory(prefix="chexmask-u-") as folder:
+            path = Path(folder) / f"upload{Path(file.filename or '').suffix[:10]}"
+            with path.open("wb") as copy:
+                shutil.copyfileobj(file.file, copy)
+            yield str(path)
+    elif session_id:
         sessions = app.sessions()
         session = sessions.get_session(session_id) if sessions else None
         if session is None:
             raise HTTPException(404, "there is no such session; it may have ended")
-        return str(session.image)
-    if not image:
+        yield str(session.image)
+    elif image:
+        app.datastore().get_image_uri(image)
+        yield image
+    else:
         raise HTTPException(400, "give an image's id, or send a file")
-    app.datastore().get_image_uri(image)  # raises where it is unknown; a path of the server is
-    return image

@@ -1,0 +1,137 @@
+"""What a server leaves on the disk, and that it keeps to its films wherever it was started."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import tarfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import requests
+
+pytest.importorskip("monailabel")
+
+if TYPE_CHECKING:
+    from label_server import LabelServer
+
+
+@pytest.fixture(scope="module")
+def temporary(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The server's folder for temporary files."""
+    return tmp_path_factory.mktemp("temporary")
+
+
+@pytest.fixture(scope="module")
+def label_server(studies: Path, temporary: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabelServer]:
+    from label_server import LabelServer
+
+    # A server is started in the repository's folder, where this is the name of a folder and that of a file.
+    for name in ("docs.jpg", "Makefile.jpg"):
+        shutil.copy(studies / "JPCLN001.jpg", studies / name)
+    environment = {"MONAI_LABEL_AUTO_UPDATE_SCORING": "false", "TMPDIR": str(temporary)}
+    with LabelServer(studies, tmp_path_factory.mktemp("server"), environment=environment) as server:
+        yield server
+
+
+def films_left(temporary: Path) -> list[str]:
+    """Return what is left when the server has had time to remove it, which it does after it has answered."""
+    for _ in range(50):
+        left = sorted(path.name for path in temporary.iterdir() if path.name.startswith("chexmask-u-"))
+        if not left:
+            break
+        time.sleep(0.1)
+    return left
+
+
+def segment(server: LabelServer, output: str = "json", **sent: object) -> requests.Response:
+    address = f"{server.url}/infer/chest_segmentation?output={output}"
+    return requests.post(address, timeout=120, **sent)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("image", ["docs", "Makefile"])
+def test_an_id_is_no_path_beside_the_server(label_server: LabelServer, image: str) -> None:
+    assert (Path(__file__).parents[2] / image).exists(), "the test needs a file of that name where the server runs"
+    named, original = (segment(label_server, params={"image": each}).json() for each in (image, "JPCLN001"))
+    assert named["chexmask_u"] == original["chexmask_u"]
+
+
+@pytest.mark.parametrize("output", ["json", "image", "all", "dicom_seg", "dicom_sr"])
+def test_nothing_is_left_of_results(label_server: LabelServer, temporary: Path, output: str) -> None:
+    assert segment(label_server, output, params={"image": "cr"}).status_code == 200
+    assert films_left(temporary) == []
+
+
+def test_nothing_is_left_of_saved_labels(label_server: LabelServer, studies: Path, temporary: Path) -> None:
+    saved = {"params": json.dumps({"save_label": True, "label_tag": "tried"})}
+    assert segment(label_server, params={"image": "cr"}, data=saved).status_code == 200
+    assert (studies / "labels" / "tried" / "cr.nrrd").is_file()
+    refused = {"params": json.dumps({"save_label": True, "label_tag": "../tried"})}
+    assert segment(label_server, params={"image": "cr"}, data=refused).status_code == 400
+    assert films_left(temporary) == []
+
+
+@pytest.mark.parametrize("output", ["json", "image", "dicom_seg"])
+def test_nothing_is_left_of_what_was_sent(
+    label_server: LabelServer, studies: Path, temporary: Path, output: str
+) -> None:
+    film = (studies / "cr.dcm").read_bytes()
+    assert segment(label_server, output, files={"file": ("a.dcm", film)}).status_code == 200
+    assert segment(label_server, output, files={"file": ("a.dcm", film[:5000])}).status_code == 400
+    assert films_left(temporary) == []
+
+
+def test_a_film_of_no_use_does_not_stop_a_batch(label_server: LabelServer, studies: Path, temporary: Path) -> None:
+    (studies / "text.png").write_text("hello")
+    address = f"{label_server.url}/batch/infer/chest_segmentation?run_sync=true"
+    results = requests.post(address, json={}, timeout=300).json()
+    (studies / "text.png").unlink()
+    assert "no PNG, JPEG or TIFF" in results.pop("text")["error"]
+    assert len(results) == 7
+    assert all(result["label"] == image for image, result in results.items())
+    assert films_left(temporary) == []
+
+
+def test_an_archive_cannot_write_elsewhere(label_server: LabelServer, temporary: Path) -> None:
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w") as archive:
+        archive.addfile(tarfile.TarInfo("../escaped.png"), io.BytesIO())
+    address = f"{label_server.url}/session/?uncompress=true"
+    for name, sent in (("a.tar", content.getvalue()), ("a.zip", b"no archive")):
+        answer = requests.put(address, files={"files": (name, sent)}, timeout=60)
+        assert answer.status_code == 400
+        assert "cannot be unpacked" in answer.json()["detail"]
+    assert not list(temporary.parent.rglob("escaped.png"))
+
+
+def test_a_folder_has_no_archive_behind_it(label_server: LabelServer) -> None:
+    for path in ("dicom/studies", "dicom/wado/studies"):
+        answer = requests.get(f"{label_server.url}/proxy/{path}", timeout=60)
+        assert answer.status_code == 404
+        assert "no archive" in answer.json()["detail"]
+
+
+def test_parameters_nested_without_end_are_refused(label_server: LabelServer) -> None:
+    answer = segment(label_server, params={"image": "cr"}, data={"params": "[" * 100_000})
+    assert answer.status_code == 400
+    assert "JSON object" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("asked", [{"device": "cuda:99"}, {"max_samples": "many"}])
+def test_scoring_refuses_what_it_cannot_use(label_server: LabelServer, asked: dict[str, str]) -> None:
+    answer = requests.post(f"{label_server.url}/scoring/landmark_uncertainty?run_sync=true", json=asked, timeout=120)
+    assert answer.status_code == 400
+    assert next(iter(asked.values())) in answer.json()["detail"]
+
+
+def test_a_failure_of_the_server_is_told_as_one(label_server: LabelServer) -> None:
+    answer = requests.head(f"{label_server.url}/datastore/image?image=cr&check_sum=unknown:1", timeout=60)
+    assert answer.status_code == 500
+    assert answer.headers["content-type"] == "application/json"
+    waits = (time.sleep(0.1) for _ in range(50))
+    while "Traceback" not in label_server.log.read_text():  # which comes after the answer
+        next(waits)
