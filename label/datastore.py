@@ -7,7 +7,8 @@ The rules:
   has that id, and the others their whole name.
 - An image has one label for each tag. The latest submission counts, be it a mask or markups, and older files of it are
   removed. Of files that somebody puts there the newest counts, and none is removed.
-- Several processes may use the folder. Notes are read again before each change, and written by one rename.
+- Several processes may use the folder. Notes are read again before each change, and written by one rename. Notes that
+  cannot be read are set aside, and begun again from what the folder holds.
 """
 
 from __future__ import annotations
@@ -191,10 +192,11 @@ class ChestLocalDatastore(LocalDatastore):
             try:
                 if self._stamp() != self._seen:
                     self._look()
+                self._seen = ()  # after a failure, all is looked up anew
                 yield self._known.objects
                 self._write()
-            finally:
                 self._seen = self._stamp()
+            finally:
                 self._is_open = True
 
     def _reconcile_datastore(self) -> None:
@@ -263,9 +265,19 @@ class ChestLocalDatastore(LocalDatastore):
 
     def _read(self) -> None:
         path = Path(self._datastore_config_path)
-        if path.is_file():
+        if not path.is_file():
+            return
+        try:
             self._known = LocalDatastoreModel.model_validate_json(path.read_text(encoding="utf-8"))
-            self._known.base_path = str(self._folder)
+        except ValueError:
+            path.replace(f"{path}.broken")
+            logger.error("%s cannot be read; it is kept as .broken, and notes are begun again", path.name)
+            self._known = self._known.model_copy(update={"objects": {}})
+        self._known.base_path = str(self._folder)
+
+    def _init_from_datastore_file(self, throw_exception: bool = False) -> None:
+        """Read the notes when the folder is opened."""
+        self._read()
 
     def _write(self) -> None:
         with atomic_path(Path(self._datastore_config_path)) as temporary:

@@ -24,16 +24,18 @@ from monailabel.endpoints.user.auth import RBAC
 from monailabel.interfaces.exception import ImageNotFoundException, LabelNotFoundException, MONAILabelException
 
 from label.app import ChestLandmarksApp, UnknownNameError
+from label.datastore_routes import datastore_router
 from label.dicom_results import DICOM_OUTPUTS, dicom_result
 from label.infer import remove_result
 from label.model_routes import model_router
+from label.request_parameters import parsed_object
 from label.task_routes import task_router
 from label.upload_limit import UploadLimit
 from monai_chexmask_u.dicom.archive.failures import ArchiveError
 from monai_chexmask_u.networks.checkpoints import CheckpointError
 from monai_chexmask_u.radiograph import RadiographError
 
-__all__ = ["extend", "parsed_object"]
+__all__ = ["extend"]
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +54,7 @@ def extend(server: FastAPI, app: ChestLandmarksApp) -> None:
     # Of archives that are unpacked for sessions, nothing may land elsewhere (PEP 706).
     if hasattr(tarfile, "data_filter"):  # in the security releases of Python from 2023 on
         tarfile.TarFile.extraction_filter = staticmethod(tarfile.data_filter)
-    routers = [_infer_router(app), task_router(app), model_router()]
+    routers = [_infer_router(app), task_router(app), model_router(), datastore_router(app)]
     if app.studies.startswith(("http://", "https://")):
         from label.dicomweb_proxy import make_router
         from label.dicomweb_settings import archive_of
@@ -136,21 +138,6 @@ def _no_archive_router() -> APIRouter:
 
     router.add_api_route("/{path:path}", refuse, methods=["GET", "POST"], include_in_schema=False)
     return router
-
-
-def parsed_object(text: str) -> dict[str, Any]:
-    """Return the parameters of a request.
-
-    Raises:
-        HTTPException: if the text is no JSON object.
-    """
-    try:
-        parsed = json.loads(text or "{}")
-    except RecursionError:
-        parsed = None
-    if not isinstance(parsed, dict):
-        raise HTTPException(400, "the parameters must be a JSON object")
-    return parsed
 
 
 @contextmanager

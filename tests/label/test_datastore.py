@@ -155,3 +155,31 @@ def test_what_was_noted_is_there_the_next_time(datastore: ChestLocalDatastore, f
     again = ChestLocalDatastore(folder)
     assert again.get_image_info("a")["score"] == 1.5
     assert sorted(again.list_images()) == ["a", "b"]
+
+
+@pytest.mark.parametrize("content", ["", "{broken", "[]", '{"objects": {"a": 5}}'])
+def test_notes_that_cannot_be_read_are_set_aside(
+    datastore: ChestLocalDatastore, folder: Path, content: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    from label.datastore import ChestLocalDatastore
+
+    film(folder / "a.png")
+    datastore.save_label("a", str(film(folder.parent / "mask.png")), "final", {})
+    notes = folder / "datastore_v2.json"
+    for is_open in (True, False):
+        notes.write_text(content)
+        assert (datastore if is_open else ChestLocalDatastore(folder)).get_labeled_images() == ["a"]
+        assert (folder / "datastore_v2.json.broken").read_text() == content
+        assert "cannot be read" in caplog.text
+        caplog.clear()
+
+
+def test_a_change_that_fails_is_forgotten(datastore: ChestLocalDatastore, folder: Path) -> None:
+    film(folder / "a.png")
+    mask = str(film(folder.parent / "mask.png"))
+    datastore.save_label("a", mask, "final", {})
+    markups = folder.parent / "label.mrk.json"
+    markups.write_text("{}")
+    with pytest.raises(TypeError):
+        datastore.save_label("a", str(markups), "final", 5)  # type: ignore[arg-type]
+    assert Path(datastore.get_label_uri("a", "final")).is_file()

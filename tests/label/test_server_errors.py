@@ -116,7 +116,7 @@ def test_names_that_lead_elsewhere(label_server: LabelServer, studies: Path, nam
 def test_labels_and_images_that_are_of_no_use(label_server: LabelServer) -> None:
     url = f"{label_server.url}/datastore"
     assert "its name must end so" in sentence(
-        requests.put(f"{url}/label?image=cr", files={"label": ("a.exe", b"x")}, timeout=60), 400
+        requests.put(f"{url}/label?image=cr&tag=original", files={"label": ("a.exe", b"x")}, timeout=60), 400
     )
     assert "no PNG" in sentence(requests.put(f"{url}/image", files={"file": ("a.png", b"x")}, timeout=60), 400)
     sentence(requests.delete(f"{url}/image?id=nothing", timeout=60), 404)

@@ -7,6 +7,7 @@ import json
 import shutil
 import tarfile
 import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -121,6 +122,48 @@ def test_parameters_nested_without_end_are_refused(label_server: LabelServer) ->
     assert "JSON object" in answer.json()["detail"]
 
 
+def test_labels_that_no_training_could_use_are_refused(
+    label_server: LabelServer, studies: Path, temporary: Path
+) -> None:
+    url = f"{label_server.url}/datastore/label?image=cr&tag=final"
+    mask = segment(label_server, "image", params={"image": "cr"}).content
+    assert requests.put(url, files={"label": ("a.nrrd", mask)}, timeout=60).json() == {"image": "cr", "label": "cr"}
+    as_picture = {"params": json.dumps({"result_extension": ".png"})}
+    other = segment(label_server, "image", params={"image": "JPCLN001"}, data=as_picture).content
+    for name, content in (("a.png", b"junk"), ("a.mrk.json", b"{}"), ("b.png", other), ("label", mask)):
+        answer = requests.put(url, files={"label": (name, content)}, timeout=60)
+        assert answer.status_code == 400, name
+        assert answer.json()["detail"].startswith(("label", "a label")), "the sentence names the file, not its place"
+    assert [path.name for path in (studies / "labels" / "final").iterdir()] == ["cr.nrrd"]
+    assert requests.get(f"{label_server.url}/datastore/label?label=cr&tag=final", timeout=60).content == mask
+    assert films_left(temporary) == []
+
+
+@pytest.mark.parametrize("text", ["[1]", "5", "null"])
+def test_notes_must_be_objects(label_server: LabelServer, studies: Path, text: str) -> None:
+    url = f"{label_server.url}/datastore"
+    film = (studies / "cr.dcm").read_bytes()
+    for answer in (
+        requests.put(f"{url}/image/info?image=cr", data={"info": text}, timeout=60),
+        requests.put(f"{url}/label/info?label=cr&tag=final", data={"info": text}, timeout=60),
+        requests.put(f"{url}/label?image=cr", data={"params": text}, files={"label": ("a.nrrd", b"x")}, timeout=60),
+        requests.put(f"{url}/image?image=new", data={"params": text}, files={"file": ("a.dcm", film)}, timeout=60),
+    ):
+        assert answer.status_code == 400
+        assert "JSON object" in answer.json()["detail"]
+    assert not (studies / "new.dcm").exists()
+
+
+def test_the_data_set_is_what_is_labeled(label_server: LabelServer, studies: Path, temporary: Path) -> None:
+    answer = requests.get(f"{label_server.url}/datastore/dataset", timeout=60)
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        assert sorted(archive.namelist()) == ["image/cr.dcm", "label/cr.nrrd", "metadata.json"]
+    requests.delete(f"{label_server.url}/datastore/label?id=cr&tag=final", timeout=60)
+    answer = requests.get(f"{label_server.url}/datastore/dataset", timeout=60)
+    assert (answer.status_code, answer.json()) == (404, {"detail": "no image has a final label yet"})
+    assert not [path for path in temporary.iterdir() if path.is_file() and zipfile.is_zipfile(path)]
+
+
 @pytest.mark.parametrize("asked", [{"device": "cuda:99"}, {"max_samples": "many"}])
 def test_scoring_refuses_what_it_cannot_use(label_server: LabelServer, asked: dict[str, str]) -> None:
     answer = requests.post(f"{label_server.url}/scoring/landmark_uncertainty?run_sync=true", json=asked, timeout=120)
@@ -132,6 +175,8 @@ def test_a_failure_of_the_server_is_told_as_one(label_server: LabelServer) -> No
     answer = requests.head(f"{label_server.url}/datastore/image?image=cr&check_sum=unknown:1", timeout=60)
     assert answer.status_code == 500
     assert answer.headers["content-type"] == "application/json"
-    waits = (time.sleep(0.1) for _ in range(50))
-    while "Traceback" not in label_server.log.read_text():  # which comes after the answer
-        next(waits)
+    for _ in range(50):  # the log is written after the answer
+        if "Traceback" in label_server.log.read_text():
+            return
+        time.sleep(0.1)
+    pytest.fail("the log does not say where")
