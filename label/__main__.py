@@ -13,6 +13,8 @@ from pathlib import Path
 APP = Path(__file__).resolve().parent
 STUBS = APP / "stubs"
 OPTIONAL = ("torchvision", "pydicom_seg")
+NUMBERS = {"samples": int, "seed": int, "balance": float}
+CONF = {*NUMBERS, "device", "model", "models", "replay", "modalities", "allow_plain_http"}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -62,6 +64,8 @@ def _check(options: argparse.Namespace) -> None:
         raise ValueError(f"there is no folder {options.studies}; give a folder of films or a DICOMweb address")
     if options.model and not options.model.exists():
         raise ValueError(f"there is no model {options.model}; give a bundle folder or leave --model out")
+    for key, value in options.conf:
+        _check_conf(key, value)
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -69,6 +73,16 @@ def _check(options: argparse.Namespace) -> None:
         except (OSError, OverflowError) as error:
             reason = getattr(error, "strerror", None) or error
             raise ValueError(f"cannot listen at {options.host}:{options.port} ({reason}); try --port") from error
+
+
+def _check_conf(key: str, value: str) -> None:
+    if key not in CONF:
+        raise ValueError(f"there is no --conf {key}; there are {', '.join(sorted(CONF))}")
+    if key in NUMBERS:
+        try:
+            NUMBERS[key](value)
+        except ValueError as error:
+            raise ValueError(f"--conf {key} wants a number, got {value!r}") from error
 
 
 def _prepare(options: argparse.Namespace) -> None:
