@@ -82,7 +82,8 @@ def datastore_router(app: ChestLandmarksApp) -> APIRouter:
         tasks.add_task(Path(answer.path).unlink)
         return answer
 
-    router.add_api_route("/image", put_image, methods=["PUT"])
+    for path in ("/image", "/"):  # the second is the one that 3D Slicer asks
+        router.add_api_route(path, put_image, methods=["PUT"])
     router.add_api_route("/label", put_label, methods=["PUT"])
     router.add_api_route("/image/info", put_image_info, methods=["PUT"])
     router.add_api_route("/label/info", put_label_info, methods=["PUT"])

@@ -37,3 +37,23 @@ def test_weights_are_neither_replaced_nor_deleted(studies: Path, tmp_path: Path)
         served = requests.get(f"{server.url}/model/chest_segmentation", timeout=60)
         assert hashlib.sha256(served.content).hexdigest() == before["model.pt"]
     assert digests(bundle) == before
+
+
+def test_a_server_without_a_model_says_so_and_lives_on(studies: Path, tmp_path: Path) -> None:
+    from label_server import LabelServer
+
+    bundle = shutil.copytree(default_bundle(), tmp_path / "bundle")
+    weights = bundle / "models" / "model.pt"
+    whole = weights.read_bytes()
+    quiet = {"MONAI_LABEL_AUTO_UPDATE_SCORING": "false"}
+    with LabelServer(studies, tmp_path / "server", conf={"model": str(bundle)}, environment=quiet) as server:
+        address = f"{server.url}/infer/chest_segmentation?image=cr&output=json"
+        weights.write_bytes(b"no weights")
+        answer = requests.post(address, timeout=60)
+        assert (answer.status_code, answer.json()) == (
+            503,
+            {"detail": "the server has no model that it can use; its log says why"},
+        )
+        assert "not a complete PyTorch weights file" in server.log.read_text()
+        weights.write_bytes(whole)
+        assert requests.post(address, timeout=60).status_code == 200

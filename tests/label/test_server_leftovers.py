@@ -139,6 +139,18 @@ def test_labels_that_no_training_could_use_are_refused(
     assert films_left(temporary) == []
 
 
+@pytest.mark.parametrize("place", ["image", ""])
+def test_an_image_can_be_added_as_slicer_does_it(label_server: LabelServer, studies: Path, place: str) -> None:
+    url = f"{label_server.url}/datastore"
+    film = (studies / "cr.dcm").read_bytes()
+    sent = {"file": ("C:\\films\\x.dcm", film)}
+    answer = requests.put(f"{url}/{place}", params={"image": "added"}, files=sent, timeout=60)
+    assert answer.json() == {"image": "added"}
+    assert (studies / "added.dcm").read_bytes() == film
+    assert requests.delete(f"{url}/image?id=added", timeout=60).status_code == 200
+    assert not (studies / "added.dcm").exists()
+
+
 @pytest.mark.parametrize("text", ["[1]", "5", "null"])
 def test_notes_must_be_objects(label_server: LabelServer, studies: Path, text: str) -> None:
     url = f"{label_server.url}/datastore"
