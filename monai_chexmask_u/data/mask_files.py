@@ -85,9 +85,12 @@ def _picture(path: Path, shape: tuple[int, int]) -> NDArray[np.integer]:
         with Image.open(path, formats=("PNG", "TIFF", "BMP")) as picture:
             if picture.mode not in ("1", "L", "P", "I", "I;16"):
                 raise ValueError(f"{path.name}: a mask has one channel of labels, this picture is {picture.mode}")
+            if getattr(picture, "n_frames", 1) > 1:
+                raise ValueError(f"{path.name}: holds several pictures; save the mask as a single one")
             size, values = (picture.height, picture.width), np.asarray(picture)
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{path.name}: cannot be read as a picture ({error})") from error
+        cause = getattr(error, "strerror", None) or "it is broken"  # Pillow's own text quotes the whole path
+        raise ValueError(f"{path.name}: cannot be read as a picture ({cause})") from error
     if size != shape:
         raise ValueError(f"{path.name}: the mask has {size[0]}x{size[1]} pixels, the image {shape[0]}x{shape[1]}")
     return values.astype(np.int64)

@@ -56,19 +56,23 @@ def read_volume(path: Path, plane: ImagePlane, shape: tuple[int, int], labels: M
     """
     volume = _load(path)
     layers = _on_image(volume, plane, shape, path.name)
-    segments = _segments(volume.texts)
+    segments = _segments(volume.texts, path.name)
     if not segments:
         if len(layers) > 1:
             raise ValueError(f"{path.name}: a mask has one channel of labels, this file {len(layers)}")
         return masks_of_labels(layers[0], labels, path.name)
     masks: dict[Organ, Any] = {}
     for name, layer, value in segments:
-        mask = layers[layer] == value if layer < len(layers) else np.zeros(shape, dtype=np.bool_)
+        if layer >= len(layers):
+            raise ValueError(f"{path.name}: segment {name!r} lies in a layer that is not in the file; save it again")
+        mask = layers[layer] == value
         organ = organ_called(name)
         if organ is None and mask.any():
             raise ValueError(f"{path.name}: segment {name!r} is none of Right lung, Left lung and Heart; rename it")
-        if organ is not None:
-            masks[organ] = masks.get(organ, False) | mask
+        if organ in masks and mask.any() and masks[organ].any():  # a slip of naming would join two organs
+            raise ValueError(f"{path.name}: two segments are called {organ.title}; rename or join them")
+        if organ is not None and (organ not in masks or mask.any()):
+            masks[organ] = mask
     return masks
 
 
@@ -96,9 +100,16 @@ def _load(path: Path) -> _Volume:
     return _Volume(layers.astype(np.int64), matrix, origin, texts)
 
 
-def _segments(texts: Mapping[str, str]) -> list[tuple[str, int, int]]:
-    """Return name, layer and value of the segments that 3D Slicer's file names; empty for other files."""
+def _segments(texts: Mapping[str, str], owner: str) -> list[tuple[str, int, int]]:
+    """Return name, layer and value of the segments that 3D Slicer's file names; empty for other files.
+
+    Raises:
+        ValueError: if a layer or a value is no whole number.
+    """
     numbers = sorted({key.split("_")[0] for key in texts if key.startswith("Segment") and key.endswith("_LabelValue")})
+    for key in (f"{each}_{entry}" for each in numbers for entry in ("Layer", "LabelValue")):
+        if not texts.get(key, "0").strip().isdecimal():
+            raise ValueError(f"{owner}: its entry {key} is no whole number; save it again")
     return [
         (texts.get(f"{each}_Name", each), int(texts.get(f"{each}_Layer", 0)), int(texts[f"{each}_LabelValue"]))
         for each in numbers

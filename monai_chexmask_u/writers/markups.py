@@ -27,8 +27,8 @@ MARKUPS_SCHEMA: Final = (
 POINT_LIST: Final = "Landmarks"
 POINT_COLOR: Final = (255, 255, 255)
 # Of the view's size, in percent: neighboring landmarks on a film that fills the view stay apart.
-CURVE_GLYPH: Final = 0.9
-POINT_GLYPH: Final = 0.6
+CURVE_GLYPH: Final = 1.5
+POINT_GLYPH: Final = 1.0
 
 
 def markups_document(segmentation: LandmarkSegmentation, radiograph: Radiograph, plane: ImagePlane) -> dict[str, Any]:

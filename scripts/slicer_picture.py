@@ -1,0 +1,167 @@
+"""Draw a radiograph and its markups as 3D Slicer draws them, without a screen.
+
+It needs 3D Slicer's code from the package index, ``pip install 'monai-chexmask-u[slicer]'``, and EGL.
+
+    chexmask-u segment film.dcm -o out --write mrk
+    python scripts/slicer_picture.py film.dcm out/film.mrk.json film.png
+    python scripts/slicer_picture.py film.dcm out/film.mrk.json film.png --measurement "total uncertainty"
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+__all__ = ["SlicerPicture", "main"]
+
+# From sure to unsure; the three are told apart by color-blind people too (Okabe and Ito).
+UNCERTAINTY_COLORS = ((0, 114, 178), (240, 228, 66), (213, 94, 0))
+COLOR_STEPS = 256
+
+
+class SlicerPicture:
+    """One axial slice view, into which a film and its markups are loaded as in 3D Slicer.
+
+    Args:
+        side: of the square picture, in pixels.
+    """
+
+    def __init__(self, side: int) -> None:
+        """Start Slicer's logic and an empty view."""
+        from trame_slicer.core import SlicerApp
+        from trame_slicer.views import SliceView
+
+        self.app = SlicerApp()
+        self.scene = self.app.scene
+        self.view = SliceView(self.scene, self.app.app_logic, "Red")
+        self.view.set_orientation("Axial")
+        self.view.render_window().SetSize(side, side)
+
+    def load_film(self, path: Path) -> Any:
+        """Load an image that ITK's DICOM, NRRD, NIfTI or MetaImage reader takes, show it, and return its volume node."""
+        import slicer
+
+        volume = self.scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", path.stem)
+        storage = slicer.vtkMRMLVolumeArchetypeStorageNode()
+        self.scene.AddNode(storage)
+        storage.SetFileName(str(path))
+        storage.SetSingleFile(1)
+        if storage.ReadData(volume) != 1:
+            raise ValueError(f"{path}: Slicer cannot read this image")
+        volume.CreateDefaultDisplayNodes()
+        self.view.set_background_volume_id(volume.GetID())
+        self.view.fit_view_to_content()
+        return volume
+
+    def load_markups(self, path: Path) -> dict[str, Any]:
+        """Load all markups of a file and return their nodes by name; outlines become the polygons that areas are of."""
+        import slicer
+
+        storage = slicer.vtkMRMLMarkupsJsonStorageNode()
+        self.scene.AddNode(storage)
+        count = len(json.loads(path.read_text(encoding="utf-8"))["markups"])
+        nodes = [storage.AddNewMarkupsNodeFromFile(str(path), "", index) for index in range(count)]
+        if not all(nodes):
+            raise ValueError(f"{path}: Slicer cannot read these markups")
+        for node in nodes:
+            if node.IsA("vtkMRMLMarkupsCurveNode"):
+                node.SetCurveTypeToLinear()  # the file's format has no word for it, and Slicer's default is a spline
+        return {node.GetName(): node for node in nodes}
+
+    def color_by(self, markups: dict[str, Any], measurement: str) -> tuple[float, float]:
+        """Color all curves by one measurement, and return the range of its values that the colors span.
+
+        Raises:
+            ValueError: if a curve has no such measurement.
+        """
+        from vtkmodules.vtkFiltersCore import vtkAssignAttribute
+
+        curves = [node for node in markups.values() if node.IsA("vtkMRMLMarkupsCurveNode")]
+        values = np.concatenate([_point_values(node, measurement) for node in curves])
+        span = float(values.min()), float(values.max())
+        colors = self._uncertainty_colors()
+        for curve in curves:
+            display = curve.GetDisplayNode()
+            display.SetActiveScalar(measurement, vtkAssignAttribute.POINT_DATA)
+            display.SetAndObserveColorNodeID(colors.GetID())
+            display.SetScalarRangeFlag(display.UseManualScalarRange)
+            display.SetScalarRange(*span)
+            display.SetScalarVisibility(True)
+            display.SetLineThickness(0.6)
+        return span
+
+    def pixels(self) -> NDArray[np.uint8]:
+        """Render, and return the picture ``(row, column, 3)``."""
+        from vtkmodules.util.numpy_support import vtk_to_numpy
+        from vtkmodules.vtkRenderingCore import vtkWindowToImageFilter
+
+        self.view.render()
+        grab = vtkWindowToImageFilter()
+        grab.SetInput(self.view.render_window())
+        grab.ReadFrontBufferOff()
+        grab.Update()
+        image = grab.GetOutput()
+        columns, rows, _ = image.GetDimensions()
+        values = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(rows, columns, -1)[::-1, :, :3]
+        return np.ascontiguousarray(values, dtype=np.uint8)
+
+    def to_picture(self, positions: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return where positions ``(n, 3)`` in RAS, mm, appear: ``(n, 2)``, column and row of the picture."""
+        from vtkmodules.vtkCommonMath import vtkMatrix4x4
+
+        to_view = vtkMatrix4x4()
+        vtkMatrix4x4.Invert(self.view.get_view_node().GetXYToRAS(), to_view)
+        placed = np.array([to_view.MultiplyPoint((*position, 1.0))[:2] for position in positions])
+        height = self.view.render_window().GetSize()[1]
+        return np.stack([placed[:, 0], height - 1 - placed[:, 1]], axis=1)
+
+    def _uncertainty_colors(self) -> Any:
+        table = self.scene.AddNewNodeByClass("vtkMRMLColorTableNode", "Uncertainty")
+        table.SetTypeToUser()
+        table.SetNumberOfColors(COLOR_STEPS)
+        stops = np.array(UNCERTAINTY_COLORS) / 255
+        shares = np.linspace(0, len(stops) - 1, COLOR_STEPS)
+        for step, share in enumerate(shares):
+            color = [float(np.interp(share, range(len(stops)), stops[:, part])) for part in range(3)]
+            table.SetColor(step, str(step), *color, 1.0)
+        return table
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Draw one picture."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("film", type=Path)
+    parser.add_argument("markups", type=Path)
+    parser.add_argument("picture", type=Path, help="PNG or JPEG to write")
+    parser.add_argument("--measurement", help="color the outlines by this measurement of their points")
+    parser.add_argument("--side", type=int, default=1000, help="of the picture, in pixels")
+    options = parser.parse_args(arguments)
+    picture = SlicerPicture(options.side)
+    picture.load_film(options.film)
+    markups = picture.load_markups(options.markups)
+    if options.measurement:
+        low, high = picture.color_by(markups, options.measurement)
+        print(f"{options.measurement}: blue {low:.1f}, red {high:.1f} px of the stored image")
+    Image.fromarray(picture.pixels()).save(options.picture, quality=85)
+    print(options.picture)
+
+
+def _point_values(curve: Any, measurement: str) -> NDArray[np.float64]:
+    from vtkmodules.util.numpy_support import vtk_to_numpy
+
+    found = curve.GetMeasurement(measurement)
+    values = found.GetControlPointValues() if found else None
+    if values is None:
+        raise ValueError(f"{curve.GetName()} has no measurement {measurement!r} of its points")
+    return np.asarray(vtk_to_numpy(values), dtype=np.float64)
+
+
+if __name__ == "__main__":
+    main()
