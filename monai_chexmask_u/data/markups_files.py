@@ -11,8 +11,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from monai_chexmask_u.anatomy import NODE_COUNT, NODE_IDS, ORGANS, Organ
+from monai_chexmask_u.anatomy import HEART, NODE_COUNT, NODE_IDS, ORGANS, Organ
 from monai_chexmask_u.data.markups_json import Markup, read_markups
+from monai_chexmask_u.geometry import Frame
 from monai_chexmask_u.image_plane import ImagePlane
 from monai_chexmask_u.landmark_placement import landmarks_of_contour
 
@@ -21,10 +22,13 @@ __all__ = ["landmarks_of_markups", "read_landmarks"]
 # How far a point may lie outside the image or off its plane, in parts of the image's longer side.
 LARGEST_DISTANCE: Final = 0.1
 FEWEST_POINTS: Final = 3
+POINT_LISTS: Final = ("Fiducial", "PointList")  # the second is what newer versions of Slicer call them
 NODE_LABEL: Final = re.compile(r"(RL|LL|H)(\d\d)")
 
 
-def read_landmarks(paths: Sequence[Path], plane: ImagePlane, shape: tuple[int, int]) -> NDArray[np.float64]:
+def read_landmarks(
+    paths: Sequence[Path], plane: ImagePlane, shape: tuple[int, int], *, frame: Frame | None = None
+) -> NDArray[np.float64]:
     """Read the markups of one image.
 
     Args:
@@ -32,6 +36,8 @@ def read_landmarks(paths: Sequence[Path], plane: ImagePlane, shape: tuple[int, i
             Slicer saves them.
         plane: where Slicer puts the image (`slicer_plane`).
         shape: rows and columns of the image.
+        frame: how the image is turned upright (`Frame.fit`), for images stored mirrored or upside down; it matters for
+            outlines whose points came or went, on which the landmarks are placed anew.
 
     Returns:
         Landmarks ``(120, 2)``, (x, y) in pixels of the image; NaN for an organ without an outline.
@@ -39,10 +45,12 @@ def read_landmarks(paths: Sequence[Path], plane: ImagePlane, shape: tuple[int, i
     Raises:
         ValueError: if they cannot be used; it names the file, the cause and the way out.
     """
-    return landmarks_of_markups([markup for path in paths for markup in read_markups(path)], plane, shape)
+    return landmarks_of_markups([markup for path in paths for markup in read_markups(path)], plane, shape, frame=frame)
 
 
-def landmarks_of_markups(markups: Sequence[Markup], plane: ImagePlane, shape: tuple[int, int]) -> NDArray[np.float64]:
+def landmarks_of_markups(
+    markups: Sequence[Markup], plane: ImagePlane, shape: tuple[int, int], *, frame: Frame | None = None
+) -> NDArray[np.float64]:
     """Return the landmarks ``(120, 2)`` of one image's markups; arguments and errors as in `read_landmarks`.
 
     Closed curves win, because they are what people edit. The list of points counts where there is no curve at all.
@@ -52,32 +60,38 @@ def landmarks_of_markups(markups: Sequence[Markup], plane: ImagePlane, shape: tu
             raise ValueError(f"{markup.source} is an open curve: convert it to a closed curve in Slicer")
     curves = [markup for markup in markups if markup.type == "ClosedCurve"]
     if curves:
-        landmarks = _from_curves(curves, plane, shape)
+        landmarks = _from_curves(curves, plane, shape, frame)
     else:
-        landmarks = _from_points([markup for markup in markups if markup.type == "Fiducial"], plane, shape)
+        landmarks = _from_points([markup for markup in markups if markup.type in POINT_LISTS], plane, shape)
     if not np.isfinite(landmarks).any():
         where = markups[0].source if markups else "the files"
         raise ValueError(f"{where}: there is no outline of a lung or the heart; draw closed curves and save them")
     return landmarks
 
 
-def _from_curves(curves: Sequence[Markup], plane: ImagePlane, shape: tuple[int, int]) -> NDArray[np.float64]:
+def _from_curves(
+    curves: Sequence[Markup], plane: ImagePlane, shape: tuple[int, int], frame: Frame | None
+) -> NDArray[np.float64]:
     landmarks = np.full((NODE_COUNT, 2), np.nan)
-    seen: dict[Organ, Markup] = {}
+    found: dict[Organ, Markup] = {}
     for curve in curves:
         if not len(curve.positions):
             continue  # its points were deleted: the organ is not outlined
         organ = _organ_of(curve)
-        if organ in seen:
-            raise ValueError(
-                f"{curve.source} and {seen[organ].source} both outline the {organ.title.lower()}; keep one"
-            )
-        seen[organ] = curve
-        landmarks[organ.nodes] = _nodes(curve, organ, _pixels(curve, plane, shape))
+        if organ in found:
+            both = f"{curve.source} and {found[organ].source}"
+            raise ValueError(f"{both} both outline the {organ.title.lower()}; keep one")
+        found[organ] = curve
+    for organ in ORGANS:  # the heart comes last, because the lungs help to place its landmarks
+        if organ in found:
+            contour = _pixels(found[organ], plane, shape)
+            landmarks[organ.nodes] = _nodes(found[organ], organ, contour, frame, landmarks)
     return landmarks
 
 
-def _nodes(curve: Markup, organ: Organ, contour: NDArray[np.float64]) -> NDArray[np.float64]:
+def _nodes(
+    curve: Markup, organ: Organ, contour: NDArray[np.float64], frame: Frame | None, others: NDArray[np.float64]
+) -> NDArray[np.float64]:
     """Return the organ's nodes ``(node, 2)``: the points as they are, or placed anew if some came or went."""
     if len(contour) < FEWEST_POINTS:
         raise ValueError(f"{curve.source} has {len(contour)} points; an outline needs at least {FEWEST_POINTS}")
@@ -86,7 +100,7 @@ def _nodes(curve: Markup, organ: Organ, contour: NDArray[np.float64]) -> NDArray
     if len(contour) == organ.node_count and (in_order or not places):
         return contour
     try:
-        return landmarks_of_contour(organ, contour)
+        return landmarks_of_contour(organ, contour, frame=frame, lungs=others[: HEART.first_node])
     except ValueError as error:
         raise ValueError(f"{curve.source} cannot be used as an outline: {error}") from error
 
