@@ -4,7 +4,6 @@ It needs 3D Slicer's code from the package index, ``pip install 'monai-chexmask-
 
     chexmask-u segment film.dcm -o out --write mrk
     python scripts/slicer_picture.py film.dcm out/film.mrk.json film.png
-    python scripts/slicer_picture.py film.dcm out/film.mrk.json film.png --measurement "total uncertainty"
 """
 
 from __future__ import annotations
@@ -20,10 +19,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 __all__ = ["SlicerPicture", "main"]
-
-# From sure to unsure; the three are told apart by color-blind people too (Okabe and Ito).
-UNCERTAINTY_COLORS = ((0, 114, 178), (240, 228, 66), (213, 94, 0))
-COLOR_STEPS = 256
 
 
 class SlicerPicture:
@@ -45,7 +40,7 @@ class SlicerPicture:
         self.view.render_window().SetSize(side, side)
 
     def load_film(self, path: Path) -> Any:
-        """Load an image that ITK's DICOM, NRRD, NIfTI or MetaImage reader takes, show it, and return its volume node."""
+        """Load a DICOM, NRRD, NIfTI or MetaImage file, show it, and return its volume node."""
         import slicer
 
         volume = self.scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", path.stem)
@@ -75,28 +70,6 @@ class SlicerPicture:
                 node.SetCurveTypeToLinear()  # the file's format has no word for it, and Slicer's default is a spline
         return {node.GetName(): node for node in nodes}
 
-    def color_by(self, markups: dict[str, Any], measurement: str) -> tuple[float, float]:
-        """Color all curves by one measurement, and return the range of its values that the colors span.
-
-        Raises:
-            ValueError: if a curve has no such measurement.
-        """
-        from vtkmodules.vtkFiltersCore import vtkAssignAttribute
-
-        curves = [node for node in markups.values() if node.IsA("vtkMRMLMarkupsCurveNode")]
-        values = np.concatenate([_point_values(node, measurement) for node in curves])
-        span = float(values.min()), float(values.max())
-        colors = self._uncertainty_colors()
-        for curve in curves:
-            display = curve.GetDisplayNode()
-            display.SetActiveScalar(measurement, vtkAssignAttribute.POINT_DATA)
-            display.SetAndObserveColorNodeID(colors.GetID())
-            display.SetScalarRangeFlag(display.UseManualScalarRange)
-            display.SetScalarRange(*span)
-            display.SetScalarVisibility(True)
-            display.SetLineThickness(0.6)
-        return span
-
     def pixels(self) -> NDArray[np.uint8]:
         """Render, and return the picture ``(row, column, 3)``."""
         from vtkmodules.util.numpy_support import vtk_to_numpy
@@ -122,17 +95,6 @@ class SlicerPicture:
         height = self.view.render_window().GetSize()[1]
         return np.stack([placed[:, 0], height - 1 - placed[:, 1]], axis=1)
 
-    def _uncertainty_colors(self) -> Any:
-        table = self.scene.AddNewNodeByClass("vtkMRMLColorTableNode", "Uncertainty")
-        table.SetTypeToUser()
-        table.SetNumberOfColors(COLOR_STEPS)
-        stops = np.array(UNCERTAINTY_COLORS) / 255
-        shares = np.linspace(0, len(stops) - 1, COLOR_STEPS)
-        for step, share in enumerate(shares):
-            color = [float(np.interp(share, range(len(stops)), stops[:, part])) for part in range(3)]
-            table.SetColor(step, str(step), *color, 1.0)
-        return table
-
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Draw one picture."""
@@ -140,27 +102,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("film", type=Path)
     parser.add_argument("markups", type=Path)
     parser.add_argument("picture", type=Path, help="PNG or JPEG to write")
-    parser.add_argument("--measurement", help="color the outlines by this measurement of their points")
     parser.add_argument("--side", type=int, default=1000, help="of the picture, in pixels")
     options = parser.parse_args(arguments)
     picture = SlicerPicture(options.side)
     picture.load_film(options.film)
-    markups = picture.load_markups(options.markups)
-    if options.measurement:
-        low, high = picture.color_by(markups, options.measurement)
-        print(f"{options.measurement}: blue {low:.1f}, red {high:.1f} px of the stored image")
+    picture.load_markups(options.markups)
     Image.fromarray(picture.pixels()).save(options.picture, quality=85)
     print(options.picture)
-
-
-def _point_values(curve: Any, measurement: str) -> NDArray[np.float64]:
-    from vtkmodules.util.numpy_support import vtk_to_numpy
-
-    found = curve.GetMeasurement(measurement)
-    values = found.GetControlPointValues() if found else None
-    if values is None:
-        raise ValueError(f"{curve.GetName()} has no measurement {measurement!r} of its points")
-    return np.asarray(vtk_to_numpy(values), dtype=np.float64)
 
 
 if __name__ == "__main__":
