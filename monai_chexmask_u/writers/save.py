@@ -1,71 +1,104 @@
-"""Writing segmentations at the end of a MONAI pipeline."""
+"""The end of a MONAI pipeline: from the posterior to the finished segmentation, and to files."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from monai.transforms import MapTransform
+import torch
+from monai.transforms import MapTransform, SaveImaged
 
-from monai_chexmask_u.dicom.numbering import Numbering
 from monai_chexmask_u.model import load_calibration, model_identity
 from monai_chexmask_u.posterior import LandmarkPosterior
 from monai_chexmask_u.reading import read_radiograph
 from monai_chexmask_u.segmenter import segmentation_from_posterior
 from monai_chexmask_u.transforms.network_frame import fit_frame
-from monai_chexmask_u.writers.formats import write_outputs
+from monai_chexmask_u.writers.formats import parse_formats, write_outputs
 from monai_chexmask_u.writers.naming import output_names
+from monai_chexmask_u.writers.record import segmentation_record
 
-__all__ = ["SaveLandmarkSegmentationd"]
+if TYPE_CHECKING:
+    from monai_chexmask_u.dicom.numbering import Numbering
+
+__all__ = ["SaveLandmarkSegmentationd", "ToLandmarkSegmentationd"]
 
 
-class SaveLandmarkSegmentationd(MapTransform):
-    """Takes one image's posterior back to its image and writes the outputs, as `chexmask-u segment` does.
+class ToLandmarkSegmentationd(MapTransform):
+    """Takes one image's posterior back to its image.
+
+    The posterior is replaced by the label mask ``(row, column)`` of the image as stored, uint8, 1 right lung, 2 left
+    lung, 3 heart: what MONAI Label and other users of bundles expect of a prediction. The item gets ``segmentation``
+    (a `LandmarkSegmentation`), ``radiograph`` and ``result`` (the record in JSON types, without the image's path).
 
     The radiograph is read again from the path that the network image carries: a `Radiograph` with its DICOM header
     cannot travel through a batch.
 
     Args:
-        keys: of the posterior, a mapping as `LandmarkPosterior` decollates to; it stays as it is.
-        output_dir: folder of the results; made if it is not there.
-        formats: keys of `monai_chexmask_u.writers.formats.FORMATS`.
+        keys: of the posterior, a mapping as `LandmarkPosterior` decollates to.
         weights: the file whose weights made the posterior; it is named in every output.
         image_key: of the network image, from `ToNetworkFramed`.
         crop_border: as given to `ToNetworkFramed`.
     """
 
-    def __init__(
-        self,
-        keys: Any,
-        output_dir: str,
-        formats: Sequence[str],
-        weights: str,
-        image_key: str = "image",
-        crop_border: bool = False,
-    ) -> None:
-        """Keep the settings and make the folder."""
+    def __init__(self, keys: Any, weights: str, image_key: str = "image", crop_border: bool = False) -> None:
+        """Read the calibration and the model's name."""
         super().__init__(keys)
-        self.output_dir = Path(output_dir)
-        self.output_dir.mkdir(parents=True, exist_ok=True)
-        self.formats = list(formats)
         self.calibration = load_calibration(Path(weights))
         digest = self.calibration.sha256 if self.calibration else None
         self.identity = replace(model_identity(Path(weights)), calibration_sha256=digest)
-        self.numbering = Numbering()
         self.image_key = image_key
         self.crop_border = crop_border
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Write the outputs of one item."""
+        """Finish one item."""
         item = dict(data)
         image = item[self.image_key]
         radiograph = read_radiograph(Path(image.meta["filename_or_obj"]))
         frame = fit_frame(radiograph, image.shape[-1], crop_border=self.crop_border)
-        name = item.get("name") or output_names([radiograph.path])[0]
         for key in self.key_iterator(item):
-            posterior = LandmarkPosterior(**{field: value.unsqueeze(0) for field, value in item[key].items()})
+            posterior = LandmarkPosterior(**{name: value.unsqueeze(0) for name, value in item[key].items()})
             segmentation = segmentation_from_posterior(posterior, radiograph, frame, self.identity, self.calibration)
-            write_outputs(segmentation, radiograph, self.output_dir, name, self.formats, self.numbering)
+            record = segmentation_record(segmentation, radiograph)
+            del record["image"]["path"]
+            item[key] = torch.from_numpy(segmentation.label_mask())
+            item |= {"segmentation": segmentation, "radiograph": radiograph, "result": record}
+        return item
+
+
+class SaveLandmarkSegmentationd(SaveImaged):
+    """Writes the outputs of one image, as `chexmask-u segment` does.
+
+    It is one of MONAI's transforms that save images, so that MONAI Label, which answers requests and saves nothing,
+    leaves it out like these.
+
+    Args:
+        keys: of the segmentation, from `ToLandmarkSegmentationd`.
+        output_dir: folder of the results; made if it is not there.
+        formats: names of `monai_chexmask_u.writers.formats.FORMATS`, as a list or in one string.
+
+    Raises:
+        ValueError: if a format is unknown.
+    """
+
+    def __init__(self, keys: Any, output_dir: str, formats: Sequence[str] | str) -> None:
+        """Keep the settings."""
+        MapTransform.__init__(self, keys)  # nothing else of what saves an array is of use here
+        self.formats = parse_formats(formats if isinstance(formats, str) else ",".join(formats))
+        self.output_dir = Path(output_dir)
+        self._numbering: Numbering | None = None
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Write the outputs of one item; it goes on as it is."""
+        item = dict(data)
+        radiograph = item["radiograph"]
+        if radiograph.header is not None and self._numbering is None:
+            from monai_chexmask_u.dicom.numbering import Numbering  # pictures need no pydicom
+
+            self._numbering = Numbering()
+        name = item.get("name") or output_names([radiograph.path])[0]
+        self.output_dir.mkdir(parents=True, exist_ok=True)
+        for key in self.key_iterator(item):
+            write_outputs(item[key], radiograph, self.output_dir, name, self.formats, self._numbering)
         return item

@@ -1,24 +1,23 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from dicom_samples import make_dx, save, set_pixels
 from monai.data import DataLoader, Dataset, decollate_batch
 from monai.transforms import Compose
 
 from monai_chexmask_u.inferers import LandmarkUncertaintyInferer
 from monai_chexmask_u.model import load_model
-from monai_chexmask_u.posterior import LandmarkPosterior
 from monai_chexmask_u.reading import read_radiograph
 from monai_chexmask_u.segmenter import Segmenter
 from monai_chexmask_u.transforms import LoadRadiographd, ToNetworkFramed
 from monai_chexmask_u.writers.formats import write_outputs
-from monai_chexmask_u.writers.save import SaveLandmarkSegmentationd
+from monai_chexmask_u.writers.save import SaveLandmarkSegmentationd, ToLandmarkSegmentationd
 
 FORMATS = ["json", "csv", "mask"]
 
@@ -41,8 +40,13 @@ def run(images: list[Path], bundle: Path, folder: Path, *, names: bool, crop_bor
     model = load_model(bundle)
     examiner = model.calibration.examiner if model.calibration else None
     batch["pred"] = LandmarkUncertaintyInferer(5, seed=3, examiner=examiner)(batch["image"], model.network)
-    writer = SaveLandmarkSegmentationd("pred", str(folder), FORMATS, str(bundle), crop_border=crop_border)
-    return [writer(item) for item in decollate_batch(batch)]
+    finish = Compose(
+        [
+            ToLandmarkSegmentationd("pred", str(bundle), crop_border=crop_border),
+            SaveLandmarkSegmentationd("segmentation", str(folder), FORMATS),
+        ]
+    )
+    return [finish(item) for item in decollate_batch(batch)]
 
 
 @pytest.mark.parametrize("crop_border", [False, True])
@@ -87,10 +91,20 @@ def _assert_alike(actual: Path, expected: Path) -> None:
             assert float(one) == pytest.approx(number, rel=1e-3, abs=1e-4)
 
 
-def test_item_goes_on_as_it_is_and_its_name_names_the_files(
+def test_an_item_gets_the_mask_the_record_and_the_segmentation(
     images: list[Path], tiny_bundle: Path, tmp_path: Path
 ) -> None:
     items = run(images, tiny_bundle, tmp_path / "new" / "folder", names=True)
-    assert [sorted(item) for item in items] == [["image", "name", "pred"]] * 2
-    assert list(items[0]["pred"]) == [field.name for field in fields(LandmarkPosterior)]
-    assert (tmp_path / "new" / "folder" / "a-1.json").is_file()
+    assert [sorted(item) for item in items] == [["image", "name", "pred", "radiograph", "result", "segmentation"]] * 2
+    for path, item in zip(images, items, strict=True):
+        assert item["pred"].dtype == torch.uint8
+        np.testing.assert_array_equal(item["pred"], item["segmentation"].label_mask())
+        record = json.loads((tmp_path / "new" / "folder" / f"{path.stem}-1.json").read_text())
+        assert record["image"].pop("path") == str(path)
+        assert json.loads(json.dumps(item["result"])) == record
+
+
+def test_a_format_that_nobody_knows_is_refused_before_anything_is_done(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="unknown output format bmp; choose from json"):
+        SaveLandmarkSegmentationd("segmentation", str(tmp_path), ["json", "bmp"])
+    assert SaveLandmarkSegmentationd("segmentation", str(tmp_path), "mask, json").formats == ["json", "mask"]
