@@ -35,10 +35,15 @@ class Model:
 
 
 def default_bundle() -> Path:
-    """Return the folder of the MONAI Bundle that ships with the project, installed or in a checkout."""
+    """Return the folder of the MONAI Bundle that belongs to this library.
+
+    It lies in the installed package, in the checkout, or around the library that travels in a bundle's zip.
+    """
     package = Path(__file__).parent
-    installed = package / "bundle"
-    return installed if installed.is_dir() else package.parent / "bundle"
+    if (package / "bundle").is_dir():
+        return package / "bundle"
+    around = package.parent
+    return around if (around / "configs" / "metadata.json").is_file() else around / "bundle"
 
 
 def load_model(path: Path | None = None, *, calibrated: bool = True) -> Model:
