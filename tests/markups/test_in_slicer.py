@@ -137,6 +137,20 @@ def test_slicer_shows_the_kinds_names_and_colors(markups: Path) -> None:
     assert points.GetLocked()
 
 
+def test_slicers_own_reader_loads_all_markups_of_a_file(markups: Path) -> None:
+    """This is what dropping the file on Slicer's window and `slicer.util.loadMarkups` call."""
+    import slicer
+
+    scene, logic = slicer.vtkMRMLScene(), slicer.vtkSlicerMarkupsLogic()
+    logic.SetMRMLScene(scene)
+    assert logic.LoadMarkups(str(markups))
+    nodes = [scene.GetNthNodeByClass(n, "vtkMRMLMarkupsNode") for n in range(4)]
+    assert {node.GetName(): node.GetNumberOfControlPoints() for node in nodes} == {
+        **{organ.title: organ.node_count for organ in ORGANS},
+        "Landmarks": len(NODE_IDS),
+    }
+
+
 def test_slicer_measures_what_the_result_says(markups: Path, radiograph: Radiograph) -> None:
     from slicer_scene import load_markups, make_scene
 
