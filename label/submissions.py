@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from label.cached_datastore import label_extension
+from label.submitted_landmarks import UPRIGHT_SIDE
 from monai_chexmask_u.anatomy import ORGANS, Organ
 from monai_chexmask_u.data.markups_files import read_landmarks
 from monai_chexmask_u.data.mask_files import read_masks
@@ -18,6 +19,7 @@ from monai_chexmask_u.dicom.annotation import AlgorithmType
 from monai_chexmask_u.geometry import fill_polygon
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.slicer_plane import slicer_plane
+from monai_chexmask_u.transforms.network_frame import fit_frame
 
 __all__ = ["Submission", "read_submission"]
 
@@ -62,7 +64,7 @@ def read_submission(path: Path, radiograph: Radiograph, info: Mapping[str, Any])
 
 def _filled(path: Path, radiograph: Radiograph) -> dict[Organ, NDArray[np.bool_]]:
     """Return what markups outline; an organ without an outline is left out."""
-    landmarks = read_landmarks([path], slicer_plane(radiograph), radiograph.shape)
+    landmarks = read_landmarks([path], slicer_plane(radiograph), radiograph.shape, fit_frame(radiograph, UPRIGHT_SIDE))
     contours = {organ: landmarks[organ.nodes] for organ in ORGANS}
     return {
         organ: fill_polygon(contour, radiograph.shape)

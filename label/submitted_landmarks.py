@@ -14,7 +14,7 @@ from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.slicer_plane import slicer_plane
 from monai_chexmask_u.transforms.network_frame import LANDMARK_MARGIN, fit_frame
 
-__all__ = ["read_submitted"]
+__all__ = ["UPRIGHT_SIDE", "read_submitted"]
 
 UPRIGHT_SIDE: Final = 1024
 """Side of the square in which nodes are placed; a mask tells in which orientation it is by its radiograph."""
@@ -35,7 +35,8 @@ def read_submitted(label: Path, radiograph: Radiograph) -> NDArray[np.float32]:
         ValueError: if the label cannot be read, does not belong to the image, or a lung is missing.
     """
     if label.suffix.lower() == ".json":
-        landmarks = read_landmarks([label], slicer_plane(radiograph), radiograph.shape)
+        frame = fit_frame(radiograph, UPRIGHT_SIDE)
+        landmarks = read_landmarks([label], slicer_plane(radiograph), radiograph.shape, frame)
     else:
         landmarks = _landmarks_of_mask(label, radiograph)
     known = [organ.title.lower() for organ in ORGANS if np.isfinite(landmarks[organ.nodes]).all()]

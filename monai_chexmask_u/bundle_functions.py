@@ -72,16 +72,17 @@ def with_tensorrt(network: HybridGNet) -> HybridGNet:
         network: on its GPU; its weights may be loaded afterwards, as the encoder is compiled at its first image.
 
     Raises:
-        ValueError: if TensorRT or a GPU is missing; one sentence with the way out.
+        SystemExit: if TensorRT or a GPU is missing, with one sentence and the way out: MONAI would wrap any other error
+            in several of its own, and print all of them.
     """
     import torch
 
     if find_spec("torch_tensorrt") is None:
-        raise ValueError(
+        raise SystemExit(
             "TensorRT is not installed; run configs/inference.json alone, "
             "or install it on a machine with an NVIDIA GPU: pip install torch-tensorrt"
         )
     if not torch.cuda.is_available():
-        raise ValueError("TensorRT needs an NVIDIA GPU, and there is none; run configs/inference.json alone")
+        raise SystemExit("TensorRT needs an NVIDIA GPU, and there is none; run configs/inference.json alone")
     network.encode = torch.compile(network.encode, backend="torch_tensorrt")  # type: ignore[method-assign]
     return network

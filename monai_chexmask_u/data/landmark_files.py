@@ -61,13 +61,15 @@ def write_arrays(path: Path, landmarks: Mapping[str, NDArray[np.floating]]) -> N
         landmarks: ``(120, 2)`` by the image's name, in pixels of each image; NaN where an organ is not outlined.
 
     Raises:
-        ValueError: if there are none, or an organ is incomplete.
+        ValueError: if there are none, a shape is wrong, or an organ is incomplete.
         OSError: if the file cannot be written.
     """
     if not landmarks:
         raise ValueError(f"{path}: there are no landmarks to write")
     arrays = {name: np.asarray(points, dtype=np.float32) for name, points in landmarks.items()}
     for name, points in arrays.items():
+        if points.shape != (NODE_COUNT, 2):
+            raise ValueError(f"{path}: image {name!r} must have landmarks ({NODE_COUNT}, 2), got {points.shape}")
         _check_whole_organs(points, f"{path}: image {name!r}")
     with atomic_path(path) as temporary, temporary.open("wb") as stream:
         np.savez(stream, names=np.array(list(arrays)), landmarks=np.stack(list(arrays.values())))

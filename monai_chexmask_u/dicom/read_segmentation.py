@@ -63,6 +63,8 @@ def read_segmentation(path: Path, radiograph: Radiograph) -> dict[Organ, NDArray
     masks: dict[Organ, NDArray[np.bool_]] = {}
     for index, organ in enumerate(numbers.values()):
         inside = np.asarray(frames[0, :, :, index] >= _INSIDE)
+        if organ in masks and masks[organ].any() and inside.any():
+            raise ValueError(f"{path.name}: two segments show the {organ.title.lower()}; keep one of them")
         masks[organ] = masks[organ] | inside if organ in masks else inside
     return masks
 
