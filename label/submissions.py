@@ -64,7 +64,9 @@ def read_submission(path: Path, radiograph: Radiograph, info: Mapping[str, Any])
 
 def _filled(path: Path, radiograph: Radiograph) -> dict[Organ, NDArray[np.bool_]]:
     """Return what markups outline; an organ without an outline is left out."""
-    landmarks = read_landmarks([path], slicer_plane(radiograph), radiograph.shape, fit_frame(radiograph, UPRIGHT_SIDE))
+    landmarks = read_landmarks(
+        [path], slicer_plane(radiograph), radiograph.shape, frame=fit_frame(radiograph, UPRIGHT_SIDE)
+    )
     contours = {organ: landmarks[organ.nodes] for organ in ORGANS}
     return {
         organ: fill_polygon(contour, radiograph.shape)

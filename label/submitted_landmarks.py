@@ -36,7 +36,7 @@ def read_submitted(label: Path, radiograph: Radiograph) -> NDArray[np.float32]:
     """
     if label.suffix.lower() == ".json":
         frame = fit_frame(radiograph, UPRIGHT_SIDE)
-        landmarks = read_landmarks([label], slicer_plane(radiograph), radiograph.shape, frame)
+        landmarks = read_landmarks([label], slicer_plane(radiograph), radiograph.shape, frame=frame)
     else:
         landmarks = _landmarks_of_mask(label, radiograph)
     known = [organ.title.lower() for organ in ORGANS if np.isfinite(landmarks[organ.nodes]).all()]
