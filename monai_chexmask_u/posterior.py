@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
+from typing import overload
 
 import torch
 from torch import Tensor
@@ -85,8 +86,16 @@ class LandmarkPosterior(Mapping[str, "Tensor"]):
             scores=latent_mean.new_zeros(len(mean), 0, dtype=torch.float32),
         )
 
-    def __getitem__(self, name: str) -> Tensor:
-        """Return a field by its name."""
+    @overload
+    def __getitem__(self, name: str) -> Tensor: ...
+
+    @overload
+    def __getitem__(self, name: int) -> dict[str, Tensor]: ...
+
+    def __getitem__(self, name: str | int) -> Tensor | dict[str, Tensor]:
+        """Return a field by its name; or all fields of one image of the batch, as MONAI Label takes the first one."""
+        if isinstance(name, int):
+            return {field: value[name] for field, value in self.items()}
         if name not in self:
             raise KeyError(name)
         value: Tensor = getattr(self, name)

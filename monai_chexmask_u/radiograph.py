@@ -81,6 +81,11 @@ class Radiograph:
         return 1.0 if self.pixel_aspect is None else self.pixel_aspect
 
     @property
+    def dtype(self) -> np.dtype[np.float32]:
+        """Type of the pixels; MONAI Label logs shape and type of whatever a pipeline carries."""
+        return self.pixels.dtype
+
+    @property
     def shape(self) -> tuple[int, int]:
         """Rows and columns."""
         rows, columns = self.pixels.shape

@@ -28,9 +28,10 @@ __all__ = ["SaveLandmarkSegmentationd", "ToLandmarkSegmentationd"]
 class ToLandmarkSegmentationd(MapTransform):
     """Takes one image's posterior back to its image.
 
-    The posterior is replaced by the label mask ``(row, column)`` of the image as stored, uint8, 1 right lung, 2 left
-    lung, 3 heart: what MONAI Label and other users of bundles expect of a prediction. The item gets ``segmentation``
-    (a `LandmarkSegmentation`), ``radiograph`` and ``result`` (the record in JSON types, without the image's path).
+    The posterior is replaced by the label mask of the image as stored, uint8, 1 right lung, 2 left lung, 3 heart: what
+    MONAI Label and other users of bundles expect of a prediction. It is ``(column, row)``, MONAI's order. The item gets
+    ``segmented`` (the `LandmarkSegmentation` and the `Radiograph`) and ``result`` (the record in JSON types, without the
+    image's path).
 
     The radiograph is read again from the path that the network image carries: a `Radiograph` with its DICOM header
     cannot travel through a batch.
@@ -62,8 +63,8 @@ class ToLandmarkSegmentationd(MapTransform):
             segmentation = segmentation_from_posterior(posterior, radiograph, frame, self.identity, self.calibration)
             record = segmentation_record(segmentation, radiograph)
             del record["image"]["path"]
-            item[key] = torch.from_numpy(segmentation.label_mask())
-            item |= {"segmentation": segmentation, "radiograph": radiograph, "result": record}
+            item[key] = torch.from_numpy(segmentation.label_mask().T.copy())
+            item |= {"segmented": (segmentation, radiograph), "result": record}
         return item
 
 
@@ -74,7 +75,7 @@ class SaveLandmarkSegmentationd(SaveImaged):
     leaves it out like these.
 
     Args:
-        keys: of the segmentation, from `ToLandmarkSegmentationd`.
+        keys: of segmentation and radiograph, from `ToLandmarkSegmentationd`.
         output_dir: folder of the results; made if it is not there.
         formats: names of `monai_chexmask_u.writers.formats.FORMATS`, as a list or in one string.
 
@@ -92,13 +93,13 @@ class SaveLandmarkSegmentationd(SaveImaged):
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Write the outputs of one item; it goes on as it is."""
         item = dict(data)
-        radiograph = item["radiograph"]
-        if radiograph.header is not None and self._numbering is None:
-            from monai_chexmask_u.dicom.numbering import Numbering  # pictures need no pydicom
-
-            self._numbering = Numbering()
-        name = item.get("name") or output_names([radiograph.path])[0]
         self.output_dir.mkdir(parents=True, exist_ok=True)
         for key in self.key_iterator(item):
-            write_outputs(item[key], radiograph, self.output_dir, name, self.formats, self._numbering)
+            segmentation, radiograph = item[key]
+            if radiograph.header is not None and self._numbering is None:
+                from monai_chexmask_u.dicom.numbering import Numbering  # pictures need no pydicom
+
+                self._numbering = Numbering()
+            name = item.get("name") or output_names([radiograph.path])[0]
+            write_outputs(segmentation, radiograph, self.output_dir, name, self.formats, self._numbering)
         return item

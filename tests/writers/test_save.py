@@ -43,7 +43,7 @@ def run(images: list[Path], bundle: Path, folder: Path, *, names: bool, crop_bor
     finish = Compose(
         [
             ToLandmarkSegmentationd("pred", str(bundle), crop_border=crop_border),
-            SaveLandmarkSegmentationd("segmentation", str(folder), FORMATS),
+            SaveLandmarkSegmentationd("segmented", str(folder), FORMATS),
         ]
     )
     return [finish(item) for item in decollate_batch(batch)]
@@ -95,10 +95,10 @@ def test_an_item_gets_the_mask_the_record_and_the_segmentation(
     images: list[Path], tiny_bundle: Path, tmp_path: Path
 ) -> None:
     items = run(images, tiny_bundle, tmp_path / "new" / "folder", names=True)
-    assert [sorted(item) for item in items] == [["image", "name", "pred", "radiograph", "result", "segmentation"]] * 2
+    assert [sorted(item) for item in items] == [["image", "name", "pred", "result", "segmented"]] * 2
     for path, item in zip(images, items, strict=True):
         assert item["pred"].dtype == torch.uint8
-        np.testing.assert_array_equal(item["pred"], item["segmentation"].label_mask())
+        np.testing.assert_array_equal(item["pred"].T, item["segmented"][0].label_mask())
         record = json.loads((tmp_path / "new" / "folder" / f"{path.stem}-1.json").read_text())
         assert record["image"].pop("path") == str(path)
         assert json.loads(json.dumps(item["result"])) == record
@@ -106,5 +106,5 @@ def test_an_item_gets_the_mask_the_record_and_the_segmentation(
 
 def test_a_format_that_nobody_knows_is_refused_before_anything_is_done(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="unknown output format bmp; choose from json"):
-        SaveLandmarkSegmentationd("segmentation", str(tmp_path), ["json", "bmp"])
-    assert SaveLandmarkSegmentationd("segmentation", str(tmp_path), "mask, json").formats == ["json", "mask"]
+        SaveLandmarkSegmentationd("segmented", str(tmp_path), ["json", "bmp"])
+    assert SaveLandmarkSegmentationd("segmented", str(tmp_path), "mask, json").formats == ["json", "mask"]
