@@ -30,8 +30,8 @@ class ToLandmarkSegmentationd(MapTransform):
 
     The posterior is replaced by the label mask of the image as stored, uint8, 1 right lung, 2 left lung, 3 heart: what
     MONAI Label and other users of bundles expect of a prediction. It is ``(column, row)``, MONAI's order. The item gets
-    ``segmented`` (the `LandmarkSegmentation` and the `Radiograph`) and ``result`` (the record in JSON types, without the
-    image's path).
+    ``segmented`` (the `LandmarkSegmentation` and the `Radiograph`) and ``result`` (the record in JSON types, without
+    the image's path).
 
     The radiograph is read again from the path that the network image carries: a `Radiograph` with its DICOM header
     cannot travel through a batch.
