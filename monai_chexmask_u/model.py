@@ -117,8 +117,9 @@ def weights_file(path: Path) -> Path:
     """
     if not path.is_dir():
         return path
-    if (path / "models" / "model.pt").is_file():
-        return path / "models" / "model.pt"
+    main = path / "models" / "model.pt"
+    if main.is_file() or (path / "configs" / "metadata.json").is_file():  # a bundle's other weights are variants
+        return main
     bundles = sorted(path.glob("*/models/model.pt"))
     found = bundles or sorted(file for file in path.rglob("*.pt") if not file.name.endswith(CALIBRATION_SUFFIX))
     if len(found) != 1:

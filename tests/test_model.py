@@ -81,6 +81,11 @@ def test_models_bundle_wins_over_other_weights_beside_it(bundle: Path) -> None:
     assert weights_file(bundle.parent) == weights(bundle)
 
 
+def test_a_variant_does_not_stand_in_for_a_bundles_missing_weights(bundle: Path) -> None:
+    weights(bundle).rename(bundle / "models" / "model_no_skip.pt")
+    refused(bundle, weights(bundle))
+
+
 def test_a_folder_with_several_bundles_is_refused(bundle: Path) -> None:
     shutil.copytree(bundle, bundle.parent / "another")
     refused(bundle.parent, bundle.parent)
