@@ -14,7 +14,7 @@ from dicom_samples import make_dx, save
 from PIL import Image
 
 pytest.importorskip("ignite", reason="the bundle's engines need pytorch-ignite")
-from monai.bundle import ConfigParser, ConfigWorkflow, ckpt_export, run, verify_metadata, verify_net_in_out
+from monai.bundle import ConfigParser, ConfigWorkflow, ckpt_export, onnx_export, run, verify_metadata, verify_net_in_out
 
 from monai_chexmask_u.model import calibration_file, default_bundle, load_model
 from monai_chexmask_u.networks.checkpoints import read_checkpoint
@@ -82,6 +82,26 @@ def test_bundle_exports_to_torchscript_and_gives_the_same(tmp_path: Path) -> Non
     network = read_checkpoint(BUNDLE / "models" / "model.pt")
     image = torch.rand(1, 1, network.image_size, network.image_size, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(torch.jit.load(exported)(image), network(image), rtol=0, atol=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_bundle_exports_to_onnx_and_gives_the_same(tmp_path: Path) -> None:
+    pytest.importorskip("onnxscript", reason="the ONNX exporter of torch needs onnxscript")
+    onnxruntime = pytest.importorskip("onnxruntime")
+    exported = tmp_path / "model.onnx"
+    onnx_export(
+        net_id="network_def",
+        filepath=str(exported),
+        ckpt_file=str(BUNDLE / "models" / "model.pt"),
+        meta_file=METADATA,
+        config_file=str(CONFIGS / "inference.json"),
+    )
+    network = read_checkpoint(BUNDLE / "models" / "model.pt")
+    image = torch.rand(1, 1, network.image_size, network.image_size, generator=torch.Generator().manual_seed(0))
+    session = onnxruntime.InferenceSession(exported)
+    (found,) = session.run(None, {session.get_inputs()[0].name: image.numpy()})
+    with torch.no_grad():
+        torch.testing.assert_close(torch.from_numpy(found), network(image), rtol=0, atol=1e-4)
 
 
 def infer(images: Path, results: Path, **settings: Any) -> None:
