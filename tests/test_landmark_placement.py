@@ -24,7 +24,7 @@ def usual(organ: Organ) -> Floats:
     from monai_chexmask_u.landmark_placement import MODEL_FILE
 
     mean = np.load(MODEL_FILE)[f"{organ.name}/mean"][: 2 * organ.node_count].reshape(-1, 2).astype(np.float64)
-    return mean * 400 + (512, 500)
+    return np.asarray(mean * 400 + (512, 500))
 
 
 def finely(contour: Floats, parts: int) -> Floats:
