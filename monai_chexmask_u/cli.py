@@ -18,6 +18,7 @@ from monai_chexmask_u.calibrating.cli import calibrate
 from monai_chexmask_u.console import EXIT_SOME_FAILED, err, out, progress_bar, usage_error
 from monai_chexmask_u.dicom.archive.cli import archive
 from monai_chexmask_u.experiments.cli import experiments
+from monai_chexmask_u.mask_sets.cli import landmarks
 
 if TYPE_CHECKING:
     from monai_chexmask_u.batch import Outcome
@@ -32,6 +33,7 @@ app.add_typer(weights, name="weights")
 app.add_typer(experiments, name="experiments")
 app.add_typer(archive, name="archive")
 app.command()(calibrate)
+app.command()(landmarks)
 
 
 def main() -> None:
@@ -64,7 +66,7 @@ def segment(
     write: Annotated[
         str,
         typer.Option(
-            help="Results to write: json, png, mask, csv; of DICOM images also "
+            help="Results to write: json, png, mask, csv, mrk, ctbl; of DICOM images also "
             "seg, seg-fractional, seg-labelmap, seg-viewer, pr, sc, pdf, sr."
         ),
     ] = "json,png",

@@ -1,0 +1,1 @@
+"""`chexmask-u landmarks`: data sets with landmarks, made of films and masks."""
