@@ -196,6 +196,13 @@ class ChestLandmarksApp(MONAILabelApp):
         except ValueError as error:
             raise MONAILabelException(MONAILabelError.INVALID_INPUT, str(error)) from error
 
+    def async_scoring(self, method: str | None, params: Any = None) -> Any:
+        """Start scoring in a process of its own; MONAI Label does so after each choice of an image, needed or not."""
+        scoring = self._scoring_methods.get("landmark_uncertainty")
+        if not method and isinstance(scoring, LandmarkUncertaintyScoring) and not scoring.pending(self.datastore()):
+            return {}
+        return super().async_scoring(method, params)
+
     def train(self, request: dict[str, Any]) -> Any:
         """Run a training."""
         self.check_name("trainer", request.get("model"))

@@ -15,24 +15,22 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 import shutil
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from filelock import FileLock
 from monailabel.datastore.local import DataModel, ImageLabelModel, LocalDatastore, LocalDatastoreModel
 from monailabel.interfaces.exception import (
     ImageNotFoundException,
     LabelNotFoundException,
-    MONAILabelError,
-    MONAILabelException,
 )
 
+from label.film_names import IMAGE_ENDINGS, LABEL_ENDINGS, ending_of, plain_name, refused
 from monai_chexmask_u.radiograph import RadiographError
 from monai_chexmask_u.reading import is_candidate, read_radiograph
 from monai_chexmask_u.writers.atomic import atomic_path
@@ -40,11 +38,6 @@ from monai_chexmask_u.writers.atomic import atomic_path
 __all__ = ["ChestLocalDatastore"]
 
 logger = logging.getLogger(__name__)
-
-IMAGE_ENDINGS: Final = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".dcm", ".dicom", ".img")
-# The longest first, since some end like others.
-LABEL_ENDINGS: Final = (".mrk.json", ".seg.nrrd", ".seg.dcm", ".nii.gz", ".nii", ".nrrd", ".json", ".png", ".dcm")
-NAME: Final = re.compile(r"[^/\\\x00-\x1f]{1,200}")
 
 
 class ChestLocalDatastore(LocalDatastore):
@@ -128,12 +121,12 @@ class ChestLocalDatastore(LocalDatastore):
         try:
             read_radiograph(source)
         except RadiographError as error:
-            raise _refused(str(error)) from error
-        ending = _ending(source.name, IMAGE_ENDINGS)
-        wanted = _checked(image_id or source.name.removesuffix(ending))
+            raise refused(str(error)) from error
+        ending = ending_of(source.name, IMAGE_ENDINGS)
+        wanted = plain_name(image_id or source.name.removesuffix(ending))
         with self._change() as entries:
             if wanted in entries or (self._folder / (wanted + ending)).exists():
-                raise _refused(f"there is an image {wanted} already; delete it first, or give another id")
+                raise refused(f"there is an image {wanted} already; delete it first, or give another id")
             _copy(source, self._folder / (wanted + ending))
             noted = {**(image_info or {}), "ts": int(time.time()), "name": wanted + ending}
             entries[wanted] = ImageLabelModel(image=DataModel(info=noted, ext=ending))
@@ -155,10 +148,10 @@ class ChestLocalDatastore(LocalDatastore):
             MONAILabelException: if there is no such image, or the file is no label by its name.
         """
         source = Path(label_filename)
-        ending = _ending(source.name, LABEL_ENDINGS)
+        ending = ending_of(source.name, LABEL_ENDINGS)
         if not ending:
-            raise _refused(f"a label is one of {', '.join(LABEL_ENDINGS)}; its name must end so")
-        folder = Path(self._known.label_path(_checked(label_tag)))
+            raise refused(f"a label is one of {', '.join(LABEL_ENDINGS)}; its name must end so")
+        folder = Path(self._known.label_path(plain_name(label_tag)))
         with self._change() as entries:
             entry = entries[self._known_id(image_id)]
             folder.mkdir(parents=True, exist_ok=True)
@@ -222,7 +215,7 @@ class ChestLocalDatastore(LocalDatastore):
             del entries[image_id]
         known = {image_id + entry.image.ext for image_id, entry in entries.items()}
         for name in sorted(present - known):
-            ending = _ending(name, IMAGE_ENDINGS)
+            ending = ending_of(name, IMAGE_ENDINGS)
             image_id, ending = (
                 (name, "") if name.removesuffix(ending) in entries else (name.removesuffix(ending), ending)
             )
@@ -236,7 +229,7 @@ class ChestLocalDatastore(LocalDatastore):
         """Bring the labels of a tag to what its folder holds."""
         found: dict[str, Path] = {}
         for path in sorted(Path(self._known.label_path(tag)).glob("[!.]*"), key=lambda each: each.stat().st_mtime_ns):
-            ending = _ending(path.name, LABEL_ENDINGS)
+            ending = ending_of(path.name, LABEL_ENDINGS)
             if ending:
                 found[path.name.removesuffix(ending)] = path  # the newest stays
         for image_id, entry in self._known.objects.items():
@@ -285,27 +278,6 @@ class ChestLocalDatastore(LocalDatastore):
             temporary.write_text(json.dumps(notes, indent=2, default=str), encoding="utf-8")
 
 
-def _ending(name: str, endings: tuple[str, ...]) -> str:
-    """Return the end of a name, as it is written, that is one of these; empty if none is."""
-    length = next((len(ending) for ending in endings if name.lower().endswith(ending)), 0)
-    return name[len(name) - length :] if length < len(name) else ""
-
-
-def _checked(name: str) -> str:
-    """Return a name that becomes that of a file or folder here.
-
-    Raises:
-        MONAILabelException: if it would lead elsewhere.
-    """
-    if not NAME.fullmatch(name) or name.startswith("."):
-        raise _refused("an id or tag must be a plain name, without slashes and not beginning with a dot")
-    return name
-
-
 def _copy(source: Path, destination: Path) -> None:
     with atomic_path(destination) as temporary:
         shutil.copyfile(source, temporary)
-
-
-def _refused(sentence: str) -> MONAILabelException:
-    return MONAILabelException(MONAILabelError.INVALID_INPUT, sentence)

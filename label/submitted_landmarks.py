@@ -32,7 +32,7 @@ def read_submitted(label: Path, radiograph: Radiograph) -> NDArray[np.float32]:
         Landmarks ``(120, 2)``, (x, y) in pixels of the image; NaN where an organ is not outlined.
 
     Raises:
-        ValueError: if the label cannot be read, does not belong to the image, or a lung is missing.
+        ValueError: if the label cannot be read, does not belong to the image, or outlines nothing.
     """
     if label.suffix.lower() == ".json":
         frame = fit_frame(radiograph, UPRIGHT_SIDE)
