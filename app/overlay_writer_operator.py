@@ -8,6 +8,6 @@ __all__ = ["OverlayWriterOperator"]
 
 
 class OverlayWriterOperator(ResultWriterOperator):
-    """Writes ``<SOP Instance UID>.overlay.png`` for the eye and ``.json`` for programs; on request mask and table."""
+    """Writes ``<SOP Instance UID>.overlay.png`` for the eye and ``.json`` for programs; on request the others."""
 
-    formats = ("json", "png", "mask", "csv")
+    formats = ("json", "png", "mask", "csv", "mrk", "ctbl")
