@@ -29,6 +29,7 @@ __all__ = [
     "MASK_CHANNELS",
     "dicom_datalist",
     "is_complete",
+    "is_true",
     "landmark_datalist",
     "latest_checkpoint",
     "library_of",
@@ -42,6 +43,26 @@ __all__ = [
 ]
 
 logger = logging.getLogger(__name__)
+
+
+def is_true(name: str, value: object) -> bool:
+    """Return what an option of yes and no says, however the command line gave it.
+
+    Args:
+        name: of the option.
+        value: true or false, 1 or 0, as such or as text.
+
+    Raises:
+        ValueError: if it is anything else; a guess could run the other network than the one asked for.
+
+    Example:
+        >>> is_true("skip_connections", "False")
+        False
+    """
+    known = {"true": True, "1": True, "false": False, "0": False}
+    if (text := str(value).lower()) not in known:
+        raise ValueError(f"{name}: expected true or false, got {value!r}")
+    return known[text]
 
 
 def library_of(bundle_root: str) -> ModuleType:

@@ -26,8 +26,11 @@ REPOSITORY: Final = Path(__file__).resolve().parents[1]
 
 LARGEST_FILE: Final = 25_000_000  # of the model zoo's repository
 LARGEST_ZIP: Final = 30_000_000
-# What runs leave in the bundle's folder, and what they leave beside code.
-LEFT_OUT: Final = frozenset({"eval", "runs", "images", "study", "__pycache__"})
+# What belongs to it. Anything else in these folders, such as exported models and results, was left there by runs.
+PARTS: Final = {
+    "bundle": ("LICENSE", "configs/*.json", "configs/*.conf", "docs/*.*", "models/model*.pt"),
+    "monai_chexmask_u": ("**/*.py", "**/*.npz", "py.typed"),
+}
 DATE: Final = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip file knows: the same bytes whenever it is built
 
 
@@ -62,15 +65,11 @@ def build(output: Path) -> Path:
 
 def _files() -> Iterator[tuple[str, Path]]:
     """Yield the name in the bundle's folder, and the file, of everything that belongs to it."""
-    for folder, kinds in ((REPOSITORY / "bundle", None), (REPOSITORY / "monai_chexmask_u", (".py", ".npz", ".typed"))):
-        for file in sorted(folder.rglob("*")):
-            inner = file.relative_to(folder)
-            if not file.is_file() or LEFT_OUT.intersection(inner.parts) or file.name.startswith("."):
-                continue
-            if kinds is None:
+    for folder, patterns in PARTS.items():
+        for pattern in patterns:
+            for file in (REPOSITORY / folder).glob(pattern):
+                inner = file.relative_to(REPOSITORY if folder != "bundle" else REPOSITORY / folder)
                 yield inner.as_posix(), file
-            elif file.suffix in kinds:
-                yield f"{folder.name}/{inner.as_posix()}", file
 
 
 def _small_enough(file: Path) -> Path:

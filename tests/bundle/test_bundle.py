@@ -46,7 +46,15 @@ def test_metadata_tells_its_changes_and_the_shipped_image_size() -> None:
         assert parser.get_parsed_content("network_def").refinements == shipped.refinements
 
 
-@pytest.mark.parametrize(("files", "kind"), [(["inference.json"], "inference"), (["train.json"], "train")])
+@pytest.mark.parametrize(
+    ("files", "kind"),
+    [
+        (["inference.json"], "inference"),
+        (["inference.json", "inference_dicom.json"], "inference"),
+        (["train.json"], "train"),
+        (["train.json", "evaluate.json"], "train"),
+    ],
+)
 def test_configurations_have_the_properties_that_monai_expects(
     files: list[str], kind: str, landmark_data: Path, tmp_path: Path
 ) -> None:
