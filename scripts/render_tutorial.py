@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,7 +31,7 @@ NOTE: Final = "<!-- Made by scripts/render_tutorial.py from tutorial.ipynb; chan
 
 
 def execute(bundle_zip: Path) -> Any:
-    """Run the notebook in a process of its own, in the repository's folder.
+    """Run the notebook in a process of its own, in the repository's folder; what it writes is gone afterwards.
 
     Args:
         bundle_zip: the bundle.
@@ -42,9 +43,10 @@ def execute(bundle_zip: Path) -> Any:
         nbclient.exceptions.CellExecutionError: if a cell fails.
     """
     notebook = nbformat.read(NOTEBOOK, as_version=4)
-    environment = {**os.environ, "BUNDLE_ZIP": str(bundle_zip), "OMP_NUM_THREADS": "1"}
     client = NotebookClient(notebook, timeout=PATIENCE_S, resources={"metadata": {"path": str(REPOSITORY)}})
-    return client.execute(env=environment)
+    with tempfile.TemporaryDirectory() as scratch:
+        own = {"BUNDLE_ZIP": str(bundle_zip), "OMP_NUM_THREADS": "1", "TMPDIR": scratch}
+        return client.execute(env={**os.environ, **own})
 
 
 def as_markdown(notebook: Any) -> tuple[str, dict[str, bytes]]:
@@ -71,11 +73,11 @@ def _as_jpeg(png: bytes) -> bytes:
 
 def main() -> int:
     """Write the page and its pictures."""
-    zips = sorted((REPOSITORY / "dist").glob("chest_xray_landmark_uncertainty_v*.zip"))
+    zips = list((REPOSITORY / "dist").glob("chest_xray_landmark_uncertainty_v*.zip"))
     if not zips:
         print("render_tutorial: there is no bundle in dist/; make it with make bundle", file=sys.stderr)
         return 1
-    text, pictures = as_markdown(execute(zips[-1]))
+    text, pictures = as_markdown(execute(max(zips, key=lambda path: path.stat().st_mtime)))
     for name, content in pictures.items():
         with atomic_path(NOTEBOOK.parent / "pictures" / name) as path:
             path.write_bytes(content)
