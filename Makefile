@@ -61,7 +61,7 @@ $(VENV)/.demo-ready: $(INPUTS)
 	touch $@
 
 $(VENV)/.test-ready: $(VENV)/.demo-ready
-	$(BIN)/python $(PIP) --editable '.[deploy,archive,bundle,export,experiments,dev]'
+	$(BIN)/python $(PIP) --editable '.[deploy,archive,bundle,export,experiments,ray,rca,dev]'
 	touch $@
 
 $(PLAIN)/.ready: $(INPUTS)

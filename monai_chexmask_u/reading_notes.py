@@ -36,6 +36,7 @@ READING_NOTES: Final = MappingProxyType(
         "upside_down": "The image is stored upside down: the head is at its bottom.",
         "voi_lut_applied": "Gray levels are those of the header's lookup table, not of its window.",
         "voi_lut_ignored": "The header's lookup table of gray levels makes no sense and was ignored.",
+        "view_from_table": "The view is that of a table of the data set; the file does not say it.",
         "view_unknown": "The file does not say PA or AP; in an AP view the heart appears larger.",
         "window_ignored": "The header's window would hide the chest; gray levels were stretched instead.",
     }

@@ -1,0 +1,136 @@
+"""The one table of all data sets: a row per film, typed, in Parquet.
+
+Tables that were converted from published ones leave empty what those do not hold.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pyarrow as pa
+
+from monai_chexmask_u.anatomy import NODE_COUNT, ORGANS
+
+__all__ = ["COLUMNS", "FAILURE_SCHEMA", "FRAMES", "SCHEMA", "Column", "column_names", "mask_column"]
+
+FRAMES: Final = ("image", "preprocessed")
+"""In which pixels a row's coordinates are: those of the image as stored, or of the published square of 1024."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of the table: its name, type, and meaning in one sentence."""
+
+    name: str
+    type: pa.DataType
+    meaning: str
+    required: bool = False
+
+
+def _vector(length: int) -> pa.DataType:
+    return pa.list_(pa.float32(), length)
+
+
+def mask_column(organ_name: str) -> str:
+    """Return the name of the column that holds an organ's mask."""
+    return f"{organ_name}_mask"
+
+
+_FLOAT, _INT, _TEXT = pa.float64(), pa.int32(), pa.string()
+_PAIRS, _NODES = 2 * NODE_COUNT, NODE_COUNT
+
+COLUMNS: Final = (
+    Column("image_id", _TEXT, "Name of the film in its source; no two rows have the same.", required=True),
+    Column("image_path", _TEXT, "File of the film below the folder of images; archive/member for one in an archive."),
+    Column("source", _TEXT, "Data set that the film is from, such as CheXpert."),
+    Column(
+        "frame", _TEXT, "Pixels of the coordinates: image (as stored) or preprocessed (1024 x 1024).", required=True
+    ),
+    Column("height", _INT, "Rows of the frame."),
+    Column("width", _INT, "Columns of the frame."),
+    Column("crop_top", _INT, "First row of the part of the image that the network saw."),
+    Column("crop_left", _INT, "First column of that part."),
+    Column("crop_height", _INT, "Rows of that part."),
+    Column("crop_width", _INT, "Columns of that part."),
+    Column("spacing_row_mm", _FLOAT, "Height of a pixel in mm."),
+    Column("spacing_column_mm", _FLOAT, "Width of a pixel in mm."),
+    Column("view", _TEXT, "PA or AP, where the file says so."),
+    Column("notes", pa.list_(_TEXT), "What was decided when the film was read or its row converted."),
+    Column("landmarks", _vector(_PAIRS), "x1, y1, ..., x120, y120: mean over the samples; (0, 0) is a pixel's center."),
+    Column("landmarks_std", _vector(_PAIRS), "Standard deviations of x1, y1, ... over the samples."),
+    Column("landmarks_cov_xy", _vector(_NODES), "Covariance of x and y of each landmark over the samples."),
+    Column(
+        "error_std", _vector(_PAIRS), "Standard deviations of x1, y1, ... that the calibration expects of the error."
+    ),
+    Column("error_cov_xy", _vector(_NODES), "Covariance of x and y of each landmark's expected error."),
+    Column("radius90", _vector(_NODES), "Pixels around each landmark that hold the true one with 90 % probability."),
+    Column("latent_mean", pa.list_(pa.float32()), "Mean of the latent Gaussian."),
+    Column("latent_std", pa.list_(pa.float32()), "Standard deviation of the latent Gaussian."),
+    *(
+        Column(
+            mask_column(organ.name),
+            _TEXT,
+            f"Mask of the {organ.title.lower()}: start length start length ..., row by row, counted from 1.",
+        )
+        for organ in ORGANS
+    ),
+    *(
+        Column(f"{organ.name}_{name}", _FLOAT, meaning.format(organ.title.lower()))
+        for organ in ORGANS
+        for name, meaning in (
+            ("area_px", "Area inside the outline of the {} in squared pixels."),
+            ("area_std_px", "Standard deviation of that area over the samples."),
+            ("area_mm2", "Area of the {} in mm2, where the spacing is known."),
+            ("uncertainty_px", "Mean over the nodes of the {} of (std x + std y) / 2 over the samples."),
+            ("total_uncertainty_px", "The same of the expected error."),
+        )
+    ),
+    Column("cardiothoracic_ratio", _FLOAT, "Widest heart over widest inner thorax, mean over the samples."),
+    Column("cardiothoracic_ratio_std", _FLOAT, "Its standard deviation over the samples."),
+    Column("latent_uncertainty", _FLOAT, "Mean of latent_std, as published."),
+    Column("predictive_px1024", _FLOAT, "Mean over the nodes of (std x + std y) / 2, in pixels of 1024, as published."),
+    Column("total_px1024", _FLOAT, "The same of the expected error."),
+    Column("score", _FLOAT, "Ranks films by uncertainty: total_px1024, or predictive_px1024 without a calibration."),
+    Column("verdict", _TEXT, "accept, review or reject."),
+    Column("reasons", pa.list_(_TEXT), "Why the verdict is not accept."),
+    Column("scores", pa.map_(_TEXT, _FLOAT), "How foreign the film is to the network, by the name of the score."),
+    Column("dice_rca_mean", _FLOAT, "Dice by reverse classification accuracy, mean over the references."),
+    Column("dice_rca_max", _FLOAT, "The same, of the best reference."),
+    Column("samples", _INT, "Number of latent samples."),
+    Column("seed", pa.int64(), "Seed of the samples; `chexmask-u segment --seed` gives the same ones."),
+    Column("image_sha256", _TEXT, "SHA-256 of the film's file."),
+    Column("model_name", _TEXT, "Name of the model."),
+    Column("model_version", _TEXT, "Version of the model."),
+    Column("model_sha256", _TEXT, "SHA-256 of the model's weights file."),
+    Column("calibration_sha256", _TEXT, "SHA-256 of the model's calibration."),
+)
+
+SCHEMA: Final = pa.schema(
+    [pa.field(column.name, column.type, nullable=not column.required) for column in COLUMNS],
+    metadata={"chexmask-u": "dataset/1"},
+)
+
+FAILURE_SCHEMA: Final = pa.schema(
+    [
+        pa.field("image_id", _TEXT, nullable=False),
+        pa.field("image_path", _TEXT),
+        pa.field("code", _TEXT, nullable=False),
+        pa.field("message", _TEXT, nullable=False),
+    ],
+    metadata={"chexmask-u": "dataset-failures/1"},
+)
+
+
+def column_names(names: Any = None) -> list[str]:
+    """Return names of columns, all of them by default.
+
+    Raises:
+        ValueError: if there is no column of such a name.
+    """
+    every = [column.name for column in COLUMNS]
+    chosen = every if names is None else list(names)
+    unknown = [name for name in chosen if name not in every]
+    if unknown:
+        raise ValueError(f"there is no column {unknown[0]!r}; the columns are {', '.join(every)}")
+    return chosen
