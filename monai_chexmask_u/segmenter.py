@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Protocol
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from monai_chexmask_u.anatomy import ORGANS
 from monai_chexmask_u.geometry import Frame, cardiothoracic_ratio, polygon_area
@@ -26,7 +29,21 @@ from monai_chexmask_u.uncertainty import (
 )
 from monai_chexmask_u.uncertainty.calibration import Calibration
 
-__all__ = ["Segmenter", "segmentation_from_posterior"]
+__all__ = ["ImageGeometry", "Segmenter", "segmentation_from_posterior"]
+
+
+class ImageGeometry(Protocol):
+    """What of an image a segmentation depends on besides the network's output; a `Radiograph` has it."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        ...
+
+    @property
+    def spacing_mm(self) -> tuple[float, float] | None:
+        """Height and width of a pixel, or None."""
+        ...
 
 
 class Segmenter:
@@ -79,10 +96,33 @@ class Segmenter:
         image = to_network_image(torch.from_numpy(radiograph.pixels), frame)
         return self.inferer(image.unsqueeze(0).to(self.device), self.network), frame
 
+    def infer_images(self, images: Tensor, seeds: Sequence[int]) -> list[LandmarkPosterior]:
+        """Return the posterior of each of several network images, on the CPU.
+
+        On a CPU the images pass the network one by one: matrix products of other sizes round differently, and a batch
+        is no faster. So the result of an image does not depend on its company in a single bit. On a GPU they pass
+        together, and the results of other batches differ by rounding.
+
+        Args:
+            images: ``(batch, 1, size, size)`` in 0..1.
+            seeds: of the samples, one per image.
+        """
+        size = 1 if self.device.type == "cpu" else max(len(images), 1)
+        found: list[LandmarkPosterior] = []
+        for start in range(0, len(images), size):
+            part = images[start : start + size].to(self.device)
+            posterior, _ = self.inferer.infer(part, self.network, seeds[start : start + size])
+            rows = {name: value.cpu() for name, value in posterior.items()}
+            found += [
+                LandmarkPosterior(**{name: value[index : index + 1] for name, value in rows.items()})
+                for index in range(len(part))
+            ]
+        return found
+
 
 def segmentation_from_posterior(
     posterior: LandmarkPosterior,
-    radiograph: Radiograph,
+    radiograph: ImageGeometry,
     frame: Frame,
     identity: ModelIdentity,
     calibration: Calibration | None = None,
@@ -91,7 +131,7 @@ def segmentation_from_posterior(
 
     Args:
         posterior: a batch of one.
-        radiograph: the image.
+        radiograph: the image, or its geometry.
         frame: how it was shown to the network.
         identity: of the network.
         calibration: of the network; its examiner has made the posterior's expected errors and scores. If the inferer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -61,16 +62,22 @@ class LandmarkUncertaintyInferer(Inferer):
         """
         return self.infer(inputs, network)[0]
 
-    def infer(self, inputs: Tensor, network: HybridGNet) -> tuple[LandmarkPosterior, list[Tensor]]:
-        """Infer the posterior of a batch; return the network's feature maps too."""
+    def infer(
+        self, inputs: Tensor, network: HybridGNet, seeds: Sequence[int] | None = None
+    ) -> tuple[LandmarkPosterior, list[Tensor]]:
+        """Infer the posterior of a batch; return the network's feature maps too.
+
+        Args:
+            inputs: images ``(batch, 1, size, size)`` in 0..1.
+            network: in evaluation mode or not; it makes no difference.
+            seeds: one per image, in place of the inferer's own seed for all of them.
+        """
         with torch.no_grad():
             image = torch.as_tensor(inputs).as_subclass(Tensor)
             latent_mean, latent_log_var, features = network.encode(image)
             latent_std = torch.exp(0.5 * latent_log_var)
-            # Drawn on the CPU, so that a GPU gets the same numbers.
-            generator = torch.Generator().manual_seed(self.seed)
-            noise = torch.randn(self.num_samples, latent_mean.shape[1], generator=generator).to(latent_mean)
-            z = latent_mean.unsqueeze(1) + noise * latent_std.unsqueeze(1)
+            noise = torch.stack([self._noise(seed, latent_mean.shape[1]) for seed in seeds or [self.seed]])
+            z = latent_mean.unsqueeze(1) + noise.to(latent_mean) * latent_std.unsqueeze(1)
             chunks = [network.decode(chunk, features) for chunk in torch.split(z, self.chunk_size, dim=1)]
             posterior = LandmarkPosterior.from_samples(torch.cat(chunks, dim=1), latent_mean, latent_std)
             if self.examiner is None:
@@ -80,3 +87,7 @@ class LandmarkUncertaintyInferer(Inferer):
                 image, features, posterior.mean, posterior.covariance, posterior.latent_mean, posterior.latent_std
             )
             return replace(posterior, error_covariance=error_covariance, scores=scores), features
+
+    def _noise(self, seed: int, latent_size: int) -> Tensor:
+        """Draw the standard normal numbers ``(sample, latent)`` of a seed, on the CPU: a GPU gets the same ones."""
+        return torch.randn(self.num_samples, latent_size, generator=torch.Generator().manual_seed(seed))
