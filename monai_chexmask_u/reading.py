@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Iterator
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Final
 
 import numpy as np
@@ -19,7 +19,14 @@ from monai_chexmask_u.dicom.header import MAX_PIXELS, check_size, looks_like_dic
 from monai_chexmask_u.jsrt import is_jsrt, read_jsrt
 from monai_chexmask_u.radiograph import Radiograph, RadiographError
 
-__all__ = ["is_candidate", "list_inputs", "read_picture", "read_radiograph"]
+__all__ = [
+    "is_candidate",
+    "is_candidate_head",
+    "is_candidate_name",
+    "list_inputs",
+    "read_picture",
+    "read_radiograph",
+]
 
 PICTURE_SUFFIXES: Final = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff"})
 DICOM_SUFFIXES: Final = frozenset({".dcm", ".dicom"})
@@ -92,19 +99,30 @@ def read_picture(path: Path) -> Radiograph:
 
 def is_candidate(path: Path) -> bool:
     """Return whether a file in a folder may be a radiograph, by its suffix or else by its first bytes."""
-    if path.name.startswith(".") or path.name.upper() == "DICOMDIR" or not path.is_file():
+    by_name = is_candidate_name(path.name)
+    if by_name is False or not path.is_file():
         return False
-    if path.name.endswith(OUTPUT_SUFFIXES):
-        return False
-    suffix = path.suffix.lower()
-    if suffix in PICTURE_SUFFIXES | DICOM_SUFFIXES or is_jsrt(path):
+    if by_name:
         return True
     try:
-        head = _head(path)
+        return is_candidate_head(path.name, _head(path))
     except RadiographError:
         return False
+
+
+def is_candidate_name(name: str) -> bool | None:
+    """Return whether a file in a folder may be a radiograph, by its name alone; None if that cannot tell."""
+    if name.startswith(".") or name.upper() == "DICOMDIR" or name.endswith(OUTPUT_SUFFIXES):
+        return False
+    suffix = PurePath(name).suffix.lower()
+    return True if suffix in PICTURE_SUFFIXES | DICOM_SUFFIXES or is_jsrt(Path(name)) else None
+
+
+def is_candidate_head(name: str, head: bytes) -> bool:
+    """Return whether a file may be a radiograph whose name does not tell, by its first 132 bytes."""
     # DICOM files are often named by their UID, whose last component is no suffix. Others, such as .IMA, need the magic
     # bytes: without them too much else starts like DICOM.
+    suffix = PurePath(name).suffix
     is_named = bool(suffix) and not suffix[1:].isdigit()
     return head[128:132] == b"DICM" if is_named else looks_like_dicom(head)
 

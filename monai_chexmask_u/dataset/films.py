@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
+from monai_chexmask_u.dataset.archives import Member, read_member
 from monai_chexmask_u.radiograph import Radiograph, RadiographError
-from monai_chexmask_u.reading import read_radiograph
+from monai_chexmask_u.reading import is_candidate_name, read_radiograph
 
 __all__ = ["Film", "read_film"]
 
@@ -22,18 +22,14 @@ class Film:
         image_id: its name; no other film of the collection has the same.
         image_path: as tables hold it, below the folder of images; ``archive/member`` for one in an archive.
         file: the file, or the archive that holds it.
-        member: name in a zip archive.
-        offset: first byte in a tar archive.
-        size: number of bytes in a tar archive.
+        member: which of the archive's members it is, or None for a file.
         view: ``PA`` or ``AP`` by a table of the source, or None.
     """
 
     image_id: str
     image_path: str
     file: Path
-    member: str | None = None
-    offset: int | None = None
-    size: int | None = None
+    member: Member | None = None
     view: str | None = None
 
 
@@ -46,14 +42,14 @@ def read_film(film: Film) -> tuple[Radiograph, str]:
     Raises:
         RadiographError: if it cannot be read or must not be used; `code` tells why.
     """
-    if film.member is None and film.offset is None:
+    if film.member is None:
         radiograph = read_radiograph(film.file)
-        digest = hashlib.sha256(film.file.read_bytes()).hexdigest()
+        digest = _file_sha256(film.file)
     else:
-        content = _member(film)
+        content = read_member(film.file, film.member)
         digest = hashlib.sha256(content).hexdigest()
         # Readers take files; the suffix decides where content alone does not.
-        with tempfile.NamedTemporaryFile(suffix=PurePosixPath(film.image_path).suffix) as copy:
+        with tempfile.NamedTemporaryFile(suffix=_suffix(film.member.name)) as copy:
             copy.write(content)
             copy.flush()
             radiograph = read_radiograph(Path(copy.name))
@@ -64,19 +60,14 @@ def read_film(film: Film) -> tuple[Radiograph, str]:
     return radiograph, digest
 
 
-def _member(film: Film) -> bytes:
-    """Return the bytes of a film in an archive."""
+def _file_sha256(path: Path) -> str:
     try:
-        if film.member is not None:
-            with zipfile.ZipFile(film.file) as archive:
-                return archive.read(film.member)
-        with film.file.open("rb") as file:
-            file.seek(film.offset or 0)
-            content = file.read(film.size)
-    except FileNotFoundError as error:
-        raise RadiographError("not_found", "there is no such file; check its name") from error
-    except (OSError, zipfile.BadZipFile, KeyError, RuntimeError, NotImplementedError) as error:
-        raise RadiographError("not_readable", "the file cannot be read; fetch it again") from error
-    if len(content) != film.size:
-        raise RadiographError("truncated", "its archive ends early or is broken; fetch it again")
-    return content
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:  # it was there a moment ago
+        raise RadiographError("not_readable", "the file cannot be read any more; check its disk") from error
+
+
+def _suffix(name: str) -> str:
+    """Return the suffix of a name if it is one that readers know; names in archives may be anything."""
+    suffix = PurePosixPath(name).suffix
+    return suffix if is_candidate_name(f"film{suffix}") else ""

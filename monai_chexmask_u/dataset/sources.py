@@ -7,8 +7,10 @@ References:
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
+from types import MappingProxyType
 from typing import Final
 
 __all__ = ["SOURCES", "Source", "source_called", "source_of_column"]
@@ -22,14 +24,15 @@ class Source:
         name: as commands take it.
         title: as tables and people write it.
         id_column: header of its id in the published tables.
-        film: pattern of the paths of its frontal films, below wherever the folder of images starts; its group ``id`` is
-            the film's id.
+        film: pattern of the paths of its films, frontal ones where the path tells; its group ``id`` is the film's id,
+            below its group ``split`` if there is one.
         suffix: of the image files, which some published tables append to the id and others do not.
         crop_border: its preprocessing cut off the black border around the exposed field.
         license: under which its images are given.
-        view_table: files that tell the view of each film, one of which may lie beside the images.
-        view_columns: id and view in that table.
-        frontal_views: views of that table that are frontal.
+        view_tables: names of the tables, beside the images, that tell the view of each film.
+        view_columns: id and view in these tables.
+        views: the frontal views by their names in these tables, each as ``PA``, ``AP`` or None where that is unknown;
+            the empty name stands for films without a view. Films of other views are no frontal ones.
     """
 
     name: str
@@ -39,19 +42,21 @@ class Source:
     suffix: str
     crop_border: bool
     license: str
-    view_table: tuple[str, ...] = ()
+    view_tables: tuple[str, ...] = ()
     view_columns: tuple[str, str] = ("", "")
-    frontal_views: tuple[str, ...] = ()
+    views: Mapping[str, str | None] = field(default_factory=dict)
 
     def id_of(self, path: PurePosixPath | str) -> str | None:
-        """Return the id of the film at a path, or None if it is no frontal film of this source.
+        """Return the id of the film at a path, or None if that is none of this source's.
 
         Example:
             >>> source_called("chexpert").id_of("CheXpert-v1.0/train/patient1/study1/view1_frontal.jpg")
             'train/patient1/study1/view1_frontal.jpg'
         """
         match = self.film.search(f"/{path}")
-        return match["id"] if match else None
+        if match is None:
+            return None
+        return "/".join(part for part in (match.groupdict().get("split"), match["id"]) if part)
 
     def bare(self, image_id: str) -> str:
         """Return an id without the suffix of image files, in which published tables differ."""
@@ -62,6 +67,9 @@ def _pattern(text: str) -> re.Pattern[str]:
     return re.compile(text, re.IGNORECASE)
 
 
+# The images all are frontal; only PA or AP is asked of the table.
+_EVERY_VIEW: Final = MappingProxyType({"PA": "PA", "AP": "AP", "": None})
+
 SOURCES: Final = (
     Source(
         "chestx-ray8",
@@ -71,16 +79,28 @@ SOURCES: Final = (
         ".png",
         crop_border=False,
         license="no restrictions; the NIH Clinical Center is to be named",
+        view_tables=("Data_Entry_2017.csv", "Data_Entry_2017_v2020.csv"),
+        view_columns=("Image Index", "View Position"),
+        views=_EVERY_VIEW,
     ),
+    # Folders and archives of the full images are called "CheXpert-v1.0 batch 2 (train 1)".
     Source(
         "chexpert",
         "CheXpert",
         "Path",
-        _pattern(r"/(?P<id>(?:train|valid|test)/patient\d+/study\d+/view1_frontal\.jpg)$"),
+        _pattern(
+            r"[/(](?P<split>train|valid|test)(?: \d\)(?:\.zip|\.tar)?)?"
+            r"/(?P<id>patient\d+/study\d+/view1_frontal\.jpg)$"
+        ),
         ".jpg",
         crop_border=False,
         license="Stanford University Dataset Research Use Agreement",
+        view_tables=("train.csv", "valid.csv"),
+        view_columns=("Path", "AP/PA"),
+        views=_EVERY_VIEW,
     ),
+    # AP and PA alone are 147,173 and 96,161 films, the 243,334 of the published tables: those without a view are none
+    # of them. The other frontal views are eleven films.
     Source(
         "mimic-cxr-jpg",
         "MIMIC-CXR-JPG",
@@ -89,24 +109,35 @@ SOURCES: Final = (
         ".jpg",
         crop_border=True,
         license="PhysioNet Credentialed Health Data License",
-        view_table=("mimic-cxr-2.0.0-metadata.csv", "mimic-cxr-2.0.0-metadata.csv.gz"),
+        view_tables=("mimic-cxr-2.0.0-metadata.csv", "mimic-cxr-2.0.0-metadata.csv.gz"),
         view_columns=("dicom_id", "ViewPosition"),
-        frontal_views=("AP", "PA", "AP AXIAL", "PA RLD", "AP LLD", "AP RLD", "PA LLD", ""),
+        views=MappingProxyType(
+            {
+                "PA": "PA",
+                "AP": "AP",
+                "AP AXIAL": "AP",
+                "AP LLD": "AP",
+                "AP RLD": "AP",
+                "PA LLD": "PA",
+                "PA RLD": "PA",
+            }
+        ),
     ),
     Source(
         "padchest",
         "PadChest",
         "ImageID",
-        _pattern(r"/(?P<id>[0-9_.-]+\.png)$"),
+        _pattern(r"/(?P<id>\d[0-9a-z_.-]*\.png)$"),
         ".png",
         crop_border=True,
         license="PadChest Dataset Research Use Agreement",
-        view_table=(
+        view_tables=(
             "PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv",
             "PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv.gz",
+            "PADCHEST_chest_x_ray_images_labels_160K.csv",
         ),
         view_columns=("ImageID", "Projection"),
-        frontal_views=("PA", "AP", "AP_horizontal"),
+        views=MappingProxyType({"PA": "PA", "AP": "AP", "AP_horizontal": "AP"}),
     ),
     Source(
         "vindr-cxr",
