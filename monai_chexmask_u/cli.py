@@ -16,6 +16,7 @@ from rich.table import Table
 import monai_chexmask_u
 from monai_chexmask_u.calibrating.cli import calibrate
 from monai_chexmask_u.console import EXIT_SOME_FAILED, err, out, progress_bar, usage_error
+from monai_chexmask_u.dataset.cli import dataset
 from monai_chexmask_u.dicom.archive.cli import archive
 from monai_chexmask_u.experiments.cli import experiments
 from monai_chexmask_u.mask_sets.cli import landmarks
@@ -32,6 +33,7 @@ weights = typer.Typer(no_args_is_help=True, help="Weights files.")
 app.add_typer(weights, name="weights")
 app.add_typer(experiments, name="experiments")
 app.add_typer(archive, name="archive")
+app.add_typer(dataset, name="dataset")
 app.command()(calibrate)
 app.command()(landmarks)
 

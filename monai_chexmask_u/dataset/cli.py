@@ -1,0 +1,12 @@
+"""The commands ``chexmask-u dataset ...``; light to import, the work is imported when one starts."""
+
+from __future__ import annotations
+
+import typer
+
+from monai_chexmask_u.dataset.cli_build import build
+
+__all__ = ["dataset"]
+
+dataset = typer.Typer(no_args_is_help=True, help="Data sets of segmented films, of any size.")
+dataset.command()(build)
