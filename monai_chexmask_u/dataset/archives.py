@@ -39,6 +39,7 @@ COMPRESSED_TAR: Final = "compressed tar archive: decompress it to .tar first"
 
 HEAD_BYTES: Final = 132
 LARGEST_FILM: Final = 1 << 30  # bytes; what may be larger is an attack on memory
+LARGEST_PLACE: Final = 1 << 63
 LOCAL_HEADER: Final = struct.Struct("<6xH18xHH")  # flags, length of the name, length of the extra field
 ENCRYPTED: Final = 1
 
@@ -109,8 +110,6 @@ def read_member(archive: Path, member: Member) -> bytes:
             return _content(file, member)
     except FileNotFoundError as error:
         raise RadiographError("not_found", "there is no such archive; check its name") from error
-    except OverflowError as error:  # a place beyond all files
-        raise _broken() from error
     except OSError as error:
         raise RadiographError("not_readable", "its archive cannot be read; check that you may read it") from error
 
@@ -172,6 +171,8 @@ def _content(file: BinaryIO, member: Member, *, only_head: bool = False) -> byte
     """Return the bytes of a member, or its first ones."""
     if max(member.size, member.packed) > LARGEST_FILM and not only_head:
         raise RadiographError("too_large", "the file has more than 1 GiB; it is no radiograph")
+    if not 0 <= member.offset < LARGEST_PLACE:
+        raise _broken()
     file.seek(member.offset)
     if member.method is not None:
         return _unpacked(file, member, only_head)

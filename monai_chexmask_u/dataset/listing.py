@@ -95,6 +95,9 @@ def _found(
 ) -> Iterator[Film | Path | str]:
     """Yield films, why others are left out, and view tables."""
     name = images.name.lower()
+    is_table = name.endswith(TABLE_SUFFIXES) and not images.is_dir()
+    if not is_table and not (id_column is None and path_column is None):
+        raise ValueError(f"{images}: only tables ({', '.join(TABLE_SUFFIXES)}) have columns; leave the option away")
     if images.is_dir():
         yield from films_in_folder(images, tables=frozenset(source.view_tables if source else ()))
         return
@@ -102,11 +105,9 @@ def _found(
         raise RadiographError("not_found", f"there is no file or folder {images}; check its name")
     if is_compressed_tar(name):
         raise ValueError(f"{images}: {COMPRESSED_TAR}")
-    if name.endswith(TABLE_SUFFIXES):
+    if is_table:
         yield from _named(images, manifest_rows(images, path_column=path_column, id_column=id_column))
         return
-    if id_column is not None or path_column is not None:
-        raise ValueError(f"{images}: only tables (.csv, .csv.gz, .parquet) have columns")
     head = _head(images)
     if head.startswith((b"PK\3\4", b"PK\5\6")) or head[257:262] == b"ustar" or name.endswith((".zip", ".tar")):
         yield from films_in_archive(images, below=images.name)
