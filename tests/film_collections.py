@@ -16,11 +16,17 @@ import numpy as np
 from dicom_samples import make_dx
 from PIL import Image
 
+from monai_chexmask_u.dataset.listing import Listing
+
 __all__ = [
+    "FILMS",
+    "FILM_NAMES",
     "LAYOUTS",
     "Layout",
     "dicom_film",
+    "ids",
     "jpeg_film",
+    "paths",
     "png_film",
     "write_csv",
     "write_files",
@@ -55,6 +61,19 @@ def _picture(seed: int, kind: str) -> bytes:
     content = io.BytesIO()
     Image.fromarray(np.random.default_rng(seed).integers(0, 256, (72, 64), dtype=np.uint8)).save(content, kind)
     return content.getvalue()
+
+
+FILMS: Final = {"b.png": png_film(1), "a/c.jpg": jpeg_film(2), "a/d.dcm": dicom_film(3)}
+FILM_NAMES: Final = ["a/c.jpg", "a/d.dcm", "b.png"]
+"""A small collection of three kinds of files, and its sorted names."""
+
+
+def ids(listing: Listing) -> list[str]:
+    return [film.image_id for film in listing.films]
+
+
+def paths(listing: Listing) -> list[str]:
+    return [film.image_path for film in listing.films]
 
 
 def write_files(folder: Path, files: Mapping[str, bytes]) -> Path:
