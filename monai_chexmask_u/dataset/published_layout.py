@@ -1,0 +1,171 @@
+"""The headers of the published tables: which column holds what, whatever it is called and wherever it stands.
+
+References:
+    CheXmask, https://arxiv.org/abs/2307.03293; CheXmask-U, https://arxiv.org/abs/2512.10715
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final, TextIO
+
+from monai_chexmask_u.dataset.folder import DatasetError
+from monai_chexmask_u.dataset.schema import mask_column
+from monai_chexmask_u.dataset.sources import SOURCES, Source, source_called, source_of_column
+
+__all__ = ["GENERAL_ID", "INDEX", "LAYOUTS", "Layout", "layout_called", "open_table", "read_layout"]
+
+GENERAL_ID: Final = "Image ID"
+INDEX: Final = "index"
+"""The unnamed first column that pandas writes; it counts the rows from 0."""
+
+_HEADERS: Final = MappingProxyType(
+    {
+        "": INDEX,
+        "Unnamed: 0": INDEX,
+        GENERAL_ID: "image_id",
+        **{source.id_column: "image_id" for source in SOURCES},
+        "Dice RCA (Mean)": "dice_rca_mean",
+        "Dice RCA (Max)": "dice_rca_max",
+        "Landmarks": "landmarks",
+        "Landmarks (Mean)": "landmarks",
+        "Landmarks (Std)": "landmarks_std",
+        "Left Lung": mask_column("left_lung"),
+        "Right Lung": mask_column("right_lung"),
+        "Heart": mask_column("heart"),
+        "Height": "height",
+        "Width": "width",
+        "latents": "latent_std",
+    }
+)
+"""What each published header holds, as the column of `SCHEMA` that takes it."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The columns of one published table.
+
+    Attributes:
+        header: as the table has it.
+        holds: the column of `SCHEMA` that each takes, `INDEX`, or None for what is dropped; as long as `header`.
+        source: data set that the films are from, as far as the header or the caller says.
+    """
+
+    header: tuple[str, ...]
+    holds: tuple[str | None, ...]
+    source: Source | None
+
+    @property
+    def dropped(self) -> tuple[str, ...]:
+        """Columns that the table of all data sets has no place for."""
+        return tuple(name for name, role in zip(self.header, self.holds, strict=True) if role is None)
+
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """All other columns."""
+        return tuple(name for name, role in zip(self.header, self.holds, strict=True) if role is not None)
+
+    def place(self, role: str) -> int | None:
+        """Return the number of the column that holds something, or None."""
+        return self.holds.index(role) if role in self.holds else None
+
+    def title(self, role: str) -> str:
+        """Return the header of the column that holds something."""
+        return self.header[self.holds.index(role)]
+
+    @classmethod
+    def of_header(cls, header: tuple[str, ...], *, source: str | None = None) -> Layout:
+        """Say what each column of a header holds.
+
+        Args:
+            header: names of the columns, in order.
+            source: name of the data set that the films are from, by default what the column of ids is called after.
+
+        Raises:
+            ValueError: if ids or landmarks are missing, two columns hold the same, or there is no such source.
+        """
+        holds = tuple(_HEADERS.get(name.strip()) for name in header)
+        for role in ("image_id", "landmarks"):
+            names = [name for name, held in _HEADERS.items() if held == role]
+            if role not in holds:
+                raise ValueError(f"there is no column of {role}; it is called one of {', '.join(names)}")
+        for role in {role for role in holds if role is not None}:
+            names = [name for name, held in zip(header, holds, strict=True) if held == role]
+            if len(names) > 1:
+                raise ValueError(f"the columns {' and '.join(map(repr, names))} hold the same; remove one of them")
+        named = source_of_column(header[holds.index("image_id")].strip())
+        return cls(header, holds, source_called(source) if source else named)
+
+
+_ORDER: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "chexmask": ("Dice RCA (Max)", "Dice RCA (Mean)", "Landmarks"),
+        "chexmask-u": ("Dice RCA (Mean)", "Dice RCA (Max)", "Landmarks (Mean)", "Landmarks (Std)"),
+    }
+)
+LAYOUTS: Final = tuple(_ORDER)
+
+
+def layout_called(name: str, source: Source | None, *, latents: bool = False) -> Layout:
+    """Return the layout of one of the two published releases.
+
+    Args:
+        name: ``chexmask`` or ``chexmask-u``.
+        source: after which the column of ids is called.
+        latents: add the column of latent standard deviations, which some tables of CheXmask-U have.
+
+    Raises:
+        ValueError: if there is no such layout.
+
+    Example:
+        >>> layout_called("chexmask", None).header[:3]
+        ('Image ID', 'Dice RCA (Max)', 'Dice RCA (Mean)')
+    """
+    if name not in _ORDER:
+        raise ValueError(f"there is no layout {name!r}; known are {', '.join(LAYOUTS)}")
+    ids = GENERAL_ID if source is None else source.id_column
+    last = ("latents",) if latents and name == "chexmask-u" else ()
+    header = (ids, *_ORDER[name], "Left Lung", "Right Lung", "Heart", "Height", "Width", *last)
+    return Layout.of_header(header, source=None if source is None else source.name)
+
+
+def open_table(path: Path, mode: str = "r") -> TextIO:
+    """Open a table as text, compressed if its name ends with ``.gz``; ``mode`` is ``r`` or ``w``.
+
+    Raises:
+        OSError: if it cannot be opened.
+    """
+    # The time is left out of a compressed file, so that the same rows give the same bytes.
+    binary: Any = gzip.GzipFile(path, f"{mode}b", mtime=0) if path.suffix == ".gz" else path.open(f"{mode}b")
+    return io.TextIOWrapper(binary, encoding="utf-8-sig" if mode == "r" else "utf-8", newline="")
+
+
+def read_layout(path: Path, *, source: str | None = None) -> Layout:
+    """Read the header of a published table.
+
+    Args:
+        path: ``.csv`` or ``.csv.gz``.
+        source: name of the data set that the films are from, where the header does not tell.
+
+    Raises:
+        DatasetError: if it cannot be read or is no published table; the message names it and the way out.
+        ValueError: if there is no such source.
+    """
+    if source is not None:
+        source_called(source)
+    try:
+        with open_table(path) as file:
+            header = tuple(next(csv.reader(file), []))
+        return Layout.of_header(header, source=source)
+    except FileNotFoundError as error:
+        raise DatasetError(f"{path}: there is no such file; check its name") from error
+    except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
+        raise DatasetError(f"{path}: cannot be read as a table; fetch it again") from error
+    except ValueError as error:
+        raise DatasetError(f"{path}: no published table: {error}") from error

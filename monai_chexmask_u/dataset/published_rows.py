@@ -1,0 +1,293 @@
+"""Cells of a published table to rows of the one schema: each column parsed, checked, and what follows from it added."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from monai_chexmask_u.anatomy import NODE_COUNT, ORGANS, Organ
+from monai_chexmask_u.dataset.published_defects import Checked, Runs, check_rows, parse_runs
+from monai_chexmask_u.dataset.published_frame import PUBLISHED_SIDE
+from monai_chexmask_u.dataset.published_layout import Layout
+from monai_chexmask_u.dataset.published_values import (
+    Numbers,
+    Scalars,
+    decimals_are_fixed,
+    parse_numbers,
+    parse_scalars,
+)
+from monai_chexmask_u.dataset.schema import SCHEMA, mask_column
+from monai_chexmask_u.dataset.sources import Source
+from monai_chexmask_u.geometry import polygon_area
+
+__all__ = ["LATENT_SIZE", "Style", "film_id", "published_id", "rows_of", "spread_columns", "style_of"]
+
+LATENT_SIZE: Final = 64
+
+Failures = list[dict[str, str | None]]
+Cells = Mapping[str, pa.Array]
+
+
+@dataclass(frozen=True)
+class Style:
+    """How a table writes its values, told by its first row that has them.
+
+    Attributes:
+        ids: ``film``, as all data sets here have them; ``bare``, without the suffix of image files; ``file``, with it.
+        sizes_are_decimal: heights and widths have a decimal point.
+        landmarks_are_whole: landmarks are rounded to whole pixels.
+        std_is_fixed: standard deviations keep zeros at their end.
+        latents_are_fixed: so do the latent ones.
+    """
+
+    ids: str = "film"
+    sizes_are_decimal: bool = False
+    landmarks_are_whole: bool = True
+    std_is_fixed: bool = True
+    latents_are_fixed: bool = True
+
+
+def film_id(published: str, source: Source | None) -> str:
+    """Return the id of a film as all data sets have it, whether or not the published one has the file's suffix.
+
+    Example:
+        >>> from monai_chexmask_u.dataset.sources import source_called
+        >>> film_id("train/patient1/study1/view1_frontal", source_called("chexpert"))
+        'train/patient1/study1/view1_frontal.jpg'
+        >>> film_id("an id of another kind", source_called("chexpert"))
+        'an id of another kind'
+    """
+    if source is None:
+        return published
+    return source.id_of(source.bare(published) + source.suffix) or published
+
+
+def published_id(image_id: str, source: Source | None, form: str) -> str:
+    """Return the id of a film as a table writes it.
+
+    Args:
+        image_id: as all data sets here have it.
+        source: data set that the film is from.
+        form: ``film``, ``bare`` or ``file``, see `Style`.
+    """
+    if source is None or form == "film" or film_id(image_id, source) != image_id:
+        return image_id
+    return source.bare(image_id) + (source.suffix if form == "file" else "")
+
+
+def style_of(cells: Cells, layout: Layout) -> Style:
+    """Tell the style of a table from some of its cells.
+
+    Args:
+        cells: columns of text, by what they hold.
+        layout: of the table.
+    """
+
+    def first(role: str) -> str:
+        texts = (text.strip() for text in cells[role].to_pylist()) if role in cells else ()
+        return next((text for text in texts if text and text.lower() != "nan"), "")
+
+    name = first("image_id")
+    film = film_id(name, layout.source)
+    landmarks = pc.fill_null(cells["landmarks"], "")
+    values = parse_numbers(landmarks, 2 * NODE_COUNT).values
+    return Style(
+        ids=next(
+            (form for form in ("film", "bare", "file") if published_id(film, layout.source, form) == name), "film"
+        ),
+        sizes_are_decimal="." in first("height") + first("width"),
+        landmarks_are_whole=not (np.abs(values - np.rint(values)) > 0).any(),
+        std_is_fixed=decimals_are_fixed(first("landmarks_std") or "0.00", 2),
+        latents_are_fixed=decimals_are_fixed(first("latent_std") or "0.0000", 4),
+    )
+
+
+def rows_of(cells: Cells, layout: Layout, *, frame: str, seen: set[str]) -> tuple[pa.Table, Failures]:
+    """Turn cells into rows of the schema.
+
+    Args:
+        cells: columns of text, by what they hold; none gives an empty table.
+        layout: of the table.
+        frame: in which pixels its coordinates are.
+        seen: ids of earlier rows; those of these rows are added.
+
+    Returns:
+        The rows that can be used, and the failures of the others.
+    """
+    if not cells:
+        return SCHEMA.empty_table(), []
+    landmarks = parse_numbers(cells["landmarks"], 2 * NODE_COUNT)
+    std = _numbers(cells, "landmarks_std", 2 * NODE_COUNT)
+    latents = _numbers(cells, "latent_std", LATENT_SIZE)
+    scalars = {name: parse_scalars(cells[name]) for name in _SCALARS if name in cells}
+    masks = {organ: parse_runs(cells[mask_column(organ.name)]) for organ in ORGANS if mask_column(organ.name) in cells}
+    ids = [film_id(name.strip(), layout.source) for name in pc.fill_null(cells["image_id"], "").to_pylist()]
+    missing = dict.fromkeys(np.flatnonzero(~landmarks.present).tolist(), "is empty")
+    sizes = {name: scalars[name].broken | _odd_sizes(scalars[name].values) for name in _SIZES if name in scalars}
+    broken = _reasons(
+        layout,
+        [
+            ("image_id", "id_missing", {row: "is empty" for row, name in enumerate(ids) if not name}),
+            (
+                "landmarks",
+                "landmarks_broken",
+                landmarks.broken | {r: w for r, w in missing.items() if r not in landmarks.broken},
+            ),
+            *(("landmarks_std", "std_broken", each.broken) for each in (std,) if each is not None),
+            *(("latent_std", "latents_broken", each.broken) for each in (latents,) if each is not None),
+            *((name, "size_broken", why) for name, why in sizes.items()),
+            *((name, "rca_broken", scalars[name].broken) for name in _RCA if name in scalars),
+            *((mask_column(organ.name), "mask_broken", runs.broken) for organ, runs in masks.items()),
+        ],
+    )
+    for row, name in enumerate(ids):
+        if row not in broken and name in seen:
+            broken[row] = ("id_twice", f"an earlier row of the table has the same {layout.title('image_id')!r}")
+        elif row not in broken:
+            seen.add(name)
+    cropped = layout.source is not None and layout.source.crop_border
+    forgotten = frame == "image" and cropped and layout.title("landmarks").strip() == "Landmarks (Mean)"
+    checked = _checked(
+        landmarks, scalars, masks, side=PUBLISHED_SIDE if frame != "image" else None, forgotten=forgotten
+    )
+    columns = _columns(cells, ids, landmarks, std, latents, scalars, checked)
+    columns["frame"] = pa.repeat(frame, len(ids))
+    columns["source"] = pa.repeat(layout.source.title, len(ids)) if layout.source is not None else None
+    kept = np.ones(len(ids), dtype=bool)
+    kept[list(broken)] = False
+    table = _table(columns, len(ids)).filter(pa.array(kept))
+    failures: Failures = [
+        {"image_id": ids[row] or "row without an id", "image_path": None, "code": code, "message": message}
+        for row, (code, message) in sorted(broken.items())
+    ]
+    return table, failures
+
+
+_RCA: Final = ("dice_rca_mean", "dice_rca_max")
+_SIZES: Final = ("height", "width")
+_SCALARS: Final = (*_RCA, *_SIZES)
+
+
+def spread_columns(std: NDArray[np.float64], scale: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+    """Return the uncertainties that follow from the landmarks' standard deviations, by column.
+
+    Args:
+        std: ``(row, 120, 2)`` of x and y, in pixels.
+        scale: ``(row,)``, pixels of the published square of 1024 per pixel.
+    """
+    nodes = std.mean(axis=2)
+    predictive = nodes.mean(axis=1) * scale
+    each = {f"{organ.name}_uncertainty_px": nodes[:, organ.nodes].mean(axis=1) for organ in ORGANS}
+    return {**each, "predictive_px1024": predictive, "score": predictive}
+
+
+def _numbers(cells: Cells, name: str, count: int) -> Numbers | None:
+    return parse_numbers(cells[name], count) if name in cells else None
+
+
+def _odd_sizes(values: NDArray[np.float64]) -> dict[int, str]:
+    with np.errstate(invalid="ignore"):
+        odd = (values < 1) | (values != np.rint(values)) & ~np.isnan(values) | (values > 1e6)
+    return dict.fromkeys(np.flatnonzero(odd).tolist(), "is no number of pixels")
+
+
+def _reasons(layout: Layout, columns: list[tuple[str, str, dict[int, str]]]) -> dict[int, tuple[str, str]]:
+    """Return code and message of the first reason of each broken row."""
+    reasons: dict[int, tuple[str, str]] = {}
+    for role, code, broken in columns:
+        for row, why in broken.items():
+            reasons.setdefault(row, (code, f"{layout.title(role)!r} {why}"))
+    return reasons
+
+
+def _checked(
+    landmarks: Numbers,
+    scalars: Mapping[str, Scalars],
+    masks: Mapping[Organ, Runs],
+    *,
+    side: float | None,
+    forgotten: bool,
+) -> Checked:
+    """Check the rows; a table without sizes has those of the published square, if it is in that frame."""
+
+    def values(name: str, default: float | None = None) -> NDArray[np.float64]:
+        rows = len(landmarks.present)
+        return scalars[name].values if name in scalars else np.full(rows, np.nan if default is None else default)
+
+    return check_rows(
+        landmarks.values.reshape(-1, NODE_COUNT, 2),
+        values("height", side),
+        values("width", side),
+        masks,
+        rca_mean=values("dice_rca_mean"),
+        rca_max=values("dice_rca_max"),
+        printed=landmarks.printed,
+        border_lost=forgotten,
+    )
+
+
+def _columns(
+    cells: Cells,
+    ids: list[str],
+    landmarks: Numbers,
+    std: Numbers | None,
+    latents: Numbers | None,
+    scalars: Mapping[str, Scalars],
+    checked: Checked,
+) -> dict[str, Any]:
+    points = landmarks.values.reshape(-1, NODE_COUNT, 2)
+    columns: dict[str, Any] = {
+        "image_id": pa.array(ids, pa.string()),
+        "notes": pa.array(checked.notes, SCHEMA.field("notes").type),
+        "landmarks": _lists(landmarks, "landmarks"),
+        "height": _integers(checked.heights),
+        "width": _integers(checked.widths),
+    }
+    for organ in ORGANS:
+        columns[f"{organ.name}_area_px"] = _floats(polygon_area(points[:, organ.nodes]))
+        if mask_column(organ.name) in cells:
+            columns[mask_column(organ.name)] = pc.fill_null(cells[mask_column(organ.name)], "")
+    if std is not None:
+        columns["landmarks_std"] = _lists(std, "landmarks_std")
+        scale = PUBLISHED_SIDE / np.fmax(checked.heights, checked.widths)
+        spread = spread_columns(std.values.reshape(-1, NODE_COUNT, 2), scale)
+        columns |= {name: _floats(values) for name, values in spread.items()}
+    if latents is not None:
+        columns["latent_std"] = _lists(latents, "latent_std")
+        columns["latent_uncertainty"] = _floats(latents.values.mean(axis=1))
+    return columns | {name: _floats(scalars[name].values) for name in _RCA if name in scalars}
+
+
+def _floats(values: NDArray[np.float64]) -> pa.Array:
+    return pa.array(values, pa.float64(), mask=np.isnan(values))
+
+
+def _integers(values: NDArray[np.float64]) -> pa.Array:
+    unknown = ~np.isfinite(values) | (np.abs(values) > 1e6)
+    return pa.array(np.where(unknown, 0, values).astype(np.int32), pa.int32(), mask=unknown)
+
+
+def _lists(numbers: Numbers, name: str) -> pa.Array:
+    """Return a column of vectors, null where a cell is empty."""
+    type_ = SCHEMA.field(name).type
+    values = pa.array(numbers.values.astype(np.float32).ravel())
+    empty = pa.array(~numbers.present)
+    if pa.types.is_fixed_size_list(type_):
+        return pa.FixedSizeListArray.from_arrays(values, type=type_, mask=empty)
+    count = numbers.values.shape[1]
+    offsets = pa.array(np.arange(len(numbers.present) + 1, dtype=np.int32) * count)
+    return pa.ListArray.from_arrays(offsets, values, type=type_, mask=empty)
+
+
+def _table(columns: Mapping[str, Any], rows: int) -> pa.Table:
+    """Return a table with all columns of the schema, null where there is nothing."""
+    arrays = [
+        columns[field.name] if columns.get(field.name) is not None else pa.nulls(rows, field.type) for field in SCHEMA
+    ]
+    return pa.Table.from_arrays(arrays, schema=SCHEMA)
