@@ -5,8 +5,10 @@ from __future__ import annotations
 import typer
 
 from monai_chexmask_u.dataset.cli_build import build
+from monai_chexmask_u.dataset.cli_check import card, check
 
 __all__ = ["dataset"]
 
 dataset = typer.Typer(no_args_is_help=True, help="Data sets of segmented films, of any size.")
-dataset.command()(build)
+for _command in (build, check, card):
+    dataset.command()(_command)

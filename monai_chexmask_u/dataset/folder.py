@@ -120,17 +120,19 @@ def read_manifest(folder: Path) -> Manifest:
         raise DatasetError(f"{folder}: no data set (there is no {MANIFEST}); give a folder that `dataset` made")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        if content.pop("format") != FORMAT:
-            raise ValueError("another format")
+        if content.pop("format") != FORMAT or content.pop("sha256") != _digest(content):
+            raise ValueError("another format, or changed")
         content["shards"] = tuple(Shard(**shard) for shard in content["shards"])
         return Manifest(**content)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DatasetError(f"{path}: not the manifest of a data set, or broken; build into another folder") from error
+        message = f"{path}: not the manifest of a data set, or damaged; fetch it again, or build into another folder"
+        raise DatasetError(message) from error
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write the manifest, whole or not at all, so that it is there after a power failure too."""
-    content = {"format": FORMAT, **asdict(manifest)}
+    content = asdict(manifest)
+    content = {"format": FORMAT, **content, "sha256": _digest(content)}
     with atomic_path(folder / MANIFEST) as temporary:
         temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
         _sync(temporary)
@@ -200,6 +202,11 @@ def remove_leftovers(folder: Path, manifest: Manifest) -> None:
 def file_sha256(path: Path) -> str:
     """Return the SHA-256 of a file."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    """Return a checksum of the manifest itself."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _failure_part(folder: Path, number: int) -> Path:
