@@ -138,12 +138,16 @@ def layout_called(name: str, source: Source | None, *, latents: bool = False) ->
 def open_table(path: Path, mode: str = "r") -> TextIO:
     """Open a table as text, compressed if its name ends with ``.gz``; ``mode`` is ``r`` or ``w``.
 
+    What is not UTF-8 is replaced when it is read: it concerns its row alone.
+
     Raises:
         OSError: if it cannot be opened.
     """
     # The time is left out of a compressed file, so that the same rows give the same bytes.
     binary: Any = gzip.GzipFile(path, f"{mode}b", mtime=0) if path.suffix == ".gz" else path.open(f"{mode}b")
-    return io.TextIOWrapper(binary, encoding="utf-8-sig" if mode == "r" else "utf-8", newline="")
+    if mode == "w":
+        return io.TextIOWrapper(binary, encoding="utf-8", newline="")
+    return io.TextIOWrapper(binary, encoding="utf-8-sig", errors="replace", newline="")
 
 
 def read_layout(path: Path, *, source: str | None = None) -> Layout:
@@ -165,7 +169,7 @@ def read_layout(path: Path, *, source: str | None = None) -> Layout:
         return Layout.of_header(header, source=source)
     except FileNotFoundError as error:
         raise DatasetError(f"{path}: there is no such file; check its name") from error
-    except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, EOFError, csv.Error) as error:
         raise DatasetError(f"{path}: cannot be read as a table; fetch it again") from error
     except ValueError as error:
         raise DatasetError(f"{path}: no published table: {error}") from error
