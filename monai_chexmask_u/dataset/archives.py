@@ -158,13 +158,10 @@ def _in_tar(file: BinaryIO) -> Iterator[Member]:
 
 
 def _looks_like_a_film(file: BinaryIO, member: Member, name: str) -> bool:
-    place = file.tell()
     try:
         return is_candidate_head(name, _content(file, member, only_head=True))
     except RadiographError:
         return False
-    finally:
-        file.seek(place)
 
 
 def _content(file: BinaryIO, member: Member, *, only_head: bool = False) -> bytes:
