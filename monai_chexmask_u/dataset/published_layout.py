@@ -88,7 +88,8 @@ class Layout:
             source: name of the data set that the films are from, by default what the column of ids is called after.
 
         Raises:
-            ValueError: if ids or landmarks are missing, two columns hold the same, or there is no such source.
+            ValueError: if ids or landmarks are missing, two columns hold the same, the source is another
+                one than the header says, or there is none of its name.
         """
         holds = tuple(_HEADERS.get(name.strip()) for name in header)
         for role in ("image_id", "landmarks"):
@@ -99,8 +100,11 @@ class Layout:
             names = [name for name, held in zip(header, holds, strict=True) if held == role]
             if len(names) > 1:
                 raise ValueError(f"the columns {' and '.join(map(repr, names))} hold the same; remove one of them")
-        named = source_of_column(header[holds.index("image_id")].strip())
-        return cls(header, holds, source_called(source) if source else named)
+        ids = header[holds.index("image_id")].strip()
+        named, said = source_of_column(ids), source_called(source) if source else None
+        if named is not None and said not in (None, named):
+            raise ValueError(f"its column of ids {ids!r} is that of {named.title}; leave the source (--source) out")
+        return cls(header, holds, said or named)
 
 
 _ORDER: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(

@@ -286,6 +286,13 @@ def test_what_is_no_published_table_is_refused(tmp_path: Path, header: str, why:
         read_layout(path)
 
 
+def test_a_source_that_contradicts_the_header_is_refused(tmp_path: Path) -> None:
+    path = table(tmp_path, make_rows(1, shape=SHAPE))
+    with pytest.raises(DatasetError, match="'dicom_id' is that of MIMIC-CXR-JPG"):
+        PublishedTable(path, source="padchest")
+    assert PublishedTable(path, source="mimic-cxr-jpg").frame == "image"
+
+
 def test_a_missing_table_is_told(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="there is no such file"):
         read_layout(tmp_path / "none.csv")
