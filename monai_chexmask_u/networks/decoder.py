@@ -118,8 +118,10 @@ class GraphDecoder(nn.Module):
         x = _normalized(self.fine2(x))
         landmarks = self.to_landmarks(x)
         x = x.detach()  # what the latent space holds is decided by the published network's own error
+        # All steps read the same map: in this memory format, none of them has to rearrange it.
+        fine_map = features[-1].contiguous(memory_format=torch.channels_last)
         for refinement in self.refinements:
             levels.append(landmarks)
-            x, landmarks = refinement(x, landmarks, features[2])
+            x, landmarks = refinement(x, landmarks, fine_map)
         levels.insert(0, landmarks)
         return [level.reshape(batch, samples, -1, 2) for level in levels]

@@ -2,7 +2,8 @@
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
+
+from monai_chexmask_u.networks.rows import sum_rows
 
 __all__ = ["sample_features", "sample_window"]
 
@@ -14,7 +15,7 @@ def sample_window(features: Tensor, positions: Tensor, spacing: float = 1.0) -> 
     ``roi_align`` does. No gradient reaches the positions.
 
     Args:
-        features: ``(batch, channel, h, h)``.
+        features: ``(batch, channel, h, h)``; fastest where its memory format is channels-last.
         positions: ``(batch, point, 2)``, (x, y) in 0..1 of the map; 0 is the center of the first pixel.
         spacing: distance between the points of the grid, in pixels of the map.
 
@@ -22,15 +23,10 @@ def sample_window(features: Tensor, positions: Tensor, spacing: float = 1.0) -> 
         ``(batch, point, 9, channel)``, the grid row by row.
     """
     side = features.shape[-1]
-    step = torch.tensor([-1.0, 0.0, 1.0], device=positions.device, dtype=positions.dtype) * spacing
-    offsets = torch.stack(torch.meshgrid(step, step, indexing="xy"), dim=-1).reshape(1, 1, 9, 2)
-    points = (positions.detach() * side).unsqueeze(2) + offsets
-    inside = ((points >= -1) & (points <= side)).all(dim=-1)
-    # Far positions and NaN (a network that diverges) must not reach grid_sample, whose gradient would crash on them.
-    points = torch.nan_to_num(points, nan=-2.0).clamp(-2.0, side + 1.0)
-    grid = (2 * points + 1) / side - 1
-    values = F.grid_sample(features, grid, mode="bilinear", padding_mode="border", align_corners=False)
-    return (values * inside.to(values.dtype).unsqueeze(1)).permute(0, 2, 3, 1)
+    points, inside = _grid_points(positions, side, spacing)
+    taps = points.floor() + torch.arange(2, device=points.device).reshape(2, 1)
+    sampled = _weighted_sum(features, taps, _linear_weights(points, taps) * inside)
+    return sampled.reshape(positions.shape[0], positions.shape[1], 9, -1)
 
 
 def sample_features(features: Tensor, positions: Tensor) -> Tensor:
@@ -45,4 +41,50 @@ def sample_features(features: Tensor, positions: Tensor) -> Tensor:
     Returns:
         ``(batch, point, channel)``.
     """
-    return sample_window(features, positions).mean(dim=2)
+    side = features.shape[-1]
+    points, inside = _grid_points(positions, side, 1.0)
+    # The three points of an axis share four neighboring pixels, so that 16 pixels are read instead of 36.
+    taps = points[:, :, 1:2].floor() + torch.arange(-1, 3, device=points.device).reshape(4, 1)
+    weights = (_linear_weights(points, taps) * inside).mean(dim=2, keepdim=True)
+    return _weighted_sum(features, taps, weights).reshape(positions.shape[0], positions.shape[1], -1)
+
+
+def _grid_points(positions: Tensor, side: int, spacing: float) -> tuple[Tensor, Tensor]:
+    """Return where the points of 3x3 grids lie along each axis.
+
+    Returns:
+        Coordinates in pixels, x and y, clamped to the map, and whether they count: ``(batch, 2, 3, 1, point)`` each.
+    """
+    # Points come last: on a CPU, elementwise operations are slow where the last axis is short.
+    centers = (positions.detach() * side).transpose(1, 2).contiguous()
+    steps = spacing * torch.arange(-1, 2, device=positions.device)
+    points = centers[:, :, None, None] + steps.reshape(3, 1, 1)
+    inside = (points >= -1) & (points <= side)  # NaN is not
+    return torch.nan_to_num(points).clamp(0, side - 1), inside
+
+
+def _linear_weights(points: Tensor, taps: Tensor) -> Tensor:
+    """Return what linear interpolation at ``points`` of an axis takes from its pixels ``taps``; shapes broadcast."""
+    return (1 - (points - taps).abs()).clamp_min(0)
+
+
+def _weighted_sum(features: Tensor, taps: Tensor, weights: Tensor) -> Tensor:
+    """Sum pixels of a map, weighted by the products of both axes' weights.
+
+    Args:
+        features: ``(batch, channel, h, h)``.
+        taps: pixels along each axis, ``(batch, 2, step, tap, point)``, x first; those outside have no weight.
+        weights: of the same shape.
+
+    Returns:
+        ``(batch * point * step * step, channel)``, the steps row by row.
+    """
+    batch, channels, side = features.shape[0], features.shape[1], features.shape[-1]
+    pixels = taps.clamp(0, side - 1).long()
+    first = torch.arange(batch, device=features.device).reshape(-1, 1, 1, 1, 1, 1) * (side * side)
+    # (batch, step, step, tap, tap, point)
+    rows = first + side * pixels[:, 1, :, None, :, None] + pixels[:, 0, None, :, None, :]
+    products = weights[:, 1, :, None, :, None] * weights[:, 0, None, :, None, :]
+    table = features.permute(0, 2, 3, 1).reshape(-1, channels).contiguous()
+    terms = taps.shape[3] * taps.shape[3]
+    return sum_rows(table, rows.movedim(-1, 1).reshape(-1, terms), products.movedim(-1, 1).reshape(-1, terms))

@@ -160,9 +160,11 @@ def test_every_parameter_learns(device: str, refinements: int) -> None:
 
 def test_exported_onnx_network_gives_the_same(tmp_path: Path, network: HybridGNet) -> None:
     pytest.importorskip("onnxscript", reason="the ONNX exporter of torch needs onnxscript")
-    onnxruntime = pytest.importorskip("onnxruntime")
+    onnx, onnxruntime = pytest.importorskip("onnx"), pytest.importorskip("onnxruntime")
     path = tmp_path / "network.onnx"
     torch.onnx.export(network, (_images(1),), path, dynamo=True)
+    # As which an embedding bag is exported; it is slow, and other runtimes refuse it.
+    assert not {"Loop", "Scan"} & {node.op_type for node in onnx.load(path).graph.node}
     session = onnxruntime.InferenceSession(path)
     (landmarks,) = session.run(None, {session.get_inputs()[0].name: _images(1).numpy()})
     torch.testing.assert_close(torch.from_numpy(landmarks), network(_images(1)), rtol=0, atol=1e-3)

@@ -8,6 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
+from torch.nn import functional as F
 
 from monai_chexmask_u.networks.sampling import sample_features, sample_window
 
@@ -61,6 +62,46 @@ def test_window_holds_the_values_of_its_points_row_by_row(spacing: float, seed: 
         plane = features[image, channel]
         expected = [_bilinear(plane, x + spacing * column, y + spacing * row) for column, row in GRID]
         torch.testing.assert_close(actual[image, point, :, channel], torch.tensor(expected), rtol=0, atol=1e-5)
+
+
+def _grid_sample(features: Tensor, positions: Tensor, spacing: float) -> Tensor:
+    """Read the windows with torch's own bilinear sampling, and zero what lies too far outside."""
+    side = features.shape[-1]
+    points = (positions * side).unsqueeze(2) + spacing * torch.tensor(GRID, dtype=positions.dtype)
+    values = F.grid_sample(features, (2 * points + 1) / side - 1, padding_mode="border", align_corners=False)
+    inside = ((points >= -1) & (points <= side)).all(dim=-1)
+    return (values * inside.unsqueeze(1)).permute(0, 2, 3, 1)
+
+
+@pytest.mark.parametrize("spacing", [2.0, 1.0, 0.5])
+@pytest.mark.parametrize("side", [2, 3, 4, 16])
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_values_and_gradients_are_those_of_grid_sample(spacing: float, side: int, channels_last: bool) -> None:
+    generator = torch.Generator().manual_seed(side)
+    positions = torch.rand(2, 50, 2, generator=generator, dtype=torch.float64) * 2.4 - 0.7
+    ours, theirs = (torch.randn(2, 5, side, side, generator=generator.manual_seed(1)).double() for _ in range(2))
+    if channels_last:
+        ours = ours.contiguous(memory_format=torch.channels_last)
+    actual = sample_window(ours.requires_grad_(), positions, spacing)
+    expected = _grid_sample(theirs.requires_grad_(), positions, spacing)
+    torch.testing.assert_close(actual, expected, rtol=0, atol=1e-10)
+    weights = torch.randn(actual.shape, generator=generator, dtype=torch.float64)
+    (actual * weights).sum().backward()
+    (expected * weights).sum().backward()
+    torch.testing.assert_close(ours.grad, theirs.grad, rtol=0, atol=1e-10)
+    mean = _grid_sample(theirs, positions, 1.0).mean(dim=2)
+    torch.testing.assert_close(sample_features(ours, positions), mean, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("side", [2, 4, 8])
+def test_borders_are_where_roi_align_has_them(side: int) -> None:
+    """A point just one pixel outside counts, on every side, and has the value of the border."""
+    features = torch.rand(1, 1, side, side, generator=torch.Generator().manual_seed(0))
+    places = [-2.0, -1.5, -1.0, -0.5, 0.0, side - 1.0, side - 0.5, float(side), side + 0.5, side + 1.0]
+    positions = torch.tensor(list(itertools.product(places, places)))[None] / side
+    actual = sample_features(features, positions)[0, :, 0]
+    expected = torch.tensor([_roi_align(features[0, 0], position) for position in positions[0]])
+    torch.testing.assert_close(actual, expected, rtol=0, atol=1e-6)
 
 
 def test_window_on_a_ramp_tells_its_own_grid() -> None:
