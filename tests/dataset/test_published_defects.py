@@ -98,11 +98,22 @@ def test_a_mask_of_other_landmarks_is_told() -> None:
 
 
 def test_an_empty_mask_is_told_unless_its_organ_lies_outside() -> None:
-    points = np.stack([make_rows(1, shape=SHAPE)[0].landmarks] * 2).astype(np.float64)
-    points[1] += 1000
-    masks = {ORGANS[0]: parse_runs(pa.array(["", ""]))}
-    checked = check_rows(points, np.array([160.0] * 2), np.array([120.0] * 2), masks)
-    assert checked.notes == [["mask_differs"], ["outside_image"]]
+    points = np.stack([make_rows(1, shape=SHAPE)[0].landmarks] * 3).astype(np.float64)
+    points[1:] += 1000
+    masks = {ORGANS[0]: parse_runs(pa.array(["", "", "5 3"]))}
+    checked = check_rows(points, np.array([160.0] * 3), np.array([120.0] * 3), masks)
+    assert checked.notes == [["mask_differs"], ["outside_image"], ["mask_differs", "outside_image"]]
+
+
+def test_a_mask_that_ends_just_below_the_image_is_told() -> None:
+    row = make_rows(1, shape=SHAPE)[0]
+    points = row.landmarks.copy()
+    points[ORGANS[0].nodes] += [0, 159 - points[ORGANS[0].nodes, 1].max()]
+    code = row_major_code(drawn_mask(points[ORGANS[0].nodes], SHAPE))
+    masks = {ORGANS[0]: parse_runs(pa.array([code]))}
+    for height, notes in ((160.0, []), (159.0, ["mask_differs", "outside_image"])):
+        checked = check_rows(points[None].astype(np.float64), np.array([height]), np.array([120.0]), masks)
+        assert checked.notes == [notes]
 
 
 def test_a_mask_that_leaves_the_image_is_told() -> None:
@@ -118,10 +129,10 @@ def test_unknown_sizes_stay_unknown_and_are_told() -> None:
 
 
 def test_landmarks_outside_the_image_are_told() -> None:
-    points = np.full((3, 120, 2), 5.0)
-    points[0, 7, 0], points[1, 7, 1], points[2, 7] = -1, 10, 9
-    checked = check_rows(points, np.full(3, 10.0), np.full(3, 10.0), {})
-    assert checked.notes == [["outside_image"], ["outside_image"], []]
+    points = np.full((5, 120, 2), 5.0)
+    points[0, 7, 0], points[1, 7, 1], points[2, 7], points[3, 7, 0], points[4, 7] = -1, 10, 9, 10, 0
+    checked = check_rows(points, np.full(5, 10.0), np.full(5, 10.0), {})
+    assert checked.notes == [["outside_image"], ["outside_image"], [], ["outside_image"], []]
 
 
 def test_a_best_reference_below_the_mean_of_all_is_told() -> None:

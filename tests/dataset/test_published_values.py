@@ -79,6 +79,11 @@ def test_a_broken_cell_says_what_is_wrong_and_spoils_no_other(text: str, why: st
     assert np.isnan(numbers.values[1:4]).all()
 
 
+@pytest.mark.parametrize("text", ["1,2,inf,4", "1,2,nan,4"])
+def test_numbers_that_are_not_finite_are_broken_among_clean_rows(text: str) -> None:
+    assert parse_numbers(pa.array(["1,2,3,4", text]), 4).broken == {1: "holds numbers that are not finite"}
+
+
 def test_scalars_are_nan_where_there_is_none() -> None:
     scalars = parse_scalars(pa.array(["1024", " 1024.0 ", "", "NaN", "x"]))
     np.testing.assert_array_equal(scalars.values, [1024, 1024, np.nan, np.nan, np.nan])
