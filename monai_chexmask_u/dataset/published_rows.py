@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -108,20 +108,21 @@ def style_of(cells: Cells, layout: Layout) -> Style:
     )
 
 
-def rows_of(cells: Cells, layout: Layout, *, frame: str, seen: set[str]) -> tuple[pa.Table, Failures]:
+def rows_of(
+    cells: Cells, layout: Layout, *, frame: str, seen: set[str], numbers: Sequence[int]
+) -> tuple[pa.Table, Failures]:
     """Turn cells into rows of the schema.
 
     Args:
-        cells: columns of text, by what they hold; none gives an empty table.
+        cells: columns of text, by what they hold.
         layout: of the table.
         frame: in which pixels its coordinates are.
-        seen: ids of earlier rows; those of these rows are added.
+        seen: ids of earlier rows, usable or not; those of these rows are added.
+        numbers: of the rows in their table, by which failures are told apart whose id is missing or not new.
 
     Returns:
         The rows that can be used, and the failures of the others.
     """
-    if not cells:
-        return SCHEMA.empty_table(), []
     landmarks = parse_numbers(cells["landmarks"], 2 * NODE_COUNT)
     std = _numbers(cells, "landmarks_std", 2 * NODE_COUNT)
     latents = _numbers(cells, "latent_std", LATENT_SIZE)
@@ -146,11 +147,13 @@ def rows_of(cells: Cells, layout: Layout, *, frame: str, seen: set[str]) -> tupl
             *((mask_column(organ.name), "mask_broken", runs.broken) for organ, runs in masks.items()),
         ],
     )
+    names = list(ids)
     for row, name in enumerate(ids):
-        if row not in broken and name in seen:
-            broken[row] = ("id_twice", f"an earlier row of the table has the same {layout.title('image_id')!r}")
-        elif row not in broken:
-            seen.add(name)
+        if not name or name in seen:
+            names[row] = f"{name} (row {numbers[row]})".strip()
+            same = f"an earlier row of the table has the same {layout.title('image_id')!r}"
+            broken.setdefault(row, ("id_twice", same))
+        seen.add(name)
     cropped = layout.source is not None and layout.source.crop_border
     forgotten = frame == "image" and cropped and layout.title("landmarks").strip() == "Landmarks (Mean)"
     checked = _checked(
@@ -163,7 +166,7 @@ def rows_of(cells: Cells, layout: Layout, *, frame: str, seen: set[str]) -> tupl
     kept[list(broken)] = False
     table = _table(columns, len(ids)).filter(pa.array(kept))
     failures: Failures = [
-        {"image_id": ids[row] or "row without an id", "image_path": None, "code": code, "message": message}
+        {"image_id": names[row], "image_path": None, "code": code, "message": message}
         for row, (code, message) in sorted(broken.items())
     ]
     return table, failures

@@ -105,11 +105,15 @@ class PublishedTable:
         """
         invalid: list[pacsv.InvalidRow] = []
         seen: set[str] = set()
-        first = True
+        skipped: set[int] = set()
+        last, first = 1, True  # the header is row 1
         for cells in self._blocks(block_bytes, invalid):
-            if first and len(cells):
+            skipped |= {row.number for row in invalid}
+            numbers = _next_rows(last, len(cells["image_id"]), skipped)
+            if numbers and first:
                 self.style, first = style_of(cells, self.layout), False
-            rows, failures = rows_of(cells, self.layout, frame=self.frame, seen=seen)
+            last = numbers[-1] if numbers else last
+            rows, failures = rows_of(cells, self.layout, frame=self.frame, seen=seen, numbers=numbers)
             failures += [self._failure_of(row) for row in invalid]
             invalid.clear()
             yield Part(rows, _failure_table(failures))
@@ -174,9 +178,19 @@ class PublishedTable:
         """Return the failure of a row that has too few or too many columns."""
         place = self.layout.place("image_id") or 0
         cells = next(csv.reader([row.text]), [])
-        name = cells[place] if place < len(cells) and cells[place] else f"row {row.number}"
+        name = f"{cells[place] if place < len(cells) else ''} (row {row.number})".strip()
         message = f"the row has {row.actual_columns} columns, but its table has {row.expected_columns}"
         return {"image_id": name, "image_path": None, "code": "columns_wrong", "message": message}
+
+
+def _next_rows(last: int, count: int, skipped: set[int]) -> list[int]:
+    """Return the numbers of the next rows of a table, of which some were skipped."""
+    numbers: list[int] = []
+    while len(numbers) < count:
+        last += 1
+        if last not in skipped:
+            numbers.append(last)
+    return numbers
 
 
 def _text(cells: pa.Array) -> pa.Array:

@@ -22,6 +22,7 @@ from published_samples import (
 )
 
 from monai_chexmask_u.dataset.access import read_arrow
+from monai_chexmask_u.dataset.check import check_dataset
 from monai_chexmask_u.dataset.convert import SETTINGS_KEY, convert_table
 from monai_chexmask_u.dataset.export import write_published
 from monai_chexmask_u.dataset.folder import DatasetError, file_sha256, read_manifest
@@ -229,6 +230,18 @@ def test_a_folder_that_is_not_empty_is_never_replaced(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="not empty"):
         convert_table(table, table)
     assert (tmp_path / "data" / "manifest.json").read_bytes() == before
+
+
+def test_the_folder_has_the_usual_rights(converted: Path, tmp_path: Path) -> None:
+    (tmp_path / "usual").mkdir()
+    assert converted.stat().st_mode == (tmp_path / "usual").stat().st_mode
+
+
+def test_what_was_converted_passes_the_check(tmp_path: Path) -> None:
+    rows = make_rows(4, shape=SHAPE)
+    table = write_table(tmp_path / "table.csv", [*rows, rows[1], replace(rows[2], image_id="")], chexmask_u_header())
+    assert convert_table(table, tmp_path / "data").failure_count == 2
+    assert list(check_dataset(tmp_path / "data", masks=True)) == []
 
 
 def test_progress_is_told(published: Path, tmp_path: Path) -> None:

@@ -75,9 +75,13 @@ def test_built_data_sets_are_written_as_the_published_ones(
         assert found[source.id_column].to_list() == [name]
         size = FILM if frame is None else (1024, 1024)
         assert (found["Height"][0], found["Width"][0]) == (str(size[0]), str(size[1]))
-        points = make_rows(1, id_column=source.id_column, shape=FILM)[0].landmarks + 0.25
+        made = make_rows(1, id_column=source.id_column, shape=FILM)[0]
+        points, std = made.landmarks + 0.25, made.std
         if frame is not None:
-            points = PublishedFrame(FILM, CROP).to_preprocessed(points)
+            square = PublishedFrame(FILM, CROP)
+            points, std = square.to_preprocessed(points), std * square.scale
+        found_std = np.array(found["Landmarks (Std)"][0].split(","), dtype=np.float64)
+        np.testing.assert_allclose(found_std, std.ravel(), atol=0.0051)
         expected = np.rint(points).astype(int).ravel().tolist()
         assert found["Landmarks (Mean)"][0] == ",".join(map(str, expected))
     write_published(data, tmp_path / "old.csv", layout="chexmask")
