@@ -9,7 +9,8 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -139,19 +140,22 @@ def layout_called(name: str, source: Source | None, *, latents: bool = False) ->
     return Layout.of_header(header, source=None if source is None else source.name)
 
 
-def open_table(path: Path, mode: str = "r") -> TextIO:
+@contextmanager
+def open_table(path: Path, mode: str = "r") -> Iterator[TextIO]:
     """Open a table as text, compressed if its name ends with ``.gz``; ``mode`` is ``r`` or ``w``.
 
-    What is not UTF-8 is replaced when it is read: it concerns its row alone.
+    What is not UTF-8 is replaced when it is read: it concerns its row alone. Neither name nor time are in a compressed
+    file, so that the same rows give the same bytes.
 
     Raises:
         OSError: if it cannot be opened.
     """
-    # The time is left out of a compressed file, so that the same rows give the same bytes.
-    binary: Any = gzip.GzipFile(path, f"{mode}b", mtime=0) if path.suffix == ".gz" else path.open(f"{mode}b")
-    if mode == "w":
-        return io.TextIOWrapper(binary, encoding="utf-8", newline="")
-    return io.TextIOWrapper(binary, encoding="utf-8-sig", errors="replace", newline="")
+    coding: dict[str, Any] = {"encoding": "utf-8-sig", "errors": "replace"} if mode == "r" else {"encoding": "utf-8"}
+    with path.open(f"{mode}b") as file:
+        compressed = path.suffix == ".gz"
+        binary: Any = gzip.GzipFile("", f"{mode}b", 6, file, mtime=0) if compressed else file
+        with io.TextIOWrapper(binary, newline="", **coding) as text:
+            yield text
 
 
 def read_layout(path: Path, *, source: str | None = None) -> Layout:

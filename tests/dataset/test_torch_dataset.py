@@ -131,6 +131,21 @@ def test_the_order_depends_on_seed_and_epoch_alone(data: Path) -> None:
     assert len(ShuffledFilms(data)) == 23
 
 
+def test_groups_and_the_rows_inside_change_with_the_epoch(data: Path) -> None:
+    films = ShuffledFilms(data, seed=3)
+    groups, inside = [], []
+    for epoch in range(2):
+        films.set_epoch(epoch)
+        places = [IDS.index(item["image_id"]) for item in films]
+        groups.append(list(dict.fromkeys(place // 4 for place in places)))
+        inside.append([[place for place in places if place // 4 == group] for group in range(6)])
+        assert places != sorted(places)
+    # A row group's rows stay together.
+    assert [sorted(each) for each in groups] == [list(range(6))] * 2
+    assert groups[0] != groups[1]
+    assert inside[0] != inside[1]
+
+
 def test_it_can_be_sent_to_other_processes(data: Path, images: Path) -> None:
     films = FilmDataset(data, images=images)
     first = films[0]["image_id"]
