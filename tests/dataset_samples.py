@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -35,9 +35,10 @@ class Silent:
         self.done = self.shards = 0
         self.before: Manifest | None = None
         self.left_out: Mapping[str, int] = {}
+        self.notes: Sequence[str] = ()
 
-    def listed(self, films: int, left_out: Mapping[str, int]) -> None:
-        self.left_out = left_out
+    def listed(self, films: int, left_out: Mapping[str, int], notes: Sequence[str]) -> None:
+        self.left_out, self.notes = left_out, notes
 
     def started(self, manifest: Manifest) -> None:
         self.before = manifest
@@ -79,7 +80,7 @@ def in_process(recipe: Recipe) -> Any:
     return engine
 
 
-def build_here(images: Path, output: Path, model: Path, **changes: Any) -> tuple[Manifest, Silent]:
+def build_here(images: Path, output: Path, model: Path | None, **changes: Any) -> tuple[Manifest, Silent]:
     """Build with one worker process."""
     observer = Silent()
     options = BuildOptions(images, output, model=model, samples=4, films_per_shard=4, batch_size=2, device="cpu")

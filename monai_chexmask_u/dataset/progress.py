@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
@@ -42,9 +42,11 @@ class BuildProgress:
         """Take the bar away."""
         self.bar.stop()
 
-    def listed(self, films: int, left_out: Mapping[str, int]) -> None:
+    def listed(self, films: int, left_out: Mapping[str, int], notes: Sequence[str]) -> None:
         """Say what was left out."""
         self.films = films
+        for note in notes:
+            err.print(f"chexmask-u: {note}")
         for reason, count in left_out.items():
             err.print(f"chexmask-u: {count} left out: {reason}")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import socket
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
@@ -75,7 +76,9 @@ def run_ray(
             dataset = dataset.map(_Actor, fn_constructor_args=(step, recipe, references), compute=pool, **needed)
         for row in dataset.iter_rows():
             yield pickle.loads(row["object"])
-    except (ray.exceptions.RayError, ConnectionError) as error:
+    except (ConnectionError, TimeoutError, socket.gaierror) as error:
+        raise RuntimeError(f"no Ray cluster answers at {address}; check --ray-address ({error})") from error
+    except ray.exceptions.RayError as error:
         cause = f"Ray gave up ({type(error).__name__}: see its logs)"
         raise RuntimeError(f"{cause}; what is finished is kept, and the same command goes on") from error
     finally:
@@ -84,8 +87,16 @@ def run_ray(
 
 
 def _init(address: str | None) -> None:
+    """Reach a cluster, or start one here.
+
+    Raises:
+        ConnectionError: if nothing answers at the address; Ray itself would try for many minutes.
+    """
     import ray
 
+    host, _, port = (address or "").removeprefix("ray://").rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host, int(port)), timeout=10).close()
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing about a hospital's work leaves it
     ray.init(address=address, include_dashboard=False, logging_level=logging.ERROR, log_to_driver=False)
     for name in ("ray", "ray.data"):

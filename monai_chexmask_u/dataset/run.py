@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -74,8 +74,8 @@ class BuildOptions:
 class Observer(Protocol):
     """Is told how a build goes."""
 
-    def listed(self, films: int, left_out: Mapping[str, int]) -> None:
-        """Take note of how many films there are, and what was left out for what reason."""
+    def listed(self, films: int, left_out: Mapping[str, int], notes: Sequence[str]) -> None:
+        """Take note of how many films there are, what was left out for what reason, and what else is to be known."""
 
     def started(self, manifest: Manifest) -> None:
         """Take note of what is done already."""
@@ -106,7 +106,7 @@ def build_dataset(options: BuildOptions, observer: Observer) -> Manifest:
     source = source_called(options.source) if options.source else None
     prepare_folder(options.output)
     listing = list_films(options.images, source=source, id_column=options.id_column, path_column=options.path_column)
-    observer.listed(len(listing.films), listing.left_out)
+    observer.listed(len(listing.films), listing.left_out, listing.notes)
     if not listing.films:
         raise DatasetError(f"{options.images}: no film found")
     segmenter = Segmenter(load_model(options.model), num_samples=options.samples, device=options.device)
