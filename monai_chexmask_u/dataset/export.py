@@ -18,7 +18,7 @@ from monai_chexmask_u.dataset.convert import SETTINGS_KEY
 from monai_chexmask_u.dataset.folder import DatasetError, read_manifest
 from monai_chexmask_u.dataset.published_frame import PUBLISHED_SIDE, PublishedFrame
 from monai_chexmask_u.dataset.published_layout import INDEX, Layout, layout_called, open_table
-from monai_chexmask_u.dataset.published_rows import Style, published_id
+from monai_chexmask_u.dataset.published_style import Style, published_id
 from monai_chexmask_u.dataset.published_values import format_decimals, format_landmarks, format_scalar, format_size
 from monai_chexmask_u.dataset.schema import FRAMES, mask_column
 from monai_chexmask_u.dataset.selection import Selection

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -15,97 +14,24 @@ from monai_chexmask_u.anatomy import NODE_COUNT, ORGANS, Organ
 from monai_chexmask_u.dataset.published_defects import Checked, Runs, check_rows, parse_runs
 from monai_chexmask_u.dataset.published_frame import PUBLISHED_SIDE
 from monai_chexmask_u.dataset.published_layout import Layout
+from monai_chexmask_u.dataset.published_style import film_id
 from monai_chexmask_u.dataset.published_values import (
     Numbers,
     Scalars,
-    decimals_are_fixed,
     parse_numbers,
     parse_scalars,
 )
 from monai_chexmask_u.dataset.schema import SCHEMA, mask_column
-from monai_chexmask_u.dataset.sources import Source
 from monai_chexmask_u.geometry import polygon_area
 
-__all__ = ["LATENT_SIZE", "Style", "film_id", "published_id", "rows_of", "spread_columns", "style_of"]
+__all__ = ["LATENT_SIZE", "rows_of", "spread_columns"]
 
 LATENT_SIZE: Final = 64
+LARGEST_SIZE: Final = 1_000_000
+"""Rows or columns above which a number is none of pixels."""
 
 Failures = list[dict[str, str | None]]
 Cells = Mapping[str, pa.Array]
-
-
-@dataclass(frozen=True)
-class Style:
-    """How a table writes its values, told by its first row that has them.
-
-    Attributes:
-        ids: ``film``, as all data sets here have them; ``bare``, without the suffix of image files; ``file``, with it.
-        sizes_are_decimal: heights and widths have a decimal point.
-        landmarks_are_whole: landmarks are rounded to whole pixels.
-        std_is_fixed: standard deviations keep zeros at their end.
-        latents_are_fixed: so do the latent ones.
-    """
-
-    ids: str = "film"
-    sizes_are_decimal: bool = False
-    landmarks_are_whole: bool = True
-    std_is_fixed: bool = True
-    latents_are_fixed: bool = True
-
-
-def film_id(published: str, source: Source | None) -> str:
-    """Return the id of a film as all data sets have it, whether or not the published one has the file's suffix.
-
-    Example:
-        >>> from monai_chexmask_u.dataset.sources import source_called
-        >>> film_id("train/patient1/study1/view1_frontal", source_called("chexpert"))
-        'train/patient1/study1/view1_frontal.jpg'
-        >>> film_id("an id of another kind", source_called("chexpert"))
-        'an id of another kind'
-    """
-    if source is None:
-        return published
-    return source.id_of(source.bare(published) + source.suffix) or published
-
-
-def published_id(image_id: str, source: Source | None, form: str) -> str:
-    """Return the id of a film as a table writes it.
-
-    Args:
-        image_id: as all data sets here have it.
-        source: data set that the film is from.
-        form: ``film``, ``bare`` or ``file``, see `Style`.
-    """
-    if source is None or form == "film" or film_id(image_id, source) != image_id:
-        return image_id
-    return source.bare(image_id) + (source.suffix if form == "file" else "")
-
-
-def style_of(cells: Cells, layout: Layout) -> Style:
-    """Tell the style of a table from some of its cells.
-
-    Args:
-        cells: columns of text, by what they hold.
-        layout: of the table.
-    """
-
-    def first(role: str) -> str:
-        texts = (text.strip() for text in cells[role].to_pylist()) if role in cells else ()
-        return next((text for text in texts if text and text.lower() != "nan"), "")
-
-    name = first("image_id")
-    film = film_id(name, layout.source)
-    landmarks = pc.fill_null(cells["landmarks"], "")
-    values = parse_numbers(landmarks, 2 * NODE_COUNT).values
-    return Style(
-        ids=next(
-            (form for form in ("film", "bare", "file") if published_id(film, layout.source, form) == name), "film"
-        ),
-        sizes_are_decimal="." in first("height") + first("width"),
-        landmarks_are_whole=not (np.abs(values - np.rint(values)) > 0).any(),
-        std_is_fixed=decimals_are_fixed(first("landmarks_std") or "0.00", 2),
-        latents_are_fixed=decimals_are_fixed(first("latent_std") or "0.0000", 4),
-    )
 
 
 def rows_of(
@@ -130,7 +56,7 @@ def rows_of(
     masks = {organ: parse_runs(cells[mask_column(organ.name)]) for organ in ORGANS if mask_column(organ.name) in cells}
     ids = [film_id(name.strip(), layout.source) for name in pc.fill_null(cells["image_id"], "").to_pylist()]
     missing = dict.fromkeys(np.flatnonzero(~landmarks.present).tolist(), "is empty")
-    sizes = {name: scalars[name].broken | _odd_sizes(scalars[name].values) for name in _SIZES if name in scalars}
+    sizes = {name: scalars[name].broken | _odd_sizes(scalars[name].values, frame) for name in _SIZES if name in scalars}
     broken = _reasons(
         layout,
         [
@@ -194,10 +120,15 @@ def _numbers(cells: Cells, name: str, count: int) -> Numbers | None:
     return parse_numbers(cells[name], count) if name in cells else None
 
 
-def _odd_sizes(values: NDArray[np.float64]) -> dict[int, str]:
+def _odd_sizes(values: NDArray[np.float64], frame: str) -> dict[int, str]:
+    """Return what is wrong with heights or widths, by row; one that is not known is not wrong."""
     with np.errstate(invalid="ignore"):
-        odd = (values < 1) | (values != np.rint(values)) & ~np.isnan(values) | (values > 1e6)
-    return dict.fromkeys(np.flatnonzero(odd).tolist(), "is no number of pixels")
+        odd = ~np.isnan(values) & ((values < 1) | (values != np.rint(values)) | (values > LARGEST_SIZE))
+        other = ~np.isnan(values) & ~odd & (frame == "preprocessed") & (values != PUBLISHED_SIDE)
+    wrong = f"is not {PUBLISHED_SIDE}, the side of the published square; use the frame image"
+    return dict.fromkeys(np.flatnonzero(odd).tolist(), "is no number of pixels") | dict.fromkeys(
+        np.flatnonzero(other).tolist(), wrong
+    )
 
 
 def _reasons(layout: Layout, columns: list[tuple[str, str, dict[int, str]]]) -> dict[int, tuple[str, str]]:
@@ -272,7 +203,7 @@ def _floats(values: NDArray[np.float64]) -> pa.Array:
 
 
 def _integers(values: NDArray[np.float64]) -> pa.Array:
-    unknown = ~np.isfinite(values) | (np.abs(values) > 1e6)
+    unknown = ~np.isfinite(values) | (np.abs(values) > LARGEST_SIZE)
     return pa.array(np.where(unknown, 0, values).astype(np.int32), pa.int32(), mask=unknown)
 
 

@@ -20,7 +20,8 @@ import pyarrow.csv as pacsv
 
 from monai_chexmask_u.dataset.folder import DatasetError
 from monai_chexmask_u.dataset.published_layout import Layout, read_layout
-from monai_chexmask_u.dataset.published_rows import Style, rows_of, style_of
+from monai_chexmask_u.dataset.published_rows import rows_of
+from monai_chexmask_u.dataset.published_style import Style, style_of
 from monai_chexmask_u.dataset.schema import FAILURE_SCHEMA, FRAMES, SCHEMA
 from monai_chexmask_u.dataset.sources import Source
 

@@ -16,7 +16,7 @@ from published_samples import (
 
 from monai_chexmask_u.dataset.folder import DatasetError
 from monai_chexmask_u.dataset.published_layout import layout_called, read_layout
-from monai_chexmask_u.dataset.published_rows import film_id, published_id
+from monai_chexmask_u.dataset.published_style import film_id, published_id
 from monai_chexmask_u.dataset.published_tables import PublishedTable
 from monai_chexmask_u.dataset.sources import SOURCES
 

@@ -23,7 +23,7 @@ from published_samples import (
 
 from monai_chexmask_u.anatomy import ORGANS
 from monai_chexmask_u.dataset.folder import DatasetError
-from monai_chexmask_u.dataset.published_rows import film_id
+from monai_chexmask_u.dataset.published_style import film_id
 from monai_chexmask_u.dataset.published_tables import PublishedTable
 from monai_chexmask_u.dataset.schema import FAILURE_SCHEMA, SCHEMA
 from monai_chexmask_u.dataset.sources import SOURCES
@@ -154,6 +154,14 @@ def test_a_bad_row_fails_alone_and_says_why(tmp_path: Path, change: dict[str, st
     assert failures.num_rows == 1
     assert failures["code"].to_pylist() == [code]
     assert failures["message"].to_pylist() == [message]
+
+
+def test_a_size_that_contradicts_the_frame_fails(tmp_path: Path) -> None:
+    rows = [*make_rows(1), *make_rows(2, shape=SHAPE)[1:]]
+    found, failures = read(table(tmp_path, rows), frame="preprocessed")
+    assert found.num_rows == 1
+    message = "'Height' is not 1024, the side of the published square; use the frame image"
+    assert failures.select(["code", "message"]).to_pylist() == [{"code": "size_broken", "message": message}]
 
 
 def test_a_film_that_comes_twice_counts_once(tmp_path: Path) -> None:
