@@ -200,8 +200,8 @@ LAYOUTS: Final = (
     Layout(
         "mimic-cxr-jpg",
         _mimic,
-        {MIMIC_IDS[0]: "PA", MIMIC_IDS[1]: "AP", MIMIC_IDS[4]: "AP"},
-        {"no view in the view table": 1, "not an image": 1, "not frontal by the view table": 1},
+        {MIMIC_IDS[0]: "PA", MIMIC_IDS[1]: "AP"},
+        {"no view in the view table": 1, "not an image": 1, "not frontal by the view table": 2},
         "mimic-cxr-2.0.0-metadata.csv.gz",
     ),
     Layout(
