@@ -9,6 +9,7 @@ from __future__ import annotations
 import multiprocessing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 from monai_chexmask_u.anatomy import NODE_COUNT, ORGANS
 from monai_chexmask_u.dataset.film_index import FilmIndex
 from monai_chexmask_u.dataset.films import Film, read_film
+from monai_chexmask_u.dataset.folder import DatasetError
 from monai_chexmask_u.dataset.published_frame import PUBLISHED_SIDE, PublishedFrame, undo_chexmask_u
 from monai_chexmask_u.dataset.rows import rows_table
 from monai_chexmask_u.dataset.schema import mask_column
@@ -91,14 +93,21 @@ def measure_film(film: Film | None, *, crop_border: bool) -> Measured | Unreadab
 
 @contextmanager
 def measuring(*, crop_border: bool, workers: int) -> Iterator[MeasureAll]:
-    """Hand out a function that measures films, in several processes if there is more than one worker."""
+    """Hand out a function that measures films, in several processes if there is more than one worker.
+
+    Raises:
+        DatasetError: if such a process was ended.
+    """
     measure = partial(measure_film, crop_border=crop_border)
     if workers <= 1:
         yield lambda films: [measure(film) for film in films]
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        yield lambda films: list(pool.map(measure, films, chunksize=8))
+    try:
+        with ProcessPoolExecutor(workers, mp_context=context) as pool:
+            yield lambda films: list(pool.map(measure, films, chunksize=8))
+    except BrokenProcessPool as error:
+        raise DatasetError("a process that reads films was ended, maybe for its memory; use fewer --workers") from error
 
 
 def place_rows(rows: pa.Table, index: FilmIndex, measure: MeasureAll) -> tuple[pa.Table, list[Row]]:

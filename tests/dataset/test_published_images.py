@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +21,10 @@ from monai_chexmask_u.anatomy import ORGANS
 from monai_chexmask_u.dataset.access import landmarks_of, mask_of, read_arrow
 from monai_chexmask_u.dataset.convert import convert_table
 from monai_chexmask_u.dataset.export import write_published
+from monai_chexmask_u.dataset.films import Film
+from monai_chexmask_u.dataset.folder import DatasetError
 from monai_chexmask_u.dataset.published_frame import PublishedFrame, chexmask_u_way_back
+from monai_chexmask_u.dataset.published_images import measuring
 from monai_chexmask_u.geometry import Box, fill_polygon
 
 FILM, CROP = (150, 190), Box(20, 30, 120, 100)
@@ -97,6 +101,21 @@ def test_films_are_read_by_several_processes_alike(tmp_path: Path) -> None:
     two = convert_table(table, tmp_path / "two", images=images, workers=2)
     assert one.failure_count == 1
     assert two.shards == one.shards
+
+
+def test_a_process_that_was_ended_is_told() -> None:
+    with (
+        pytest.raises(DatasetError, match="use fewer --workers"),
+        measuring(crop_border=False, workers=2) as measure,
+    ):
+        measure([Ending("a", "a", Path("a"))])
+
+
+class Ending(Film):
+    """A film that ends the process which it is sent to."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return os._exit, (1,)
 
 
 def misplaced(row: PublishedRow) -> PublishedRow:
