@@ -144,8 +144,8 @@ def test_what_cannot_be_registered_has_no_rating() -> None:
 
 
 def test_maps_that_stretch_too_much_or_mirror_are_refused() -> None:
-    for linear in ([[2.2, 0], [0, 1]], [[0.4, 0], [0, 1]], [[-1, 0], [0, 1]], [[np.nan, 0], [0, 1]]):
-        assert not rca_registration._is_plausible(np.column_stack([linear, [0.0, 0.0]]))
+    for stretch in (2.2, 0.4, -1.0, np.nan):
+        assert not rca_registration._is_plausible(np.array([[stretch, 0.0, 0.0], [0.0, 1.0, 0.0]]))
     assert rca_registration._is_plausible(np.array([[1.2, 0.1, 3.0], [0.0, 0.9, -2.0]]))
 
 
