@@ -45,9 +45,17 @@ def build_settings(
     identity: ModelIdentity,
     *,
     films_per_shard: int,
-    rca: Mapping[str, Any] | None,
+    references: str | None,
 ) -> dict[str, Any]:
-    """Return all that the shards depend on, as it stands in the manifest."""
+    """Return all that the shards depend on, as it stands in the manifest.
+
+    Args:
+        recipe: of the rows.
+        films: all of them.
+        identity: of the model.
+        films_per_shard: films of a shard.
+        references: fingerprint of the films to rate against, or None.
+    """
     listed = hashlib.sha256("\n".join(f"{film.image_id}\t{film.image_path}" for film in films).encode())
     settings = {
         "version": __version__,
@@ -61,7 +69,7 @@ def build_settings(
         "device": recipe.device.partition(":")[0],
         "films": listed.hexdigest(),
         "films_per_shard": films_per_shard,
-        "rca": dict(rca) if rca else None,
+        "references": references,
     }
     copied: dict[str, Any] = json.loads(json.dumps(settings))
     return copied

@@ -6,9 +6,10 @@ import typer
 
 from monai_chexmask_u.dataset.cli_build import build
 from monai_chexmask_u.dataset.cli_check import card, check
+from monai_chexmask_u.dataset.cli_convert import convert
 
 __all__ = ["dataset"]
 
 dataset = typer.Typer(no_args_is_help=True, help="Data sets of segmented films, of any size.")
-for _command in (build, check, card):
+for _command in (build, convert, check, card):
     dataset.command()(_command)

@@ -206,7 +206,16 @@ class FilmWork:
             "seed": film_seed(self.recipe.seed, film.film.image_id),
             "image_sha256": film.sha256,
         }
-        return row
+        return row | self._rating(film, arrays)
+
+    def _rating(self, film: Decoded, arrays: dict[str, NDArray[np.float32]]) -> dict[str, float | None]:
+        """Return the columns of reverse classification accuracy, none without references."""
+        if self.references is None:
+            return {}
+        from monai_chexmask_u.dataset.rca import rate  # of another extra
+
+        rating = rate(film.image[0], arrays["mean"][0], arrays["latent_mean"][0], self.references)
+        return {"dice_rca_mean": rating.dice_mean, "dice_rca_max": rating.dice_max}
 
 
 def _failure(film: Film, code: str, message: str) -> Failure:
