@@ -9,7 +9,8 @@ References:
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -104,22 +105,25 @@ class PublishedTable:
         Raises:
             DatasetError: if the file ends early or is broken in a way that no row after it can be found.
         """
-        invalid: list[pacsv.InvalidRow] = []
+        found: deque[pacsv.InvalidRow] = deque()
+        invalid: dict[int, pacsv.InvalidRow] = {}
         seen: set[str] = set()
-        skipped: set[int] = set()
         last, first = 1, True  # the header is row 1
-        for cells in self._blocks(block_bytes, invalid):
-            skipped |= {row.number for row in invalid}
-            numbers = _next_rows(last, len(cells["image_id"]), skipped)
+        for cells in self._blocks(block_bytes, found):
+            # Arrow reads ahead in a thread of its own, so that rows of later blocks may be among them.
+            while found:
+                row = found.popleft()
+                invalid[row.number] = row
+            numbers = _next_rows(last, len(cells["image_id"]), invalid.keys())
             if numbers and first:
                 self.style, first = style_of(cells, self.layout), False
             last = numbers[-1] if numbers else last
             rows, failures = rows_of(cells, self.layout, frame=self.frame, seen=seen, numbers=numbers)
-            failures += [self._failure_of(row) for row in invalid]
-            invalid.clear()
+            failures += [self._failure_of(invalid.pop(number)) for number in sorted(invalid) if number < last]
             yield Part(rows, _failure_table(failures))
-        if invalid:
-            yield Part(SCHEMA.empty_table(), _failure_table([self._failure_of(row) for row in invalid]))
+        rest = sorted([*invalid.values(), *found], key=lambda row: row.number)
+        if rest:
+            yield Part(SCHEMA.empty_table(), _failure_table([self._failure_of(row) for row in rest]))
 
     def _frame_by_rule(self) -> str:
         if self.source is not None and self.source.name == "chestx-ray8":
@@ -128,7 +132,7 @@ class PublishedTable:
         if not all(role in self.layout.holds for role in roles):
             raise DatasetError(f"{self.path}: has no columns of height and width; tell the frame (--frame)")
         complete = True
-        for cells in self._blocks(BLOCK_BYTES, [], only=roles):
+        for cells in self._blocks(BLOCK_BYTES, deque(), only=roles):
             for role in roles:
                 sizes = pc.utf8_trim_whitespace(cells[role])
                 known = pc.is_in(sizes, pa.array(["1024", "1024.0"]))
@@ -143,7 +147,7 @@ class PublishedTable:
         return "preprocessed"
 
     def _blocks(
-        self, block_bytes: int, invalid: list[pacsv.InvalidRow], *, only: tuple[str, ...] | None = None
+        self, block_bytes: int, invalid: deque[pacsv.InvalidRow], *, only: tuple[str, ...] | None = None
     ) -> Iterator[Mapping[str, pa.Array]]:
         """Yield the cells of blocks as text, by what they hold."""
         names = [str(number) for number in range(len(self.layout.header))]
@@ -184,7 +188,7 @@ class PublishedTable:
         return {"image_id": name, "image_path": None, "code": "columns_wrong", "message": message}
 
 
-def _next_rows(last: int, count: int, skipped: set[int]) -> list[int]:
+def _next_rows(last: int, count: int, skipped: Collection[int]) -> list[int]:
     """Return the numbers of the next rows of a table, of which some were skipped."""
     numbers: list[int] = []
     while len(numbers) < count:
