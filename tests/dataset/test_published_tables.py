@@ -185,7 +185,7 @@ def test_rows_that_failed_are_told_apart_by_their_numbers(tmp_path: Path) -> Non
 
 
 def test_failures_do_not_depend_on_how_far_arrow_has_read_ahead(tmp_path: Path) -> None:
-    path = table(tmp_path, make_rows(30, shape=SHAPE))
+    path = table(tmp_path, [replace(row, image_id="") for row in make_rows(30, shape=SHAPE)])
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("".join([lines[0], *(f"{line}cut,0.8\n" for line in lines[1:])]))
     interval = sys.getswitchinterval()
@@ -194,7 +194,7 @@ def test_failures_do_not_depend_on_how_far_arrow_has_read_ahead(tmp_path: Path) 
         for _ in range(60):
             parts = list(PublishedTable(path, frame="image").parts(block_bytes=32 << 10))
             names = [name for part in parts for name in part.failures["image_id"].to_pylist()]
-            assert names == [f"cut (row {number})" for number in range(3, 62, 2)]
+            assert sorted(names) == sorted(f"{'cut ' * (number % 2)}(row {number})" for number in range(2, 62))
     finally:
         sys.setswitchinterval(interval)
 
