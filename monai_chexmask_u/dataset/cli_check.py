@@ -32,10 +32,10 @@ def check(
     for problem in problems:
         err.print(f"chexmask-u: {dataset / problem.file}: {problem.message}")
     if problems:
-        out.print(f"{len(problems)} problems found")
+        out.print(f"problems found: {len(problems)}")
         raise typer.Exit(EXIT_SOME_FAILED)
-    failed = f", {manifest.failure_count} films failed" if manifest.failure_count else ""
-    out.print(f"{dataset}: whole; {manifest.rows} rows in {len(manifest.shards)} shards{failed}, all as written")
+    failed = f"; films that failed: {manifest.failure_count}" if manifest.failure_count else ""
+    out.print(f"{dataset}: whole and as written; rows: {manifest.rows}; shards: {len(manifest.shards)}{failed}")
 
 
 def card(

@@ -81,7 +81,8 @@ class BuildProgress:
     def summarize(self, manifest: Manifest, folder: Path) -> None:
         """Say what there is now: rows, verdicts, failures, speed and size."""
         bytes_ = sum(shard.bytes for shard in manifest.shards)
-        out.print(f"{manifest.rows} of {manifest.films} films segmented, {len(manifest.shards)} shards in {folder}")
+        shards = "1 shard" if len(manifest.shards) == 1 else f"{len(manifest.shards)} shards"
+        out.print(f"{manifest.rows} of {manifest.films} films segmented, {shards} in {folder}")
         if manifest.rows:
             size = f"{bytes_ / 1e6:.1f} MB, {bytes_ / manifest.rows:.0f} bytes a film"
             seconds = time.monotonic() - self.begin

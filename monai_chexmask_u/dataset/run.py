@@ -103,14 +103,18 @@ def build_dataset(options: BuildOptions, observer: Observer) -> Manifest:
     """
     if options.engine not in ("local", "ray"):
         raise ValueError(f"there is no engine {options.engine!r}; known are local and ray")
+    if options.images.resolve() in (options.output.resolve(), *options.output.resolve().parents):
+        raise ValueError(
+            f"{options.output}: lies among the films, and would become one of them; choose another with -o"
+        )
     source = source_called(options.source) if options.source else None
-    prepare_folder(options.output)
     listing = list_films(options.images, source=source, id_column=options.id_column, path_column=options.path_column)
     observer.listed(len(listing.films), listing.left_out, listing.notes)
     if not listing.films:
         raise DatasetError(f"{options.images}: no film found")
     segmenter = Segmenter(load_model(options.model), num_samples=options.samples, device=options.device)
     references = _references(options.rca, segmenter) if options.rca else None
+    prepare_folder(options.output)
     crop_border = options.crop_border if options.crop_border is not None else bool(source and source.crop_border)
     recipe = Recipe(
         segmenter.network.image_size,
