@@ -67,7 +67,7 @@ $(VENV)/.test-ready: $(VENV)/.demo-ready
 $(PLAIN)/.ready: $(INPUTS)
 	$(PYTHON) -m venv $(PLAIN)
 	$(PLAIN)/bin/python $(PIP) torch
-	$(PLAIN)/bin/python $(PIP) '.[archive,bundle,experiments,dev]'
+	$(PLAIN)/bin/python $(PIP) '.[archive,bundle,dataset,experiments,dev]'
 	touch $@
 
 # MONAI Label without its dependencies: they name sam2, which needs CUDA, and packages that need an old numpy.

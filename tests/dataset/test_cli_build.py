@@ -9,11 +9,10 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from click.testing import Result
 from dataset_samples import write_films
 from PIL import Image
 from pyarrow import Table
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from monai_chexmask_u import console
 from monai_chexmask_u.cli import app
