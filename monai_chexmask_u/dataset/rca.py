@@ -138,8 +138,8 @@ def rate(
 ) -> Rating:
     """Rate one segmentation by the references that are nearest to its film in latent space.
 
-    A reference whose network image has the same grey levels is the film itself and left out. Under an affine map it
-    makes no difference whether a mask is moved or its outline; the outline is moved, since nothing is lost by that.
+    A reference whose network image has the same grey levels is the film itself and left out. The outlines are moved
+    and then filled, instead of moving a mask: nothing is lost to the size of the pixels that are registered.
 
     Args:
         image: the film's network image ``(size, size)`` in 0..1, of the side that the references were made with.
@@ -161,10 +161,10 @@ def rate(
     film, size = _shrunk(image), references.network_size
     names, dice = [], []
     for index in _nearest(latent_mean, _digest(image), references, neighbors):
-        matrix = register(film, references.images[index])
-        if matrix is None:
+        alignment = register(film, references.images[index])
+        if alignment is None:
             continue
-        moved = _pixels(landmarks, size, len(film)) @ matrix[:, :2].T + matrix[:, 2]
+        moved = alignment.move(_pixels(landmarks, size, len(film)))
         found = label_map((moved + 0.5) * (MASK_SIZE / len(film)) - 0.5, MASK_SIZE)
         true = label_map(_pixels(references.landmarks[index], size, MASK_SIZE), MASK_SIZE)
         names.append(references.names[index])
