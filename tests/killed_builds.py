@@ -19,7 +19,7 @@ from monai_chexmask_u.segmentation import ModelIdentity
 
 def build_once(images: Path, output: Path, model: Path) -> None:
     films, recipe, observer = films_of(images), Recipe(64, model, samples=4), Silent()
-    settings = build_settings(recipe, films, ModelIdentity("tiny", "1", "0" * 64), films_per_shard=2, references=None)
+    settings = build_settings(recipe, films, ModelIdentity("tiny", "1", "0" * 64), films_per_shard=2, rca=None)
     with start(output, settings, len(films)) as manifest:
         pending = pending_films(films, manifest)
         engine = in_process(recipe)

@@ -45,7 +45,7 @@ def build_settings(
     identity: ModelIdentity,
     *,
     films_per_shard: int,
-    references: str | None,
+    rca: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     """Return all that the shards depend on, as it stands in the manifest.
 
@@ -54,7 +54,7 @@ def build_settings(
         films: all of them.
         identity: of the model.
         films_per_shard: films of a shard.
-        references: fingerprint of the films to rate against, or None.
+        rca: settings of reverse classification accuracy, or None.
     """
     listed = hashlib.sha256("\n".join(f"{film.image_id}\t{film.image_path}" for film in films).encode())
     settings = {
@@ -69,7 +69,7 @@ def build_settings(
         "device": recipe.device.partition(":")[0],
         "films": listed.hexdigest(),
         "films_per_shard": films_per_shard,
-        "references": references,
+        "rca": dict(rca) if rca else None,
     }
     copied: dict[str, Any] = json.loads(json.dumps(settings))
     return copied

@@ -15,13 +15,13 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monai_chexmask_u.anatomy import HEART, LEFT_LUNG, NODE_COUNT, RIGHT_LUNG
-from monai_chexmask_u.dataset.rca_registration import REGISTRATION_SIZE, register, require_itk
+from monai_chexmask_u.dataset.rca_registration import REGISTRATION_SETTINGS, REGISTRATION_SIZE, register, require_itk
 from monai_chexmask_u.geometry import fill_polygon
 
 if TYPE_CHECKING:
@@ -57,6 +57,11 @@ class ReferenceSet:
     latent_means: Floats
     digests: tuple[str, ...]
     network_size: int
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All that ratings depend on besides the rated film, as JSON types."""
+        return {"references": self.fingerprint, "neighbors": NEIGHBORS, "registration": REGISTRATION_SETTINGS}
 
     @property
     def fingerprint(self) -> str:

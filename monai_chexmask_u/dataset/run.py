@@ -131,7 +131,7 @@ def build_dataset(options: BuildOptions, observer: Observer) -> Manifest:
         listing.films,
         segmenter.identity,
         films_per_shard=options.films_per_shard,
-        references=references.fingerprint if references else None,
+        rca=references.settings if references else None,
     )
     with start(options.output, settings, len(listing.films)) as manifest:
         observer.started(manifest)

@@ -32,7 +32,7 @@ def recipe(tiny_bundle: Path) -> Recipe:
 
 def build_in_process(folder: Path, films: tuple[Film, ...], recipe: Recipe, batch_size: int = 2) -> Manifest:
     folder.mkdir(exist_ok=True)
-    settings = build_settings(recipe, films, IDENTITY, films_per_shard=4, references=None)
+    settings = build_settings(recipe, films, IDENTITY, films_per_shard=4, rca=None)
     with start(folder, settings, len(films)) as manifest:
         return build(
             folder,
@@ -140,10 +140,10 @@ def test_two_builds_in_one_folder_are_refused(tmp_path: Path, films: tuple[Film,
 
 
 def test_settings_name_all_that_rows_depend_on(films: tuple[Film, ...], recipe: Recipe) -> None:
-    settings = build_settings(recipe, films, IDENTITY, films_per_shard=4, references="abc")
+    settings = build_settings(recipe, films, IDENTITY, films_per_shard=4, rca={"neighbors": 5})
     assert settings["model"] == asdict(IDENTITY)
-    assert settings["references"] == "abc"
-    names = {*asdict(recipe), "films", "films_per_shard", "references", "version"}
+    assert settings["rca"] == {"neighbors": 5}
+    names = {*asdict(recipe), "films", "films_per_shard", "rca", "version"}
     assert set(settings) == names, "a new field of the recipe has to be a setting"
 
 
