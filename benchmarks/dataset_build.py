@@ -90,9 +90,14 @@ def published_network(folder: Path, size: int) -> tuple[HybridGNet, Path]:
 
 
 def build(images: Path, output: Path, model: Path | None, workers: int) -> tuple[Clock, Manifest]:
-    """Build once, from nothing."""
+    """Build once, from nothing.
+
+    A shard has as many films as NIH's folder, so that none holds a film twice, which would compress too well.
+    """
     clock = Clock()
-    options = BuildOptions(images, output, model=model, samples=SAMPLES, workers=workers, films_per_shard=500)
+    options = BuildOptions(
+        images, output, model=model, samples=SAMPLES, workers=workers, films_per_shard=120, batch_size=4
+    )
     return clock, build_dataset(options, clock)
 
 

@@ -177,3 +177,13 @@ def test_a_full_disk_ends_a_build_and_costs_nothing_that_counts(
     _, observer = build_here(images, output, tiny_bundle)
     assert observer.before == kept
     assert shard_bytes(output) == shard_bytes(tmp_path / "whole")
+
+
+def test_a_target_that_may_only_be_read_is_said_before_any_work(
+    tmp_path: Path, small_disk: Path, tiny_bundle: Path
+) -> None:
+    images = write_films(tmp_path / "films", 2)
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    with pytest.raises(OSError, match="results cannot be written here .Read-only file system.; choose another folder"):
+        build_here(images, small_disk / "out", tiny_bundle)
+    assert list(small_disk.iterdir()) == []
