@@ -69,12 +69,13 @@ def write_published(
         The number of rows.
 
     Raises:
-        DatasetError: if it is no data set, has films of several sources, or the frame cannot be reached.
+        DatasetError: if it is no data set, is unfinished, has films of several sources, or the frame cannot be reached.
         ValueError: if there is no such layout, frame or source.
         OSError: if the table cannot be written.
     """
     if frame not in (None, *FRAMES):
         raise ValueError(f"there is no frame {frame!r}; it is one of {', '.join(FRAMES)}")
+    _check_finished(path)
     data = open_dataset(path)
     expression = filter_of(data, where)
     if source is not None:
@@ -93,6 +94,13 @@ def write_published(
             if progress is not None:
                 progress(batch.num_rows)
     return count
+
+
+def _check_finished(path: Path) -> None:
+    """Refuse a part of a data set, which its table would not show to be one."""
+    if path.is_dir() and not (manifest := read_manifest(path)).finished:
+        done = f"{manifest.rows + manifest.failure_count} of {manifest.films} films are done"
+        raise DatasetError(f"{path}: unfinished, {done}; give the command that builds it again, then convert")
 
 
 def _columns_of(layout: Layout) -> Iterator[str]:

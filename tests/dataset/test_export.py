@@ -16,7 +16,7 @@ from published_samples import (
 )
 
 from monai_chexmask_u.dataset.export import write_published
-from monai_chexmask_u.dataset.folder import DatasetError
+from monai_chexmask_u.dataset.folder import DatasetError, Manifest, write_manifest
 from monai_chexmask_u.dataset.published_frame import PublishedFrame
 from monai_chexmask_u.dataset.schema import SCHEMA
 from monai_chexmask_u.dataset.sources import SOURCES
@@ -95,3 +95,10 @@ def test_films_of_several_sources_need_a_choice(tmp_path: Path) -> None:
     assert not (tmp_path / "table.csv").exists()
     assert write_published(data, tmp_path / "table.csv", source="padchest") == 1
     assert pl.read_csv(tmp_path / "table.csv").columns[0] == "ImageID"
+
+
+def test_an_unfinished_data_set_is_not_written_as_if_it_were_whole(tmp_path: Path) -> None:
+    write_manifest(tmp_path, Manifest("built", {}, 9))
+    with pytest.raises(DatasetError, match="unfinished, 0 of 9 films are done; give the command that builds it again"):
+        write_published(tmp_path, tmp_path / "table.csv")
+    assert not (tmp_path / "table.csv").exists()

@@ -155,10 +155,14 @@ def test_points_move_by_displacement_and_map_and_outside_as_at_the_border() -> N
     np.testing.assert_allclose(alignment.move(points), expected)
 
 
-def test_maps_that_stretch_too_much_or_mirror_are_refused() -> None:
+def test_maps_that_stretch_too_much_or_mirror_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    fixed, moving = (rca._shrunk(phantom(each)[0]) for each in (None, changed(scale=0.85)))
+    assert register(fixed, moving) is not None
     for stretch in (2.2, 0.4, -1.0, np.nan):
         assert not rca_registration._is_plausible(np.array([[stretch, 0.0, 0.0], [0.0, 1.0, 0.0]]))
     assert rca_registration._is_plausible(np.array([[1.2, 0.1, 3.0], [0.0, 0.9, -2.0]]))
+    monkeypatch.setattr(rca_registration, "LARGEST_STRETCH", 1.05)
+    assert register(fixed, moving) is None
 
 
 def test_arguments_that_do_not_fit_are_refused() -> None:
