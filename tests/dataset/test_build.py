@@ -184,6 +184,8 @@ def test_a_target_that_may_only_be_read_is_said_before_any_work(
 ) -> None:
     images = write_films(tmp_path / "films", 2)
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
-    with pytest.raises(OSError, match=r"results cannot be written here \(Read-only file system\); choose another folder"):
+    with pytest.raises(
+        OSError, match=r"results cannot be written here \(Read-only file system\); choose another folder"
+    ):
         build_here(images, small_disk / "out", tiny_bundle)
     assert list(small_disk.iterdir()) == []
