@@ -86,7 +86,7 @@ def build(
         rca=rca,
         films_per_shard=films_per_shard,
         batch_size=batch_size,
-        workers=workers or os.cpu_count() or 1,
+        workers=workers or _cores(),
         device=device,
         engine=engine,
         ray_address=ray_address,
@@ -108,3 +108,8 @@ def build(
     progress.summarize(manifest, output)
     if manifest.failure_count:
         raise typer.Exit(EXIT_SOME_FAILED)
+
+
+def _cores() -> int:
+    """Return how many cores this process may use, which in a container are fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
