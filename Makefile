@@ -46,7 +46,7 @@ test-deploy: $(VENV)/.test-ready
 # Without it, from the built wheel, outside the checkout: what somebody has who ran `pip install`.
 test-plain: $(PLAIN)/.ready
 	$(PLAIN)/bin/python $(PIP) --force-reinstall --no-deps .
-	cd $(PLAIN) && OMP_NUM_THREADS=1 bin/pytest -c ../pyproject.toml --rootdir .. -n 2 --dist loadscope -m "not deploy and not fresh" ../tests
+	cd $(PLAIN) && OMP_NUM_THREADS=1 bin/pytest -c ../pyproject.toml --rootdir .. -n 2 --dist loadscope -m "not deploy and not fresh and not slow" ../tests
 
 # The MONAI Label app, and what it gives to 3D Slicer judged by Slicer's own code.
 test-label: $(LABEL)/.test-ready

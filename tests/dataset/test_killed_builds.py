@@ -17,6 +17,8 @@ from dataset_samples import build_here, shard_bytes, write_films
 from monai_chexmask_u.dataset.check import check_dataset
 from monai_chexmask_u.dataset.folder import read_manifest
 
+pytestmark = pytest.mark.slow
+
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[1])}
 
 
