@@ -25,6 +25,7 @@ from monai_chexmask_u.dataset.folder import (
     Manifest,
     Shard,
     finish,
+    intact,
     read_manifest,
     remove_leftovers,
     write_manifest,
@@ -116,7 +117,7 @@ def _manifest(folder: Path, settings: Mapping[str, Any], film_count: int) -> Man
             short = all(isinstance(value, int | float | str | None) for value in (there, wanted)) and name != "films"
             values = f" ({there} there, {wanted} now)" if short else ""
             raise DatasetError(f"{folder}: holds a data set with other {name}{values}; choose another folder with -o")
-    return manifest
+    return intact(folder, manifest)
 
 
 def pending_films(films: Sequence[Film], manifest: Manifest) -> list[tuple[int, Sequence[Film]]]:

@@ -33,6 +33,7 @@ __all__ = [
     "Shard",
     "file_sha256",
     "finish",
+    "intact",
     "read_manifest",
     "remove_leftovers",
     "write_manifest",
@@ -181,6 +182,27 @@ def finish(folder: Path, manifest: Manifest) -> Manifest:
     write_manifest(folder, done)
     remove_leftovers(folder, done)
     return done
+
+
+def intact(folder: Path, manifest: Manifest) -> Manifest:
+    """Return a manifest without the shards that are damaged or incomplete, so that they are built again.
+
+    What failed of a finished data set stands in one file; where that has to be made anew, so have its shards.
+    """
+    whole = tuple(shard for shard in manifest.shards if _is_whole(folder, shard))
+    joined = manifest.finished and _has(folder / FAILURES, manifest.failures)
+    if joined and whole == manifest.shards:
+        return manifest
+    kept = tuple(shard for shard in whole if not shard.failures or _failure_part(folder, shard.number).is_file())
+    return replace(manifest, shards=kept, finished=False, failures=None)
+
+
+def _is_whole(folder: Path, shard: Shard) -> bool:
+    return shard.file is None or _has(folder / shard.file, shard.sha256)
+
+
+def _has(path: Path, sha256: str | None) -> bool:
+    return path.is_file() and file_sha256(path) == sha256
 
 
 def remove_leftovers(folder: Path, manifest: Manifest) -> None:

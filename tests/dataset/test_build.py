@@ -101,6 +101,34 @@ def test_what_is_finished_is_not_done_again(tmp_path: Path, films: tuple[Film, .
     assert [(number, len(those)) for number, those in pending_films(films, part)] == [(1, 4)]
 
 
+@pytest.mark.parametrize("damage", ["data/part-00001.parquet", "data/part-00002.parquet", "failures.parquet"])
+@pytest.mark.parametrize("lost", [False, True], ids=["flipped", "lost"])
+def test_what_is_damaged_is_built_again(
+    tmp_path: Path, films: tuple[Film, ...], recipe: Recipe, damage: str, lost: bool
+) -> None:
+    done = build_in_process(tmp_path / "out", films, recipe)
+    before, path = shard_bytes(tmp_path / "out"), tmp_path / "out" / damage
+    path.unlink() if lost else path.write_bytes(bytes([path.read_bytes()[0] ^ 1]) + path.read_bytes()[1:])
+    assert build_in_process(tmp_path / "out", films, recipe) == done
+    assert shard_bytes(tmp_path / "out") == before
+
+
+def test_a_build_that_lost_what_failed_can_come_to_its_end(
+    tmp_path: Path, films: tuple[Film, ...], recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = build_in_process(tmp_path / "whole", films, recipe)
+
+    def stop(*_: object) -> None:
+        raise SystemExit
+
+    monkeypatch.setattr(building, "finish", stop)
+    with pytest.raises(SystemExit):
+        build_in_process(tmp_path / "out", films, recipe)
+    monkeypatch.undo()
+    next((tmp_path / "out" / "failures").glob("part-*.parquet")).unlink()
+    assert build_in_process(tmp_path / "out", films, recipe) == done
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
