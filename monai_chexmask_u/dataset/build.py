@@ -10,7 +10,7 @@ import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -77,13 +77,16 @@ def build_settings(
 
 
 @contextmanager
-def start(folder: Path, settings: Mapping[str, Any], film_count: int) -> Iterator[Manifest]:
+def start(
+    folder: Path, settings: Mapping[str, Any], film_count: int, *, retry_failed: bool = False
+) -> Iterator[Manifest]:
     """Take hold of a folder for one build, and return what is there of it.
 
     Args:
         folder: exists already.
         settings: from `build_settings`.
         film_count: number of films.
+        retry_failed: do shards with failures again.
 
     Yields:
         The manifest, whose shards are done.
@@ -95,6 +98,10 @@ def start(folder: Path, settings: Mapping[str, Any], film_count: int) -> Iterato
     try:
         with FileLock(folder / ".build.lock", timeout=0):
             manifest = _manifest(folder, settings, film_count)
+            if retry_failed and manifest.failure_count:
+                healthy = tuple(shard for shard in manifest.shards if not shard.failures)
+                manifest = replace(manifest, shards=healthy, finished=False, failures=None)
+                write_manifest(folder, manifest)
             remove_leftovers(folder, manifest)
             yield manifest
     except Timeout as error:

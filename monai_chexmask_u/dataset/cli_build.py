@@ -47,6 +47,9 @@ def build(
     rca: Annotated[
         Path | None, typer.Option(help="Films with landmarks, to rate each result by reverse classification accuracy.")
     ] = None,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Do the shards again in which films failed.")
+    ] = False,
     films_per_shard: Annotated[
         int, typer.Option(min=1, help="Films of a shard; those under way are lost by a stop.")
     ] = 2000,
@@ -84,6 +87,7 @@ def build(
         crop_border=crop_border,
         masks=masks,
         rca=rca,
+        retry_failed=retry_failed,
         films_per_shard=films_per_shard,
         batch_size=batch_size,
         workers=workers or _cores(),

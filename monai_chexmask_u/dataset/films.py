@@ -42,6 +42,8 @@ def read_film(film: Film) -> tuple[Radiograph, str]:
     Raises:
         RadiographError: if it cannot be read or must not be used; `code` tells why.
     """
+    if film.file.exists() and not film.file.is_file():  # reading a pipe would wait for ever
+        raise RadiographError("not_readable", "this is a folder, a pipe or a device; give a file")
     if film.member is None:
         radiograph = read_radiograph(film.file)
         digest = _file_sha256(film.file)

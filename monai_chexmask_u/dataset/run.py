@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -40,6 +41,7 @@ class BuildOptions:
         crop_border: leave out the black border; None for what the source's preprocessing did.
         masks: write masks.
         rca: films with landmarks to rate against, or None.
+        retry_failed: do shards with failures again.
         films_per_shard: films of a shard.
         batch_size: films that are handed on, or pass a GPU, together; no row depends on it.
         workers: processes of the local engine.
@@ -61,6 +63,7 @@ class BuildOptions:
     crop_border: bool | None = None
     masks: bool = True
     rca: Path | None = None
+    retry_failed: bool = False
     films_per_shard: int = 2000
     batch_size: int = 16
     workers: int = 1
@@ -133,7 +136,7 @@ def build_dataset(options: BuildOptions, observer: Observer) -> Manifest:
         films_per_shard=options.films_per_shard,
         rca=references.settings if references else None,
     )
-    with start(options.output, settings, len(listing.films)) as manifest:
+    with start(options.output, settings, len(listing.films), retry_failed=options.retry_failed) as manifest:
         observer.started(manifest)
         return build(
             options.output,
@@ -141,9 +144,20 @@ def build_dataset(options: BuildOptions, observer: Observer) -> Manifest:
             pending_films(listing.films, manifest),
             _engine(options, recipe, references),
             batch_size=options.batch_size,
-            progress=observer.chunk_done,
+            progress=partial(_chunk_done, options.images, observer),
             shard_done=observer.shard_done,
         )
+
+
+def _chunk_done(images: Path, observer: Observer, chunk: Finished) -> None:
+    """Tell the observer of a chunk, unless its films are missing because all of them are.
+
+    Raises:
+        OSError: if the films are no longer where they were, as when a network share has gone.
+    """
+    if "not_found" in chunk.failures["code"].to_pylist() and not images.exists():
+        raise OSError(errno.ENOENT, "the films are no longer there", str(images))
+    observer.chunk_done(chunk)
 
 
 def _references(folder: Path, segmenter: Segmenter) -> ReferenceSet:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -163,6 +165,7 @@ class FilmWork:
             try:
                 rows.append(self._row(film, arrays))
             except Exception as error:  # whatever is wrong with one film, the others go on
+                _raise_if_of_the_machine(error)
                 failures.append(_failure(film.film, *fault_of(error)))
         order = {film.image_id: place for place, film in enumerate(inferred.chunk.films)}
         failures.sort(key=lambda each: order[each["image_id"]])
@@ -178,6 +181,7 @@ class FilmWork:
             frame = fit_frame(radiograph, self.recipe.image_size, crop_border=self.recipe.crop_border)
             image = to_network_image(torch.from_numpy(radiograph.pixels), frame).numpy()
         except Exception as error:  # whatever is wrong with one film, the others go on
+            _raise_if_of_the_machine(error)
             return _failure(film, *fault_of(error))
         return Decoded(
             film,
@@ -216,6 +220,17 @@ class FilmWork:
 
         rating = rate(film.image[0], arrays["mean"][0], arrays["latent_mean"][0], self.references)
         return {"dice_rca_mean": rating.dice_mean, "dice_rca_max": rating.dice_max}
+
+
+_OF_THE_MACHINE: Final = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ESTALE, errno.ENOTCONN)
+
+
+def _raise_if_of_the_machine(error: Exception) -> None:
+    """Let an error pass that the film is not to blame for, so that the build stops instead of giving the film up."""
+    if isinstance(error, MemoryError):
+        raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM)) from error
+    if isinstance(error, OSError) and error.errno in _OF_THE_MACHINE:
+        raise error
 
 
 def _failure(film: Film, code: str, message: str) -> Failure:

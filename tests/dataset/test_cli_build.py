@@ -18,7 +18,7 @@ from monai_chexmask_u import console
 from monai_chexmask_u.cli import app
 from monai_chexmask_u.dataset import build as building
 from monai_chexmask_u.dataset import progress
-from monai_chexmask_u.dataset.folder import write_shard
+from monai_chexmask_u.dataset.folder import Manifest, write_shard
 
 Run = Callable[..., Result]
 
@@ -169,3 +169,34 @@ def test_a_missing_package_is_said_with_its_extra(
     result = run(*build_arguments(images, tmp_path / "out", tiny_bundle, "--engine", "ray"))
     assert result.exit_code == 2
     assert said("the package pyarrow is missing; install this one with its extra: pip install '.[dataset]'", result)
+
+
+def test_films_that_can_be_read_again_are_done_again_when_asked(
+    run: Run, images: Path, tmp_path: Path, tiny_bundle: Path
+) -> None:
+    arguments = build_arguments(images, tmp_path / "out", tiny_bundle)
+    assert run(*arguments).exit_code == 1
+    shutil.copy(images / "film000.png", images / "film003.png")
+    assert run(*arguments).exit_code == 1
+    again = run(*arguments, "--retry-failed")
+    assert again.exit_code == 0, again.output
+    assert said("5 of 5 films segmented", again)
+    assert run("check", tmp_path / "out").exit_code == 0
+
+
+def test_films_that_have_gone_altogether_stop_the_build(
+    run: Run, images: Path, tmp_path: Path, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = progress.BuildProgress.started
+
+    def gone(self: progress.BuildProgress, manifest: Manifest) -> None:
+        original(self, manifest)
+        images.rename(tmp_path / "elsewhere")
+
+    monkeypatch.setattr(progress.BuildProgress, "started", gone)
+    stopped = run(*build_arguments(images, tmp_path / "out", tiny_bundle))
+    assert stopped.exit_code == 2
+    assert said("cannot go on (the films are no longer there); 0 of 5 films are kept", stopped)
+    monkeypatch.undo()
+    (tmp_path / "elsewhere").rename(images)
+    assert said("4 of 5 films segmented", run(*build_arguments(images, tmp_path / "out", tiny_bundle)))

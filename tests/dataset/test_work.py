@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +11,7 @@ from dataset_samples import films_of, write_films
 from PIL import Image
 
 from monai_chexmask_u.anatomy import ORGANS
+from monai_chexmask_u.dataset import work
 from monai_chexmask_u.dataset.films import Film
 from monai_chexmask_u.dataset.schema import SCHEMA
 from monai_chexmask_u.dataset.work import Chunk, FilmWork, Recipe, film_seed
@@ -90,10 +93,10 @@ def test_bad_films_become_failures_and_the_others_rows(tmp_path: Path, recipe: R
 def test_a_film_that_the_network_cannot_take_becomes_a_failure(
     films: tuple[Film, ...], recipe: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    work = FilmWork(recipe)
-    inferred = work.infer(work.decode(Chunk(0, 0, films[:2])))
+    steps = FilmWork(recipe)
+    inferred = steps.infer(steps.decode(Chunk(0, 0, films[:2])))
     inferred.films[0][1]["mean"][:] = np.nan
-    done = work.complete(inferred)
+    done = steps.complete(inferred)
     assert done.failures["image_id"].to_pylist() == [films[0].image_id]
     assert done.rows["image_id"].to_pylist() == [films[1].image_id]
 
@@ -120,3 +123,26 @@ def test_seeds_differ_by_film_and_by_data_set_and_stay() -> None:
     assert film_seed(0, "a") != film_seed(1, "a")
     assert 0 <= film_seed(2**63 - 1, "x") < 2**63
     assert film_seed(0, "chest.png") == film_seed(0, "chest.png") == 924781968375104297
+
+
+@pytest.mark.parametrize(
+    ("error", "number"),
+    [(OSError(errno.ENOSPC, "full"), errno.ENOSPC), (OSError(errno.EMFILE, "many"), errno.EMFILE), (MemoryError(), 12)],
+)
+def test_trouble_of_the_machine_is_no_failure_of_a_film(
+    films: tuple[Film, ...], recipe: Recipe, monkeypatch: pytest.MonkeyPatch, error: Exception, number: int
+) -> None:
+    def trouble(film: Film) -> None:
+        raise error
+
+    monkeypatch.setattr(work, "read_film", trouble)
+    with pytest.raises(OSError) as caught:  # noqa: PT011 (the number tells)
+        FilmWork(recipe)(Chunk(0, 0, films))
+    assert caught.value.errno == number
+
+
+def test_a_pipe_is_no_film_and_nobody_waits_for_it(tmp_path: Path, recipe: Recipe) -> None:
+    pipe = tmp_path / "pipe.png"
+    os.mkfifo(pipe)
+    done = FilmWork(recipe)(Chunk(0, 0, (Film("pipe", "pipe.png", pipe),)))
+    assert done.failures["code"].to_pylist() == ["not_readable"]
