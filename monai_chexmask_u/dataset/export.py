@@ -17,7 +17,7 @@ from monai_chexmask_u.dataset.access import filter_of, iter_batches, open_datase
 from monai_chexmask_u.dataset.convert import SETTINGS_KEY
 from monai_chexmask_u.dataset.folder import DatasetError, read_manifest
 from monai_chexmask_u.dataset.published_frame import PUBLISHED_SIDE, PublishedFrame
-from monai_chexmask_u.dataset.published_layout import INDEX, Layout, layout_called, open_table
+from monai_chexmask_u.dataset.published_layout import BORDER, INDEX, RESTORED, Layout, layout_called, open_table
 from monai_chexmask_u.dataset.published_style import Style, published_id
 from monai_chexmask_u.dataset.published_values import format_decimals, format_landmarks, format_scalar, format_size
 from monai_chexmask_u.dataset.schema import FRAMES, mask_column
@@ -82,7 +82,7 @@ def write_published(
         only = pc.field("source") == source_called(source).title
         expression = only if expression is None else expression & only
     form = _form_of(path, layout, frame, _one_source(path, expression))
-    columns = sorted({"image_id", "frame", "height", "width", "landmarks", *_CROP, *_columns_of(form.layout)})
+    columns = sorted({"image_id", "frame", "height", "width", "landmarks", "notes", *_CROP, *_columns_of(form.layout)})
     count = 0
     with atomic_path(output) as temporary, open_table(temporary, "w") as file:
         writer = csv.writer(file, lineterminator="\n")
@@ -104,7 +104,7 @@ def _check_finished(path: Path) -> None:
 
 
 def _columns_of(layout: Layout) -> Iterator[str]:
-    return (role for role in layout.holds if role not in (None, INDEX))
+    return (role for role in layout.holds if role not in (None, INDEX, BORDER))
 
 
 def _one_source(path: Path, expression: pc.Expression | None) -> Source | None:
@@ -128,17 +128,25 @@ def _settings(path: Path) -> Mapping[str, Any]:
 def _form_of(path: Path, layout: str | None, frame: str | None, source: Source | None) -> _Form:
     settings = _settings(path)
     written = frame or settings.get("frame", "image")
+    placed = frame or ("image" if settings.get("placed_on_images") else written)
     moved = settings.get("placed_on_images", False) or written != settings.get("frame", written)
     if layout is None and settings.get("header"):
         style = Style(**settings["style"])
         if moved:
             style = Style(std_is_fixed=style.std_is_fixed, latents_are_fixed=style.latents_are_fixed)
-        return _Form(Layout.of_header(tuple(settings["header"]), source=settings["source"]), style, frame)
+        came = Layout.of_header(tuple(settings["header"]), source=settings["source"])
+        return _Form(_bordered(came, placed) if moved else came, style, frame)
     filled = next(iter_batches(path, columns=["latent_std"], where=pc.field("latent_std").is_valid()), None)
     # CheXpert's preprocessed table alone lacks the suffix that the names of its films end with.
     bare = written == "preprocessed" and source is not None and source.name == "chexpert"
     style = Style(ids="bare" if bare else "film")
-    return _Form(layout_called(layout or "chexmask-u", source, latents=filled is not None), style, frame)
+    made = layout_called(layout or "chexmask-u", source, latents=filled is not None)
+    return _Form(_bordered(made, placed), style, frame)
+
+
+def _bordered(layout: Layout, frame: str) -> Layout:
+    """Return a layout that says of borders what a published table of the same films would have got wrong."""
+    return layout.with_border() if frame == "image" and layout.may_lack_border else layout
 
 
 def _cells(row: Row, number: int, form: _Form) -> list[str]:
@@ -147,6 +155,7 @@ def _cells(row: Row, number: int, form: _Form) -> list[str]:
     row = _in_frame(row, form.frame)
     cells: dict[str, str] = {
         INDEX: str(number),
+        BORDER: "" if "border_not_restored" in (row["notes"] or ()) else RESTORED,
         "image_id": published_id(row["image_id"], form.layout.source, style.ids),
         "landmarks": format_landmarks(row["landmarks"], whole=style.landmarks_are_whole),
         "height": format_size(row["height"], decimal=style.sizes_are_decimal),

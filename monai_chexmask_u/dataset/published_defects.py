@@ -145,7 +145,7 @@ def check_rows(
     rca_mean: Floats | None = None,
     rca_max: Floats | None = None,
     printed: Flags | None = None,
-    border_lost: bool = False,
+    border_lost: Flags | None = None,
 ) -> Checked:
     """Check the rows of a table against themselves, and turn height and width round where they were swapped.
 
@@ -157,7 +157,7 @@ def check_rows(
         rca_mean: ``(row,)``.
         rca_max: likewise.
         printed: which landmarks NumPy had printed.
-        border_lost: the table is one whose films had a border cut off that was forgotten on the way back.
+        border_lost: of which rows a border may have been cut off and forgotten on the way back.
     """
     rows = len(landmarks)
     checked = np.zeros(rows, dtype=bool)
@@ -172,7 +172,7 @@ def check_rows(
         outside |= (landmarks[..., 1] > heights[:, None] - 0.5).any(axis=1)
         crossed = np.zeros(rows, dtype=bool) if rca_mean is None or rca_max is None else rca_max < rca_mean
     found = {
-        "border_not_restored": np.full(rows, border_lost),
+        "border_not_restored": np.zeros(rows, dtype=bool) if border_lost is None else border_lost,
         "height_unknown": np.isnan(heights),
         "height_width_swapped": swapped,
         "landmarks_printed": np.zeros(rows, dtype=bool) if printed is None else printed,

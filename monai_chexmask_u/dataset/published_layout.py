@@ -20,10 +20,23 @@ from monai_chexmask_u.dataset.folder import DatasetError
 from monai_chexmask_u.dataset.schema import mask_column
 from monai_chexmask_u.dataset.sources import SOURCES, Source, source_called, source_of_column
 
-__all__ = ["GENERAL_ID", "INDEX", "LAYOUTS", "Layout", "layout_called", "open_table", "read_layout"]
+__all__ = [
+    "BORDER",
+    "GENERAL_ID",
+    "INDEX",
+    "LAYOUTS",
+    "RESTORED",
+    "Layout",
+    "layout_called",
+    "open_table",
+    "read_layout",
+]
 
 GENERAL_ID: Final = "Image ID"
 INDEX: Final = "index"
+BORDER: Final = "border"
+"""Role of this project's own column: in it stands `RESTORED` where a border that was cut off has been put back."""
+RESTORED: Final = "restored"
 """The unnamed first column that pandas writes; it counts the rows from 0."""
 
 _HEADERS: Final = MappingProxyType(
@@ -43,6 +56,7 @@ _HEADERS: Final = MappingProxyType(
         "Height": "height",
         "Width": "width",
         "latents": "latent_std",
+        "Border": BORDER,
     }
 )
 """What each published header holds, as the column of `SCHEMA` that takes it."""
@@ -54,7 +68,8 @@ class Layout:
 
     Attributes:
         header: as the table has it.
-        holds: the column of `SCHEMA` that each takes, `INDEX`, or None for what is dropped; as long as `header`.
+        holds: the column of `SCHEMA` that each takes, `INDEX`, `BORDER`, or None for what is dropped; one per
+            column of `header`.
         source: data set that the films are from, as far as the header or the caller says.
     """
 
@@ -79,6 +94,18 @@ class Layout:
     def title(self, role: str) -> str:
         """Return the header of the column that holds something."""
         return self.header[self.holds.index(role)]
+
+    @property
+    def may_lack_border(self) -> bool:
+        """Whether such a table in original resolution is one whose films had a border that was forgotten."""
+        is_u = self.title("landmarks").strip() == "Landmarks (Mean)"
+        return is_u and self.source is not None and self.source.crop_border
+
+    def with_border(self) -> Layout:
+        """Return the layout with the column that says that the border was put back."""
+        if BORDER in self.holds:
+            return self
+        return Layout((*self.header, "Border"), (*self.holds, BORDER), self.source)
 
     @classmethod
     def of_header(cls, header: tuple[str, ...], *, source: str | None = None) -> Layout:

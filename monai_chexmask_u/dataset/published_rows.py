@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from monai_chexmask_u.anatomy import NODE_COUNT, ORGANS, Organ
 from monai_chexmask_u.dataset.published_defects import Checked, Runs, check_rows, parse_runs
 from monai_chexmask_u.dataset.published_frame import PUBLISHED_SIDE
-from monai_chexmask_u.dataset.published_layout import Layout
+from monai_chexmask_u.dataset.published_layout import BORDER, RESTORED, Layout
 from monai_chexmask_u.dataset.published_style import film_id
 from monai_chexmask_u.dataset.published_values import (
     Numbers,
@@ -80,8 +80,9 @@ def rows_of(
             same = f"an earlier row of the table has the same {layout.title('image_id')!r}"
             broken.setdefault(row, ("id_twice", same))
         seen.add(name)
-    cropped = layout.source is not None and layout.source.crop_border
-    forgotten = frame == "image" and cropped and layout.title("landmarks").strip() == "Landmarks (Mean)"
+    forgotten = np.full(len(ids), frame == "image" and layout.may_lack_border)
+    if BORDER in cells:
+        forgotten &= np.array([cell != RESTORED for cell in cells[BORDER].to_pylist()], dtype=bool)
     checked = _checked(
         landmarks, scalars, masks, side=PUBLISHED_SIDE if frame != "image" else None, forgotten=forgotten
     )
@@ -146,7 +147,7 @@ def _checked(
     masks: Mapping[Organ, Runs],
     *,
     side: float | None,
-    forgotten: bool,
+    forgotten: NDArray[np.bool_],
 ) -> Checked:
     """Check the rows; a table without sizes has those of the published square, if it is in that frame."""
 

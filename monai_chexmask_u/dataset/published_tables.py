@@ -182,7 +182,10 @@ class PublishedTable:
     def _failure_of(self, row: pacsv.InvalidRow) -> dict[str, str | None]:
         """Return the failure of a row that has too few or too many columns."""
         place = self.layout.place("image_id") or 0
-        cells = next(csv.reader([row.text]), [])
+        try:
+            cells = next(csv.reader([row.text]), [])
+        except csv.Error:  # of a cell that is larger than Python's limit
+            cells = []
         name = f"{cells[place] if place < len(cells) else ''} (row {row.number})".strip()
         message = f"the row has {row.actual_columns} columns, but its table has {row.expected_columns}"
         return {"image_id": name, "image_path": None, "code": "columns_wrong", "message": message}

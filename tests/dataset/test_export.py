@@ -15,6 +15,7 @@ from published_samples import (
     make_rows,
 )
 
+from monai_chexmask_u.dataset.convert import convert_table
 from monai_chexmask_u.dataset.export import write_published
 from monai_chexmask_u.dataset.folder import DatasetError, Manifest, write_manifest
 from monai_chexmask_u.dataset.published_frame import PublishedFrame
@@ -71,7 +72,8 @@ def test_built_data_sets_are_written_as_the_published_ones(
     for frame, name in ((None, original), ("preprocessed", preprocessed)):
         write_published(data, tmp_path / "table.csv", frame=frame)
         found = pl.read_csv(tmp_path / "table.csv", infer_schema=False)
-        assert found.columns == chexmask_u_header(source.id_column, latents=True)
+        own = ["Border"] if frame is None and source.crop_border else []
+        assert found.columns == [*chexmask_u_header(source.id_column, latents=True), *own]
         assert found[source.id_column].to_list() == [name]
         size = FILM if frame is None else (1024, 1024)
         assert (found["Height"][0], found["Width"][0]) == (str(size[0]), str(size[1]))
@@ -102,3 +104,17 @@ def test_an_unfinished_data_set_is_not_written_as_if_it_were_whole(tmp_path: Pat
     with pytest.raises(DatasetError, match="unfinished, 0 of 9 films are done; give the command that builds it again"):
         write_published(tmp_path, tmp_path / "table.csv")
     assert not (tmp_path / "table.csv").exists()
+
+
+@pytest.mark.parametrize("title", ["MIMIC-CXR-JPG", "PadChest"])
+def test_a_border_that_was_restored_is_not_taken_for_forgotten(tmp_path: Path, title: str) -> None:
+    write_published(built(tmp_path / "built.parquet", [title]), tmp_path / "table.csv")
+    assert pl.read_csv(tmp_path / "table.csv")["Border"].to_list() == ["restored"]
+    convert_table(tmp_path / "table.csv", tmp_path / "again", frame="image")
+    (row,) = pq.read_table(tmp_path / "again" / "data").to_pylist()
+    assert "border_not_restored" not in row["notes"]
+    without = pl.read_csv(tmp_path / "table.csv").drop("Border")
+    without.write_csv(tmp_path / "published.csv")
+    convert_table(tmp_path / "published.csv", tmp_path / "doubtful", frame="image")
+    (row,) = pq.read_table(tmp_path / "doubtful" / "data").to_pylist()
+    assert "border_not_restored" in row["notes"]

@@ -145,5 +145,5 @@ def test_a_best_reference_below_the_mean_of_all_is_told() -> None:
 
 def test_printed_landmarks_and_a_forgotten_border_are_told() -> None:
     points, sizes = np.full((2, 120, 2), 5.0), np.full(2, 10.0)
-    checked = check_rows(points, sizes, sizes, {}, printed=np.array([True, False]), border_lost=True)
-    assert checked.notes == [["border_not_restored", "landmarks_printed"], ["border_not_restored"]]
+    checked = check_rows(points, sizes, sizes, {}, printed=np.array([True, False]), border_lost=np.array([True, False]))
+    assert checked.notes == [["border_not_restored", "landmarks_printed"], []]
