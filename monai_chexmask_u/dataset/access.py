@@ -7,6 +7,7 @@ their shapes.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -81,7 +82,9 @@ def open_dataset(path: str | Path) -> ds.Dataset:
     if not files:
         return ds.dataset(SCHEMA.empty_table())
     try:
-        data = ds.dataset([str(file) for file in files], format="parquet")
+        options = ds.ParquetFragmentScanOptions(page_checksum_verification=True)
+        form = ds.ParquetFileFormat(default_fragment_scan_options=options)
+        data = ds.dataset([str(file) for file in files], format=form)
     except (pa.ArrowInvalid, OSError) as error:
         raise DatasetError(f"{path}: a Parquet file of it cannot be read; copy the data set again") from error
     if not {field.name for field in SCHEMA if not field.nullable} <= set(data.schema.names):
@@ -114,7 +117,9 @@ def read_arrow(path: str | Path, *, columns: Sequence[str] | None = None, where:
         ValueError: if there is no such column.
     """
     data = open_dataset(path)
-    return data.to_table(columns=column_names(columns), filter=filter_of(data, where))
+    names, expression = column_names(columns), filter_of(data, where)
+    with _told(path):
+        return data.to_table(columns=names, filter=expression)
 
 
 def read_pandas(path: str | Path, *, columns: Sequence[str] | None = None, where: Where = None) -> pd.DataFrame:
@@ -161,7 +166,18 @@ def iter_batches(
         fragment_readahead=1,
         use_threads=False,
     )
-    yield from (batch for batch in scanner.to_batches() if batch.num_rows)
+    with _told(path):
+        yield from (batch for batch in scanner.to_batches() if batch.num_rows)
+
+
+@contextmanager
+def _told(path: str | Path) -> Iterator[None]:
+    """Say of damaged Parquet files, whose pages have checksums, which data set they are of."""
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        message = f"{path}: a file of it is damaged; `chexmask-u dataset check` names it, fetch it again"
+        raise DatasetError(message) from error
 
 
 def iter_rows(

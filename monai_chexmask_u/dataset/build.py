@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import torch
 from filelock import FileLock, Timeout
 
 from monai_chexmask_u import __version__
@@ -68,6 +69,9 @@ def build_settings(
         "crop_border": recipe.crop_border,
         "masks": recipe.masks,
         "device": recipe.device.partition(":")[0],
+        # They round differently, and so do not give the same bytes.
+        "torch": torch.__version__,
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "films": listed.hexdigest(),
         "films_per_shard": films_per_shard,
         "rca": dict(rca) if rca else None,

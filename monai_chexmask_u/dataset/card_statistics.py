@@ -76,7 +76,7 @@ def gather(folder: Path, manifest: Manifest) -> CardStatistics:
     columns = [*_SCALARS, *_CATEGORIES, *_LISTS, *_GEOMETRY, found.uncertainty]
     shapes = np.zeros((NODE_COUNT, 2))
     for file in files:
-        for batch in pq.ParquetFile(file).iter_batches(columns=columns):
+        for batch in pq.ParquetFile(file, page_checksum_verification=True).iter_batches(columns=columns):
             _count(found, batch)
             for name in _SCALARS:
                 parts[name].append(_numbers(batch[name]))

@@ -106,7 +106,7 @@ def build(
         except (ValueError, RuntimeError) as error:
             raise usage_error(str(error)) from error
         except OSError as error:
-            if not progress.films:  # nothing was begun, and the message is the project's own
+            if not progress.begun:  # nothing is there yet, and the message is the project's own
                 raise usage_error(str(error)) from error
             raise usage_error(f"{output}: cannot go on ({error.strerror or error}); {progress.kept()}") from error
     progress.summarize(manifest, output)

@@ -133,6 +133,9 @@ def new_folder(folder: Path) -> Iterator[Path]:
         DatasetError: if the target is there and not an empty folder.
         OSError: if the folder cannot be made.
     """
+    folder = folder.resolve()
+    if folder.is_mount():
+        raise DatasetError(f"{folder}: is a mount point, which no folder can be moved to; choose one below it with -o")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise DatasetError(f"{folder}: is there and not empty, and nothing is replaced; choose another folder with -o")
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -77,8 +78,11 @@ class WorkerPool:
         """Return itself."""
         return self
 
-    def __exit__(self, *_: object) -> None:
-        """Let the processes end."""
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Let the processes end; at once if the work was given up, without what is queued."""
+        if kind is not None:
+            for process in list((self.pool._processes or {}).values()):
+                process.terminate()
         self.pool.shutdown(wait=False, cancel_futures=True)
 
     def map(self, step: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
@@ -151,6 +155,7 @@ _work: FilmWork | None = None  # of a worker process, from its start to its end
 def _start(recipe: Recipe, references: ReferenceSet | None) -> None:
     """Prepare a worker process, and let it end when the process that started it does, however that ends."""
     global _work
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that was started decides
     _work = FilmWork(recipe, references)
     parent = multiprocessing.parent_process()
     if parent is not None:

@@ -27,6 +27,7 @@ class BuildProgress:
         self.bar = progress_bar(rate="films/s")
         self.task = self.bar.add_task("segmenting", total=None)
         self.films = self.before = self.done = self.kept_rows = 0
+        self.begun = False
         self.verdicts: Counter[str] = Counter()
         self.failures: Counter[str] = Counter()
         self.begin = time.monotonic()
@@ -52,6 +53,7 @@ class BuildProgress:
 
     def started(self, manifest: Manifest) -> None:
         """Say where it goes on."""
+        self.begun = True
         self.before = self.kept_rows = manifest.rows + manifest.failure_count
         if self.before:
             err.print(f"chexmask-u: {self.before} of {self.films} films are done already")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
@@ -45,7 +46,10 @@ class Selection:
     sources: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Check the names."""
+        """Check names and numbers."""
+        for limit in (self.min_rca, self.max_score, *self.max_uncertainty.values()):
+            if limit is not None and not math.isfinite(limit):
+                raise ValueError(f"a limit must be a number, got {limit}")
         _one_of("RCA", self.rca, ("mean", "max"))
         for verdict in self.verdicts:
             _one_of("verdict", verdict, VERDICTS)

@@ -73,7 +73,7 @@ class _Source:
 
     def rows(self, group: _Group) -> list[dict[str, Any]]:
         """Read the rows of a group that were chosen."""
-        with pq.ParquetFile(group.file) as file:
+        with pq.ParquetFile(group.file, page_checksum_verification=True) as file:
             # Threads of Arrow do not live on in processes that a loader forks.
             table = file.read_row_group(group.number, columns=self.columns, use_threads=False)
         chosen = table.take(group.places).combine_chunks()
@@ -124,7 +124,7 @@ def _groups(path: Path, where: Selection | None, frame: str) -> list[_Group]:
     groups: list[_Group] = []
     needed = sorted({"frame", *(where.columns if where else ())})
     for name in dataset_files(path):
-        with pq.ParquetFile(name) as file:
+        with pq.ParquetFile(name, page_checksum_verification=True) as file:
             for number in range(file.num_row_groups):
                 table = file.read_row_group(number, columns=needed, use_threads=False)
                 table = table.append_column("place", [np.arange(len(table))])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import numpy as np
@@ -25,8 +26,9 @@ from monai_chexmask_u.dataset.access import (
     vectors,
 )
 from monai_chexmask_u.dataset.convert import convert_table
-from monai_chexmask_u.dataset.folder import DatasetError
-from monai_chexmask_u.dataset.schema import SCHEMA
+from monai_chexmask_u.dataset.folder import DatasetError, Manifest, write_manifest, write_shard
+from monai_chexmask_u.dataset.rows import rows_table
+from monai_chexmask_u.dataset.schema import FAILURE_SCHEMA, SCHEMA
 from monai_chexmask_u.dataset.selection import Selection
 
 SHAPE = (160, 120)
@@ -159,3 +161,23 @@ def test_a_data_set_without_rows_is_read(tmp_path: Path) -> None:
     assert read_arrow(tmp_path / "data").num_rows == 0
     assert scan_polars(tmp_path / "data").collect().height == 0
     assert list(iter_rows(tmp_path / "data")) == []
+
+
+def test_a_flipped_bit_never_gives_other_values(tmp_path: Path) -> None:
+    points = [float(number) for number in range(240)]
+    rows = rows_table([{"image_id": str(n), "frame": "image", "landmarks": points, "score": n / 7} for n in range(50)])
+    shard = write_shard(tmp_path, 0, rows, FAILURE_SCHEMA.empty_table())
+    path = tmp_path / str(shard.file)
+    write_manifest(tmp_path, Manifest("built", {}, 50).with_shard(shard))
+    whole, content, chance = read_arrow(tmp_path), path.read_bytes(), random.Random(0)
+    raised = 0
+    for _ in range(100):
+        flipped = bytearray(content)
+        # In the pages: what lies behind them says where they are, and has no checksum of its own.
+        flipped[chance.randrange(4, len(content) // 8)] ^= 1 << chance.randrange(8)
+        path.write_bytes(flipped)
+        try:
+            assert read_arrow(tmp_path).equals(whole)
+        except DatasetError:
+            raised += 1
+    assert raised > 50

@@ -171,7 +171,7 @@ def test_settings_name_all_that_rows_depend_on(films: tuple[Film, ...], recipe: 
     settings = build_settings(recipe, films, IDENTITY, films_per_shard=4, rca={"neighbors": 5})
     assert settings["model"] == asdict(IDENTITY)
     assert settings["rca"] == {"neighbors": 5}
-    names = {*asdict(recipe), "films", "films_per_shard", "rca", "version"}
+    names = {*asdict(recipe), "films", "films_per_shard", "rca", "version", "torch", "cpu_capability"}
     assert set(settings) == names, "a new field of the recipe has to be a setting"
 
 

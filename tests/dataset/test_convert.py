@@ -265,3 +265,12 @@ def test_preprocessed_rows_cannot_become_original_ones_without_films(converted: 
     with pytest.raises(DatasetError, match="--images"):
         write_published(converted, tmp_path / "back.csv", frame="image")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_link_to_an_empty_folder_is_a_target_like_that_folder(tmp_path: Path) -> None:
+    table = write_table(tmp_path / "table.csv", make_rows(2), chexmask_u_header("Path"))
+    (tmp_path / "place").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "place")
+    convert_table(table, tmp_path / "link", frame="image")
+    assert (tmp_path / "place" / "manifest.json").is_file()
+    assert (tmp_path / "link").is_symlink()

@@ -102,3 +102,9 @@ def test_row_groups_that_statistics_rule_out_are_not_read(table: pa.Table, tmp_p
     assert 0 in kept
     assert 1 not in kept
     assert 3 not in kept
+
+
+@pytest.mark.parametrize("limits", [{"min_rca": float("nan")}, {"max_score": float("inf")}])
+def test_a_limit_that_is_no_number_is_refused(limits: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="a limit must be a number"):
+        Selection(**limits)  # type: ignore[arg-type]
