@@ -6,6 +6,7 @@ their shapes.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -176,7 +177,9 @@ def _told(path: str | Path) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, OSError) as error:
-        message = f"{path}: a file of it is damaged; `chexmask-u dataset check` names it, fetch it again"
+        file = re.search(r"[\w.-]+\.parquet", str(error))
+        name = file[0] if file else "a file of it"
+        message = f"{path}: {name} is damaged; see `chexmask-u dataset check`, and fetch it again"
         raise DatasetError(message) from error
 
 

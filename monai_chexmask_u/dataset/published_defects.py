@@ -165,7 +165,7 @@ def check_rows(
         checked |= np.diff(runs.first) > 0
     fits = _fits(landmarks, heights, widths, masks)
     swapped = ~fits & (heights != widths) & checked & _fits(landmarks, widths, heights, masks)
-    differs = ~fits & ~swapped & bool(masks) & ~np.isnan(widths)
+    differs = ~fits & ~swapped & checked & ~np.isnan(widths)  # a row without any mask is one without masks
     heights, widths = np.where(swapped, widths, heights), np.where(swapped, heights, widths)
     with np.errstate(invalid="ignore"):
         outside = (landmarks < -0.5).any(axis=(1, 2)) | (landmarks[..., 0] > widths[:, None] - 0.5).any(axis=1)

@@ -179,7 +179,7 @@ def open_table(path: Path, mode: str = "r") -> Iterator[TextIO]:
     """
     coding: dict[str, Any] = {"encoding": "utf-8-sig", "errors": "replace"} if mode == "r" else {"encoding": "utf-8"}
     with path.open(f"{mode}b") as file:
-        compressed = path.suffix == ".gz"
+        compressed = path.suffix.lower() == ".gz"
         binary: Any = gzip.GzipFile("", f"{mode}b", 6, file, mtime=0) if compressed else file
         with io.TextIOWrapper(binary, newline="", **coding) as text:
             yield text

@@ -186,8 +186,7 @@ def _columns(
     }
     for organ in ORGANS:
         columns[f"{organ.name}_area_px"] = _floats(polygon_area(points[:, organ.nodes]))
-        if mask_column(organ.name) in cells:
-            columns[mask_column(organ.name)] = pc.fill_null(cells[mask_column(organ.name)], "")
+    columns |= _masks(cells)
     if std is not None:
         columns["landmarks_std"] = _lists(std, "landmarks_std")
         scale = PUBLISHED_SIDE / np.fmax(checked.heights, checked.widths)
@@ -197,6 +196,17 @@ def _columns(
         columns["latent_std"] = _lists(latents, "latent_std")
         columns["latent_uncertainty"] = _floats(latents.values.mean(axis=1))
     return columns | {name: _floats(scalars[name].values) for name in _RCA if name in scalars}
+
+
+def _masks(cells: Cells) -> dict[str, Any]:
+    """Return the columns of masks: empty where an organ is missing, null in rows without any mask."""
+    codes = {
+        name: pc.fill_null(cells[name], "") for name in map(mask_column, (o.name for o in ORGANS)) if name in cells
+    }
+    there = np.zeros(len(cells["landmarks"]), dtype=bool)
+    for code in codes.values():
+        there |= np.array(pc.not_equal(code, ""), dtype=bool)
+    return {name: pc.if_else(pa.array(there), code, None) for name, code in codes.items()}
 
 
 def _floats(values: NDArray[np.float64]) -> pa.Array:

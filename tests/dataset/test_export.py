@@ -118,3 +118,11 @@ def test_a_border_that_was_restored_is_not_taken_for_forgotten(tmp_path: Path, t
     convert_table(tmp_path / "published.csv", tmp_path / "doubtful", frame="image")
     (row,) = pq.read_table(tmp_path / "doubtful" / "data").to_pylist()
     assert "border_not_restored" in row["notes"]
+
+
+def test_rows_without_masks_come_back_without_masks(tmp_path: Path) -> None:
+    write_published(built(tmp_path / "built.parquet", ["CheXpert"]), tmp_path / "table.csv")
+    convert_table(tmp_path / "table.csv", tmp_path / "again", frame="image")
+    (row,) = pq.read_table(tmp_path / "again" / "data").to_pylist()
+    assert row["heart_mask"] is row["right_lung_mask"] is None
+    assert "mask_differs" not in row["notes"]

@@ -100,9 +100,15 @@ def test_a_mask_of_other_landmarks_is_told() -> None:
 def test_an_empty_mask_is_told_unless_its_organ_lies_outside() -> None:
     points = np.stack([make_rows(1, shape=SHAPE)[0].landmarks] * 3).astype(np.float64)
     points[1:] += 1000
-    masks = {ORGANS[0]: parse_runs(pa.array(["", "", "5 3"]))}
+    other = row_major_code(drawn_mask(make_rows(1, shape=SHAPE)[0].landmarks[ORGANS[1].nodes], SHAPE))
+    masks = {
+        ORGANS[0]: parse_runs(pa.array(["", "", "5 3"])),
+        ORGANS[1]: parse_runs(pa.array([other, "", ""])),
+    }
     checked = check_rows(points, np.array([160.0] * 3), np.array([120.0] * 3), masks)
     assert checked.notes == [["mask_differs"], ["outside_image"], ["mask_differs", "outside_image"]]
+    alone = {ORGANS[0]: parse_runs(pa.array(["", "", ""]))}
+    assert check_rows(points, np.array([160.0] * 3), np.array([120.0] * 3), alone).notes[0] == [], "no masks at all"
 
 
 def test_a_mask_that_ends_just_below_the_image_is_told() -> None:
