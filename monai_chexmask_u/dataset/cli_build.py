@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -97,6 +98,7 @@ def build(
         ray_cpus=ray_cpus,
         ray_gpus=ray_gpus,
     )
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # of a scheduler or a container, as Ctrl-C of a person
     with BuildProgress() as progress:
         try:
             manifest = build_dataset(options, progress)

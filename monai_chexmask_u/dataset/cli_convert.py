@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -70,6 +71,7 @@ def convert(
     require_packages("dataset", "pyarrow")
     from monai_chexmask_u.dataset.selection import Selection, parse_limits
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that nothing half done is left behind
     try:
         where = Selection(min_rca, rca, max_score, parse_limits(max_uncertainty or []), tuple(verdict or ()))
         if data.name.lower().endswith(_TABLES):
