@@ -16,8 +16,9 @@ from typing import Any
 
 from filelock import FileLock
 
+from monai_chexmask_u.checksum import sha256_of
 from monai_chexmask_u.model import Model, calibration_file, default_bundle, load_model, model_identity, weights_file
-from monai_chexmask_u.networks.checkpoints import read_checkpoint, sha256_of
+from monai_chexmask_u.networks.checkpoints import read_checkpoint
 from monai_chexmask_u.segmentation import ModelIdentity
 from monai_chexmask_u.uncertainty.calibration import CalibrationError
 from monai_chexmask_u.writers.atomic import atomic_path, prepare_folder

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import ModuleType
 
 import monai_chexmask_u
+from monai_chexmask_u.checksum import sha256_of
 from monai_chexmask_u.data import dicom_datalist, landmark_datalist, radiograph_datalist
 from monai_chexmask_u.model import load_calibration, model_identity
 from monai_chexmask_u.networks import HybridGNet
@@ -20,7 +21,6 @@ from monai_chexmask_u.networks.checkpoints import (
     is_complete,
     latest_checkpoint,
     read_checkpoint,
-    sha256_of,
     start_from,
 )
 from monai_chexmask_u.transforms.masks import MASK_CHANNELS

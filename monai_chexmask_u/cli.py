@@ -166,7 +166,8 @@ def convert(
     half: Annotated[bool, typer.Option(help="Store half precision, half the size.")] = False,
 ) -> None:
     """Write a checkpoint as a plain weights file, as a bundle's models/model.pt has to be."""
-    from monai_chexmask_u.networks.checkpoints import read_checkpoint, sha256_of, write_checkpoint
+    from monai_chexmask_u.checksum import sha256_of
+    from monai_chexmask_u.networks.checkpoints import read_checkpoint, write_checkpoint
 
     try:
         network = read_checkpoint(source)

@@ -95,9 +95,10 @@ def calibrated_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch
     from calibration_samples import make_calibration
 
+    from monai_chexmask_u.checksum import sha256_of
     from monai_chexmask_u.model import calibration_file
     from monai_chexmask_u.networks import HybridGNet
-    from monai_chexmask_u.networks.checkpoints import sha256_of, write_checkpoint
+    from monai_chexmask_u.networks.checkpoints import write_checkpoint
     from monai_chexmask_u.uncertainty.calibration import write_calibration
 
     folder = tmp_path_factory.mktemp("calibrated")

@@ -18,9 +18,10 @@ from typer.testing import CliRunner
 
 from monai_chexmask_u import __version__
 from monai_chexmask_u.anatomy import NODE_IDS
+from monai_chexmask_u.checksum import sha256_of
 from monai_chexmask_u.cli import app
 from monai_chexmask_u.networks import HybridGNet
-from monai_chexmask_u.networks.checkpoints import read_checkpoint, sha256_of
+from monai_chexmask_u.networks.checkpoints import read_checkpoint
 
 Segment = Callable[..., Any]
 

@@ -15,8 +15,8 @@ from dicom_samples import chest_phantom
 from PIL import Image
 from typer.testing import CliRunner
 
+from monai_chexmask_u.checksum import sha256_of
 from monai_chexmask_u.cli import app
-from monai_chexmask_u.networks.checkpoints import sha256_of
 from monai_chexmask_u.uncertainty import Limit
 from monai_chexmask_u.uncertainty.calibration import write_calibration
 

@@ -13,7 +13,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from monai_chexmask_u.anatomy import ORGANS
-from monai_chexmask_u.dataset.folder import FAILURES, Manifest, Shard, file_sha256, read_manifest
+from monai_chexmask_u.checksum import sha256_of
+from monai_chexmask_u.dataset.folder import FAILURES, Manifest, Shard, read_manifest
 from monai_chexmask_u.dataset.schema import FAILURE_SCHEMA, SCHEMA, mask_column
 
 __all__ = ["Problem", "check_dataset"]
@@ -87,7 +88,7 @@ def _read(path: Path, name: str, sha256: str | None, schema: pa.Schema) -> Any:
     if not path.is_file():
         yield Problem(name, "is missing; fetch it again, or build the data set again")
         return None
-    if file_sha256(path) != sha256:
+    if sha256_of(path) != sha256:
         yield Problem(name, "is not as it was written (SHA-256); fetch it again, or build the data set again")
         return None
     table = pq.read_table(path)

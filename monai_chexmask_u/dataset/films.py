@@ -7,6 +7,7 @@ import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
+from monai_chexmask_u.checksum import sha256_of
 from monai_chexmask_u.dataset.archives import Member, read_member
 from monai_chexmask_u.radiograph import Radiograph, RadiographError
 from monai_chexmask_u.reading import is_candidate_name, read_radiograph
@@ -64,7 +65,7 @@ def read_film(film: Film) -> tuple[Radiograph, str]:
 
 def _file_sha256(path: Path) -> str:
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return sha256_of(path)
     except OSError as error:  # it was there a moment ago
         raise RadiographError("not_readable", "the file cannot be read any more; check its disk") from error
 

@@ -21,6 +21,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from monai_chexmask_u.checksum import sha256_of
 from monai_chexmask_u.dataset.schema import FAILURE_SCHEMA, SCHEMA
 from monai_chexmask_u.writers.atomic import atomic_path
 
@@ -31,7 +32,6 @@ __all__ = [
     "DatasetError",
     "Manifest",
     "Shard",
-    "file_sha256",
     "finish",
     "intact",
     "read_manifest",
@@ -164,7 +164,7 @@ def write_shard(folder: Path, number: int, rows: pa.Table, failures: pa.Table) -
     path.parent.mkdir(exist_ok=True)
     _write(path, rows.cast(SCHEMA.with_metadata(rows.schema.metadata or SCHEMA.metadata)))
     name = path.relative_to(folder).as_posix()
-    return Shard(number, name, len(rows), len(failures), path.stat().st_size, file_sha256(path))
+    return Shard(number, name, len(rows), len(failures), path.stat().st_size, sha256_of(path))
 
 
 def finish(folder: Path, manifest: Manifest) -> Manifest:
@@ -178,7 +178,7 @@ def finish(folder: Path, manifest: Manifest) -> Manifest:
         [pq.read_table(part, schema=FAILURE_SCHEMA) for part in parts] or [FAILURE_SCHEMA.empty_table()]
     )
     _write(folder / FAILURES, table)
-    done = replace(manifest, finished=True, failures=file_sha256(folder / FAILURES))
+    done = replace(manifest, finished=True, failures=sha256_of(folder / FAILURES))
     write_manifest(folder, done)
     remove_leftovers(folder, done)
     return done
@@ -202,7 +202,7 @@ def _is_whole(folder: Path, shard: Shard) -> bool:
 
 
 def _has(path: Path, sha256: str | None) -> bool:
-    return path.is_file() and file_sha256(path) == sha256
+    return path.is_file() and sha256_of(path) == sha256
 
 
 def remove_leftovers(folder: Path, manifest: Manifest) -> None:
@@ -219,11 +219,6 @@ def remove_leftovers(folder: Path, manifest: Manifest) -> None:
             path.unlink()
     if manifest.finished and (folder / "failures").is_dir():
         (folder / "failures").rmdir()
-
-
-def file_sha256(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _digest(content: Mapping[str, Any]) -> str:

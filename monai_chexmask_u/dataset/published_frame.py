@@ -4,8 +4,8 @@ The published preprocessing cuts off the black border (for some sources), adds b
 square, the smaller half above and on the left, and resizes that to 1024 x 1024 so that its outer edges stay its outer
 edges. All of this is one affine map.
 
-The scripts that made the tables in original resolution went back by other formulas. They are here too, because what
-they misplaced can be put right by undoing them: CheXmask-U's forgets the border that had been cut off.
+The script that made CheXmask-U's tables in original resolution went back by another formula, which forgets the border
+that had been cut off. Undoing it puts right what it misplaced.
 
 References:
     CheXmask, https://arxiv.org/abs/2307.03293; CheXmask-U, https://arxiv.org/abs/2512.10715
@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from monai_chexmask_u.geometry import Box
 
-__all__ = ["PUBLISHED_SIDE", "PublishedFrame", "chexmask_u_way_back", "chexmask_way_back", "undo_chexmask_u"]
+__all__ = ["PUBLISHED_SIDE", "PublishedFrame", "undo_chexmask_u"]
 
 PUBLISHED_SIDE: Final = 1024
 """Rows and columns of the images that the published network sees."""
@@ -76,48 +76,17 @@ class PublishedFrame:
         """Map points ``(..., 2)``, (x, y), from pixels of the square to those of the film."""
         return (np.asarray(points, dtype=np.float64) + 0.5) / self.scale - 0.5 + self._offset
 
-    def std_to_image(self, std: ArrayLike) -> Floats:
-        """Map standard deviations from pixels of the square to those of the film."""
-        return np.asarray(std, dtype=np.float64) / self.scale
-
-
-def chexmask_way_back(points: ArrayLike, frame: PublishedFrame) -> Floats:
-    """Go back as CheXmask's tables in original resolution did: with the border, without the pixels' half.
-
-    It differs from `PublishedFrame.to_image` by less than half the scale.
-
-    Args:
-        points: ``(..., 2)``, (x, y) in pixels of the square.
-        frame: of the film.
-    """
-    crop = frame.crop
-    added = np.array([frame.side - crop.width, frame.side - crop.height]) // 2
-    back: Floats = np.asarray(points, dtype=np.float64) / PUBLISHED_SIDE * frame.side - added + [crop.left, crop.top]
-    return back
-
-
-def chexmask_u_way_back(points: ArrayLike, shape: tuple[int, int]) -> Floats:
-    """Go back as CheXmask-U's tables in original resolution did: as if no border had been cut off.
-
-    Where one was, the points come out shifted by it and too far apart. The tables hold them rounded, and clipped to
-    the image.
-
-    Args:
-        points: ``(..., 2)``, (x, y) in pixels of the square.
-        shape: rows and columns of the film.
-    """
-    scale, added = _chexmask_u_map(shape)
-    return (np.asarray(points, dtype=np.float64) - added) / scale
-
 
 def undo_chexmask_u(points: ArrayLike, shape: tuple[int, int]) -> Floats:
-    """Return the pixels of the square that `chexmask_u_way_back` came from; see there."""
-    scale, added = _chexmask_u_map(shape)
-    return np.asarray(points, dtype=np.float64) * scale + added
+    """Return the pixels of the square that points of CheXmask-U's tables in original resolution came from.
 
+    Their way back forgot the border that had been cut off: where there was one, the points are shifted by it and too
+    far apart. The tables hold them rounded, and clipped to the image, which cannot be undone.
 
-def _chexmask_u_map(shape: tuple[int, int]) -> tuple[float, Floats]:
-    """Return the scale, and the columns and rows that were taken for black."""
+    Args:
+        points: ``(..., 2)``, (x, y) in pixels of the film, as the tables have them.
+        shape: rows and columns of the film.
+    """
     scale = PUBLISHED_SIDE / max(shape)
     added = [(PUBLISHED_SIDE - round(count * scale)) // 2 for count in (shape[1], shape[0])]
-    return scale, np.array(added, dtype=np.float64)
+    return np.asarray(points, dtype=np.float64) * scale + np.array(added, dtype=np.float64)

@@ -59,21 +59,7 @@ def run_ray(
     try:
         if started:
             _init(address)
-        context = ray.data.DataContext.get_current()
-        context.enable_progress_bars = False
-        context.execution_options.preserve_order = True
-        dataset = ray.data.from_items(items, override_num_blocks=min(len(items), _MOST_BLOCKS))
-        resources = {"num_cpus": cpus}
-        on_gpu = {"num_cpus": cpus, "num_gpus": gpus}
-        steps = (
-            {"all": resources}
-            if recipe.device == "cpu"
-            else {"decode": resources, "infer": on_gpu, "complete": resources}
-        )
-        most = max(1, int(ray.cluster_resources().get("CPU", 1) / cpus))
-        for step, needed in steps.items():
-            pool = ray.data.ActorPoolStrategy(min_size=1, max_size=most)
-            dataset = dataset.map(_Actor, fn_constructor_args=(step, recipe, references), compute=pool, **needed)
+        dataset = _mapped(items, recipe, references, cpus, gpus)
         for row in dataset.iter_rows():
             yield pickle.loads(row["object"])
     except (ConnectionError, TimeoutError, socket.gaierror) as error:
@@ -84,6 +70,25 @@ def run_ray(
     finally:
         if started:
             ray.shutdown()
+
+
+def _mapped(
+    items: list[dict[str, bytes]], recipe: Recipe, references: ReferenceSet | None, cpus: float, gpus: float
+) -> Any:
+    """Return a data set of Ray whose rows, once they are asked for, are the finished chunks."""
+    import ray
+
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.execution_options.preserve_order = True
+    dataset = ray.data.from_items(items, override_num_blocks=min(len(items), _MOST_BLOCKS))
+    resources = {"num_cpus": cpus}
+    staged = {"decode": resources, "infer": {**resources, "num_gpus": gpus}, "complete": resources}
+    most = max(1, int(ray.cluster_resources().get("CPU", 1) / cpus))
+    for step, needed in ({"all": resources} if recipe.device == "cpu" else staged).items():
+        pool = ray.data.ActorPoolStrategy(min_size=1, max_size=most)
+        dataset = dataset.map(_Actor, fn_constructor_args=(step, recipe, references), compute=pool, **needed)
+    return dataset
 
 
 def _init(address: str | None) -> None:

@@ -26,19 +26,9 @@ def film_row(segmentation: LandmarkSegmentation, frame: Frame, *, masks: bool = 
         frame: how the image was shown to the network.
         masks: fill the masks in, too.
     """
-    height, width = segmentation.shape
-    crop, ratio, spacing = frame.crop, segmentation.cardiothoracic_ratio, segmentation.spacing_mm
-    error, radius = segmentation.error_covariance, segmentation.radius90
+    ratio, error, radius = segmentation.cardiothoracic_ratio, segmentation.error_covariance, segmentation.radius90
     return {
-        "frame": "image",
-        "height": height,
-        "width": width,
-        "crop_top": crop.top,
-        "crop_left": crop.left,
-        "crop_height": crop.height,
-        "crop_width": crop.width,
-        "spacing_row_mm": spacing[0] if spacing else None,
-        "spacing_column_mm": spacing[1] if spacing else None,
+        **_geometry(segmentation, frame),
         "landmarks": _flat(segmentation.landmarks),
         "landmarks_std": _flat(segmentation.std),
         "landmarks_cov_xy": _flat(segmentation.covariance[:, 0, 1]),
@@ -57,10 +47,7 @@ def film_row(segmentation: LandmarkSegmentation, frame: Frame, *, masks: bool = 
         "reasons": list(segmentation.reliability.reasons),
         "scores": [(name, _finite(float(score))) for name, score in segmentation.scores.items()],
         "samples": segmentation.sample_count,
-        "model_name": segmentation.model.name,
-        "model_version": segmentation.model.version,
-        "model_sha256": segmentation.model.sha256,
-        "calibration_sha256": segmentation.model.calibration_sha256,
+        **_model(segmentation),
     }
 
 
@@ -76,6 +63,31 @@ def rows_table(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
             raise ValueError(f"there is no column {sorted(unknown)[0]!r}")
     columns = [pa.array([row.get(field.name) for row in rows], type=field.type) for field in SCHEMA]
     return pa.Table.from_arrays(columns, schema=SCHEMA)
+
+
+def _geometry(segmentation: LandmarkSegmentation, frame: Frame) -> dict[str, Any]:
+    spacing, crop = segmentation.spacing_mm, frame.crop
+    return {
+        "frame": "image",
+        "height": segmentation.shape[0],
+        "width": segmentation.shape[1],
+        "crop_top": crop.top,
+        "crop_left": crop.left,
+        "crop_height": crop.height,
+        "crop_width": crop.width,
+        "spacing_row_mm": spacing[0] if spacing else None,
+        "spacing_column_mm": spacing[1] if spacing else None,
+    }
+
+
+def _model(segmentation: LandmarkSegmentation) -> dict[str, str | None]:
+    model = segmentation.model
+    return {
+        "model_name": model.name,
+        "model_version": model.version,
+        "model_sha256": model.sha256,
+        "calibration_sha256": model.calibration_sha256,
+    }
 
 
 def _measures(segmentation: LandmarkSegmentation) -> dict[str, float | None]:

@@ -13,7 +13,7 @@ from monai_chexmask_u.dataset.build import build, build_settings, pending_films,
 from monai_chexmask_u.dataset.folder import DatasetError, Manifest, Shard
 from monai_chexmask_u.dataset.listing import list_films
 from monai_chexmask_u.dataset.local_engine import run_local
-from monai_chexmask_u.dataset.sources import source_called
+from monai_chexmask_u.dataset.sources import Source, source_called
 from monai_chexmask_u.dataset.work import Chunk, Finished, Recipe
 from monai_chexmask_u.model import load_model
 from monai_chexmask_u.segmenter import Segmenter
@@ -104,12 +104,7 @@ def build_dataset(options: BuildOptions, observer: Observer) -> Manifest:
         ValueError: if an option is of no use, there is no film, or the folder holds something else.
         OSError: if something cannot be read or written; what is finished stays, and the build can go on.
     """
-    if options.engine not in ("local", "ray"):
-        raise ValueError(f"there is no engine {options.engine!r}; known are local and ray")
-    if options.images.resolve() in (options.output.resolve(), *options.output.resolve().parents):
-        raise ValueError(
-            f"{options.output}: lies among the films, and would become one of them; choose another with -o"
-        )
+    _check(options)
     source = source_called(options.source) if options.source else None
     listing = list_films(options.images, source=source, id_column=options.id_column, path_column=options.path_column)
     observer.listed(len(listing.films), listing.left_out, listing.notes)
@@ -118,17 +113,7 @@ def build_dataset(options: BuildOptions, observer: Observer) -> Manifest:
     segmenter = Segmenter(load_model(options.model), num_samples=options.samples, device=options.device)
     references = _references(options.rca, segmenter) if options.rca else None
     prepare_folder(options.output)
-    crop_border = options.crop_border if options.crop_border is not None else bool(source and source.crop_border)
-    recipe = Recipe(
-        segmenter.network.image_size,
-        options.model,
-        options.samples,
-        options.seed,
-        crop_border,
-        source.title if source else None,
-        options.masks,
-        str(segmenter.device),
-    )
+    recipe = _recipe(options, source, segmenter)
     settings = build_settings(
         recipe,
         listing.films,
@@ -147,6 +132,28 @@ def build_dataset(options: BuildOptions, observer: Observer) -> Manifest:
             progress=partial(_chunk_done, options.images, observer),
             shard_done=observer.shard_done,
         )
+
+
+def _check(options: BuildOptions) -> None:
+    if options.engine not in ("local", "ray"):
+        raise ValueError(f"there is no engine {options.engine!r}; known are local and ray")
+    output = options.output.resolve()
+    if options.images.resolve() in (output, *output.parents):
+        raise ValueError(f"{options.output}: lies among the films, and would be one of them; choose another with -o")
+
+
+def _recipe(options: BuildOptions, source: Source | None, segmenter: Segmenter) -> Recipe:
+    by_source = source is not None and source.crop_border
+    return Recipe(
+        segmenter.network.image_size,
+        options.model,
+        options.samples,
+        options.seed,
+        by_source if options.crop_border is None else options.crop_border,
+        source.title if source else None,
+        options.masks,
+        str(segmenter.device),
+    )
 
 
 def _chunk_done(images: Path, observer: Observer, chunk: Finished) -> None:

@@ -1,6 +1,5 @@
 """Reading and writing weights: the project's own files, and those of the published HybridGNet."""
 
-import hashlib
 import logging
 import math
 import re
@@ -21,7 +20,6 @@ __all__ = [
     "latest_checkpoint",
     "network_from_state",
     "read_checkpoint",
-    "sha256_of",
     "start_from",
     "write_checkpoint",
 ]
@@ -131,11 +129,6 @@ def is_complete(path: Path) -> bool:
     except Exception:  # torch's unpickler raises nearly anything on a truncated file
         return False
     return True
-
-
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file, in hexadecimal."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def network_from_state(state: Mapping[str, Tensor]) -> HybridGNet:

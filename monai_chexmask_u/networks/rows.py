@@ -24,7 +24,7 @@ def sum_rows(table: Tensor, rows: Tensor, weights: Tensor) -> Tensor:
         tensor([[ 2., 20.]])
     """
     weights = weights.detach().to(table.dtype)
-    if torch.jit.is_scripting():  # type: ignore[attr-defined]
+    if torch.jit.is_scripting():  # type: ignore[attr-defined]  # TorchScript cannot compile the question below
         return F.embedding_bag(rows, table, mode="sum", per_sample_weights=weights)
     if torch.onnx.is_in_onnx_export():
         return gather_and_sum_rows(table, rows, weights)
@@ -34,7 +34,7 @@ def sum_rows(table: Tensor, rows: Tensor, weights: Tensor) -> Tensor:
 def gather_and_sum_rows(table: Tensor, rows: Tensor, weights: Tensor) -> Tensor:
     """Do the same as `sum_rows` in operations that ONNX has.
 
-    ONNX has no embedding bag, and exporters make a loop over all sums of it. On a CPU, this here is thirty times slower
-    than an embedding bag, since every row is copied before it is added.
+    ONNX has no embedding bag, and exporters make a loop over all sums of it. On a CPU, this here is far slower than an
+    embedding bag, since every row is copied before it is added.
     """
     return (table[rows] * weights.unsqueeze(-1)).sum(dim=1)

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from monai_chexmask_u.anatomy import NODE_COUNT, ORGANS
-from monai_chexmask_u.networks.checkpoints import sha256_of
+from monai_chexmask_u.checksum import sha256_of
 from monai_chexmask_u.networks.examiner import Examiner
 from monai_chexmask_u.uncertainty.conformal import error_scale
 from monai_chexmask_u.uncertainty.reliability import Limits, criteria

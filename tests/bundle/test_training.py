@@ -18,9 +18,10 @@ import torch
 
 pytest.importorskip("ignite", reason="the bundle's engines need pytorch-ignite")
 
+from monai_chexmask_u.checksum import sha256_of
 from monai_chexmask_u.engines import EngineError, evaluate, train
 from monai_chexmask_u.model import default_bundle
-from monai_chexmask_u.networks.checkpoints import is_complete, read_checkpoint, sha256_of
+from monai_chexmask_u.networks.checkpoints import is_complete, read_checkpoint
 
 CONFIGS = default_bundle() / "configs"
 SMALL: dict[str, Any] = {"image_size": 64, "val_interval": 1, "num_workers": 0, "amp": False}

@@ -19,11 +19,12 @@ pytest.importorskip("cv2", reason="examples are made with OpenCV")
 
 from monai_chexmask_u.calibrating.cli import STAGES
 from monai_chexmask_u.calibrating.fit import CalibrationFilms, Settings, calibrate
+from monai_chexmask_u.checksum import sha256_of
 from monai_chexmask_u.cli import app
 from monai_chexmask_u.data.film_sets import Film, read_sets
 from monai_chexmask_u.model import Model, calibration_file, load_model
 from monai_chexmask_u.networks import HybridGNet
-from monai_chexmask_u.networks.checkpoints import sha256_of, write_checkpoint
+from monai_chexmask_u.networks.checkpoints import write_checkpoint
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.segmentation import ModelIdentity
 from monai_chexmask_u.segmenter import Segmenter

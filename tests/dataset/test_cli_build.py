@@ -88,7 +88,7 @@ def test_a_source_gives_ids_title_and_crop(run: Run, tmp_path: Path, tiny_bundle
         (["--images", "nowhere"], "there is no file or folder"),
         (["--images", "empty"], "no film found"),
         (["--source", "brixia"], "there is no source 'brixia'; known are chestx-ray8"),
-        (["-o", "films/out"], "lies among the films, and would become one of them"),
+        (["-o", "films/out"], "lies among the films, and would be one of them"),
         (["--engine", "spark"], "there is no engine 'spark'; known are local and ray"),
         (["--device", "tpu"], "device 'tpu' cannot be used here"),
         (["--model", "empty"], "expected one bundle"),

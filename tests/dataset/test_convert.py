@@ -22,11 +22,12 @@ from published_samples import (
     write_table,
 )
 
+from monai_chexmask_u.checksum import sha256_of
 from monai_chexmask_u.dataset.access import read_arrow
 from monai_chexmask_u.dataset.check import check_dataset
 from monai_chexmask_u.dataset.convert import SETTINGS_KEY, convert_table
 from monai_chexmask_u.dataset.export import write_published
-from monai_chexmask_u.dataset.folder import DatasetError, file_sha256, read_manifest
+from monai_chexmask_u.dataset.folder import DatasetError, read_manifest
 from monai_chexmask_u.dataset.selection import Selection
 
 SHAPE = (160, 120)
@@ -66,7 +67,7 @@ def test_the_folder_says_what_it_is(published: Path, converted: Path) -> None:
     assert [shard.rows for shard in manifest.shards] == [100, 100, 100, 5]
     for shard in manifest.shards:
         assert shard.file is not None
-        assert file_sha256(converted / shard.file) == shard.sha256
+        assert sha256_of(converted / shard.file) == shard.sha256
         settings = json.loads(pq.read_schema(converted / shard.file).metadata[SETTINGS_KEY.encode()])
         assert settings == manifest.settings
     assert manifest.settings["table"] == "Padchest.csv"

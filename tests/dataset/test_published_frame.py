@@ -10,11 +10,10 @@ from dicom_samples import phantom_landmarks
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from published_ways_back import chexmask_u_way_back, chexmask_way_back
 
 from monai_chexmask_u.dataset.published_frame import (
     PublishedFrame,
-    chexmask_u_way_back,
-    chexmask_way_back,
     undo_chexmask_u,
 )
 from monai_chexmask_u.geometry import Box, content_box
@@ -83,12 +82,6 @@ def test_opencv_puts_pixels_where_the_frame_does(shape: tuple[int, int], crop: B
     inside = ((back > low) & (back < high)).all(axis=1)
     assert inside.sum() > 1000
     np.testing.assert_allclose(back[inside], there[points[inside, 1], points[inside, 0]], atol=0.01)
-
-
-def test_standard_deviations_grow_as_distances_do() -> None:
-    frame = PublishedFrame((2048, 1500), Box(0, 0, 2048, 1500))
-    points = frame.to_image([(100.0, 100.0), (103.0, 107.0)])
-    np.testing.assert_allclose(frame.std_to_image([3.0, 7.0]), points[1] - points[0])
 
 
 def film_with_border(shared_data: Path) -> NDArray[np.float32]:

@@ -16,6 +16,7 @@ from published_samples import (
     make_rows,
     write_table,
 )
+from published_ways_back import chexmask_u_way_back
 
 from monai_chexmask_u.anatomy import ORGANS
 from monai_chexmask_u.dataset.access import landmarks_of, mask_of, read_arrow
@@ -23,7 +24,7 @@ from monai_chexmask_u.dataset.convert import convert_table
 from monai_chexmask_u.dataset.export import write_published
 from monai_chexmask_u.dataset.films import Film
 from monai_chexmask_u.dataset.folder import DatasetError
-from monai_chexmask_u.dataset.published_frame import PublishedFrame, chexmask_u_way_back
+from monai_chexmask_u.dataset.published_frame import PublishedFrame
 from monai_chexmask_u.dataset.published_images import measuring
 from monai_chexmask_u.geometry import Box, fill_polygon
 

@@ -16,9 +16,10 @@ pytest.importorskip("monailabel")
 
 import torch
 
+from monai_chexmask_u.checksum import sha256_of
 from monai_chexmask_u.model import calibration_file, weights_file
 from monai_chexmask_u.networks import HybridGNet
-from monai_chexmask_u.networks.checkpoints import CheckpointError, sha256_of, write_checkpoint
+from monai_chexmask_u.networks.checkpoints import CheckpointError, write_checkpoint
 
 if TYPE_CHECKING:
     from label.model_store import ModelStore

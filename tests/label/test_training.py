@@ -79,7 +79,7 @@ def test_what_is_published_is_what_was_measured(
 ) -> None:
     import label.training
     from monai_chexmask_u import engines
-    from monai_chexmask_u.networks.checkpoints import sha256_of
+    from monai_chexmask_u.checksum import sha256_of
 
     measured = []
 

@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from monai_chexmask_u.checksum import sha256_of
 from monai_chexmask_u.networks import HybridGNet
 from monai_chexmask_u.networks.checkpoints import (
     CheckpointError,
     network_from_state,
     read_checkpoint,
-    sha256_of,
     write_checkpoint,
 )
 

@@ -1,0 +1,17 @@
+"""The checksum by which files are told apart."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+__all__ = ["sha256_of"]
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file as hexadecimal digits.
+
+    Raises:
+        OSError: if it cannot be read.
+    """
+    return hashlib.sha256(path.read_bytes()).hexdigest()
