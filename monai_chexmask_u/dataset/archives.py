@@ -23,6 +23,7 @@ __all__ = [
     "ARCHIVE_SUFFIXES",
     "COMPRESSED_TAR",
     "NOT_AN_IMAGE",
+    "NO_PLAIN_MEMBER",
     "Member",
     "is_compressed_tar",
     "is_hidden",
@@ -35,6 +36,7 @@ COMPRESSED_SUFFIXES: Final = (".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz",
 
 NOT_AN_IMAGE: Final = "not an image"
 ARCHIVE_BROKEN: Final = "archive that ends early or is broken"
+NO_PLAIN_MEMBER: Final = "link, sparse file or device in an archive"
 COMPRESSED_TAR: Final = "compressed tar archive: decompress it to .tar first"
 
 HEAD_BYTES: Final = 132
@@ -85,8 +87,11 @@ def list_members(archive: Path) -> Iterator[Member | str]:
     """
     try:
         with archive.open("rb") as file:
-            members = _in_zip(file) if file.read(4) in (b"PK\3\4", b"PK\5\6") else _in_tar(file)
+            members: Iterator[Member | str] = _in_zip(file) if file.read(4) in (b"PK\3\4", b"PK\5\6") else _in_tar(file)
             for member in members:
+                if isinstance(member, str):
+                    yield member
+                    continue
                 folders, name = _parts(member.name)
                 if not any(is_hidden(part) for part in (*folders, name)):
                     by_name = is_candidate_name(name)
@@ -140,8 +145,8 @@ def _in_zip(file: BinaryIO) -> Iterator[Member]:
             )
 
 
-def _in_tar(file: BinaryIO) -> Iterator[Member]:
-    """Yield the plain files of a tar archive.
+def _in_tar(file: BinaryIO) -> Iterator[Member | str]:
+    """Yield the plain files of a tar archive, and for what else it holds besides folders, that it does.
 
     Raises:
         tarfile.TarError: if it is none, ends early or is broken, after the members before.
@@ -152,6 +157,8 @@ def _in_tar(file: BinaryIO) -> Iterator[Member]:
             archive.members = []  # type: ignore[attr-defined]  # else all of them stay in memory
             if entry.isreg() and not entry.issparse():
                 yield Member(_cleaned(entry.name), entry.offset_data, entry.size)
+            elif not entry.isdir():
+                yield NO_PLAIN_MEMBER
         file.seek(archive.offset)
         if any(file.read(tarfile.BLOCKSIZE)):  # tarfile takes a broken header for the archive's end
             raise tarfile.ReadError("broken header")

@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from monai_chexmask_u.anatomy import NODE_COUNT
-from monai_chexmask_u.dataset.folder import FAILURES, Manifest
+from monai_chexmask_u.dataset.access import dataset_files
+from monai_chexmask_u.dataset.folder import FAILURES, DatasetError, Manifest
 
 __all__ = ["BINS_PX1024", "CardStatistics", "gather"]
 
@@ -66,10 +67,11 @@ def gather(folder: Path, manifest: Manifest) -> CardStatistics:
     """Read a data set for its card.
 
     Raises:
-        OSError: if a shard cannot be read.
+        DatasetError: if a file of it is missing.
+        OSError: if one cannot be read.
     """
     found = CardStatistics(categories={name: Counter() for name in (*_CATEGORIES, *_LISTS)})
-    files = [folder / shard.file for shard in manifest.shards if shard.file]
+    files = dataset_files(folder)
     has_error = bool(files) and pq.read_table(files[0], columns=["error_std"])["error_std"].null_count == 0
     found.uncertainty = "error_std" if has_error else "landmarks_std"
     parts: dict[str, list[NDArray[Any]]] = {name: [] for name in (*_SCALARS, "verdict")}
@@ -86,6 +88,8 @@ def gather(folder: Path, manifest: Manifest) -> CardStatistics:
     found.verdicts = np.concatenate(parts["verdict"] or [found.verdicts])
     found.shape = shapes / max(found.rows, 1)
     if manifest.finished:
+        if not (folder / FAILURES).is_file():
+            raise DatasetError(f"{folder / FAILURES}: is missing; give the command that made the data set again")
         found.failures = _failures(pq.read_table(folder / FAILURES))
     return found
 

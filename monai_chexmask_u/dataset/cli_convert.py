@@ -82,8 +82,11 @@ def convert(
             if images is not None:
                 raise ValueError("--images is for reading a preprocessed table; leave it out to write one")
             _data_set_to_table(data, output, layout, frame, source, where)
-    except (ValueError, OSError) as error:
+    except ValueError as error:
         raise usage_error(str(error)) from error
+    except OSError as error:  # the project's own have no errno
+        cause = f"{output}: cannot be written ({error.strerror})" if error.strerror else str(error)
+        raise usage_error(cause) from error
 
 
 def _table_to_data_set(
@@ -141,6 +144,8 @@ def _data_set_to_table(
         raise ValueError(f"{output}: a data set is written as a table; name one that ends with .csv or .csv.gz with -o")
     if output.exists():
         raise ValueError(f"{output}: is there, and nothing is replaced; choose another name with -o")
+    if not output.parent.is_dir():
+        raise ValueError(f"{output.parent}: there is no such folder; make it first, or choose another with -o")
     with progress_bar(rate="rows/s") as progress:
         step = _step(progress, "writing")
         rows = write_published(data, output, layout=layout, frame=frame, source=source, where=where, progress=step)

@@ -75,7 +75,8 @@ def convert_table(
     with new_folder(folder) as made:
         manifest = Manifest("converted", {}, software=software(commit()))
         films = 0
-        for number, part in enumerate(_shards(parts, where, rows_per_shard, progress)):
+        chosen = _shards(_with_values(parts, where, path), where, rows_per_shard, progress)
+        for number, part in enumerate(chosen):
             settings = {**table.settings, "placed_on_images": images is not None, "selection": where.settings}
             metadata = {**(SCHEMA.metadata or {}), SETTINGS_KEY: json.dumps(settings)}
             shard = write_shard(made, number, part.rows.replace_schema_metadata(metadata), part.failures)
@@ -94,6 +95,16 @@ def _check_filter(table: PublishedTable, where: Selection) -> None:
             continue
         if needs.get(name) not in table.layout.holds:
             raise DatasetError(f"{table.path}: has nothing to choose rows by {name}; leave this filter out")
+
+
+def _with_values(parts: Iterator[Part], where: Selection, path: Path) -> Iterator[Part]:
+    """Yield parts; refuse in the end if a column that rows are chosen by was empty all along."""
+    empty = set(where.columns)
+    for part in parts:
+        empty -= {name for name in empty if part.rows[name].null_count < len(part.rows)}
+        yield part
+    if empty:
+        raise DatasetError(f"{path}: has no value of {min(empty)} to choose rows by; leave this filter out")
 
 
 def _placed(parts: Iterator[Part], images: Path, table: PublishedTable, workers: int) -> Iterator[Part]:

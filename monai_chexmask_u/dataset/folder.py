@@ -158,7 +158,7 @@ def write_shard(folder: Path, number: int, rows: pa.Table, failures: pa.Table) -
         path = _failure_part(folder, number)
         path.parent.mkdir(exist_ok=True)
         _write(path, failures.cast(FAILURE_SCHEMA))
-    if not len(rows):
+    if not len(rows) and number > 0:  # the first one is always there, so that readers find the columns
         return Shard(number, None, 0, len(failures), 0, None)
     path = folder / "data" / f"part-{number:05d}.parquet"
     path.parent.mkdir(exist_ok=True)

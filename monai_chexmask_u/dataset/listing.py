@@ -131,7 +131,7 @@ def _named(where: Path, rows: Iterable[tuple[str, str | None]]) -> Iterator[Film
     """Yield the films that a list or table names."""
     folder = where.parent
     for name, image_id in rows:
-        if not name or image_id == "":
+        if not name or image_id == "" or "\0" in name:
             yield NO_NAME
             continue
         file = folder / name

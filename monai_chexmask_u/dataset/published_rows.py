@@ -55,31 +55,8 @@ def rows_of(
     scalars = {name: parse_scalars(cells[name]) for name in _SCALARS if name in cells}
     masks = {organ: parse_runs(cells[mask_column(organ.name)]) for organ in ORGANS if mask_column(organ.name) in cells}
     ids = [film_id(name.strip(), layout.source) for name in pc.fill_null(cells["image_id"], "").to_pylist()]
-    missing = dict.fromkeys(np.flatnonzero(~landmarks.present).tolist(), "is empty")
-    sizes = {name: scalars[name].broken | _odd_sizes(scalars[name].values, frame) for name in _SIZES if name in scalars}
-    broken = _reasons(
-        layout,
-        [
-            ("image_id", "id_missing", {row: "is empty" for row, name in enumerate(ids) if not name}),
-            (
-                "landmarks",
-                "landmarks_broken",
-                landmarks.broken | {r: w for r, w in missing.items() if r not in landmarks.broken},
-            ),
-            *(("landmarks_std", "std_broken", each.broken) for each in (std,) if each is not None),
-            *(("latent_std", "latents_broken", each.broken) for each in (latents,) if each is not None),
-            *((name, "size_broken", why) for name, why in sizes.items()),
-            *((name, "rca_broken", scalars[name].broken) for name in _RCA if name in scalars),
-            *((mask_column(organ.name), "mask_broken", runs.broken) for organ, runs in masks.items()),
-        ],
-    )
-    names = list(ids)
-    for row, name in enumerate(ids):
-        if not name or name in seen:
-            names[row] = f"{name} (row {numbers[row]})".strip()
-            same = f"an earlier row of the table has the same {layout.title('image_id')!r}"
-            broken.setdefault(row, ("id_twice", same))
-        seen.add(name)
+    broken = _broken(layout, ids, landmarks, std, latents, scalars, masks, frame)
+    names = _told_apart(ids, layout, seen, numbers, broken)
     forgotten = np.full(len(ids), frame == "image" and layout.may_lack_border)
     if BORDER in cells:
         forgotten &= np.array([cell != RESTORED for cell in cells[BORDER].to_pylist()], dtype=bool)
@@ -102,6 +79,47 @@ def rows_of(
 _RCA: Final = ("dice_rca_mean", "dice_rca_max")
 _SIZES: Final = ("height", "width")
 _SCALARS: Final = (*_RCA, *_SIZES)
+
+
+def _broken(
+    layout: Layout,
+    ids: Sequence[str],
+    landmarks: Numbers,
+    std: Numbers | None,
+    latents: Numbers | None,
+    scalars: Mapping[str, Scalars],
+    masks: Mapping[Organ, Runs],
+    frame: str,
+) -> dict[int, tuple[str, str]]:
+    """Return code and message of each row with a cell that cannot be used."""
+    missing = dict.fromkeys(np.flatnonzero(~landmarks.present).tolist(), "is empty")
+    sizes = {name: scalars[name].broken | _odd_sizes(scalars[name].values, frame) for name in _SIZES if name in scalars}
+    return _reasons(
+        layout,
+        [
+            ("image_id", "id_missing", {row: "is empty" for row, name in enumerate(ids) if not name}),
+            ("landmarks", "landmarks_broken", missing | landmarks.broken),
+            *(("landmarks_std", "std_broken", each.broken) for each in (std,) if each is not None),
+            *(("latent_std", "latents_broken", each.broken) for each in (latents,) if each is not None),
+            *((name, "size_broken", why) for name, why in sizes.items()),
+            *((name, "rca_broken", scalars[name].broken) for name in _RCA if name in scalars),
+            *((mask_column(organ.name), "mask_broken", runs.broken) for organ, runs in masks.items()),
+        ],
+    )
+
+
+def _told_apart(
+    ids: Sequence[str], layout: Layout, seen: set[str], numbers: Sequence[int], broken: dict[int, tuple[str, str]]
+) -> list[str]:
+    """Return a name for each row, with its number where the id does not tell; ids that came before are broken rows."""
+    names = list(ids)
+    for row, name in enumerate(ids):
+        if not name or name in seen:
+            names[row] = f"{name} (row {numbers[row]})".strip()
+            same = f"an earlier row of the table has the same {layout.title('image_id')!r}"
+            broken.setdefault(row, ("id_twice", same))
+        seen.add(name)
+    return names
 
 
 def spread_columns(std: NDArray[np.float64], scale: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:

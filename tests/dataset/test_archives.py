@@ -12,7 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monai_chexmask_u.dataset import archives
-from monai_chexmask_u.dataset.archives import ARCHIVE_BROKEN, NOT_AN_IMAGE, Member, list_members, read_member
+from monai_chexmask_u.dataset.archives import (
+    ARCHIVE_BROKEN,
+    NO_PLAIN_MEMBER,
+    NOT_AN_IMAGE,
+    Member,
+    list_members,
+    read_member,
+)
+from monai_chexmask_u.dataset.listing import list_films
 from monai_chexmask_u.radiograph import RadiographError
 
 WRITERS = {"films.zip": write_zip, "films.tar": write_tar}
@@ -110,7 +118,7 @@ def test_folders_and_links_of_a_tar_archive_are_no_films(tmp_path: Path) -> None
             entry = tarfile.TarInfo(f"{kind!r}.png")
             entry.type, entry.linkname = kind, "/etc/passwd"
             archive.addfile(entry)
-    assert list(list_members(tmp_path / "films.tar")) == []
+    assert list(list_members(tmp_path / "films.tar")) == [NO_PLAIN_MEMBER] * 3
 
 
 def test_long_names_of_a_tar_archive_are_whole(tmp_path: Path) -> None:
@@ -254,3 +262,15 @@ def test_a_member_at_an_impossible_place_is_refused(offset: int, size: int, meth
         archive.flush()
         got = content_or_code(Path(archive.name), Member("a.png", offset, size, method, size))
         assert got in ("truncated", "not_readable", "too_large") or len(got) == size
+
+
+def test_links_in_a_tar_archive_are_counted_as_left_out(tmp_path: Path) -> None:
+    (tmp_path / "one.png").write_bytes(png_film(0))
+    (tmp_path / "hard.png").hardlink_to(tmp_path / "one.png")
+    (tmp_path / "soft.png").symlink_to("one.png")
+    with tarfile.open(tmp_path / "films.tar", "w") as archive:
+        for name in ("one.png", "hard.png", "soft.png"):
+            archive.add(tmp_path / name, name)
+    listing = list_films(tmp_path / "films.tar")
+    assert len(listing.films) == 1
+    assert listing.left_out == {"link, sparse file or device in an archive": 2}

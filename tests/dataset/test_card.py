@@ -99,6 +99,7 @@ def test_statistics_are_those_of_the_rows(tmp_path: Path) -> None:
     manifest = Manifest("built", {}, 2).with_shard(
         write_shard(tmp_path, 0, rows_table(rows), FAILURE_SCHEMA.empty_table())
     )
+    write_manifest(tmp_path, manifest)
     found = gather(tmp_path, manifest)
     np.testing.assert_allclose(found.shape, base, atol=1e-3)
     assert found.uncertainty == "landmarks_std"
@@ -108,3 +109,10 @@ def test_statistics_are_those_of_the_rows(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found.node_counts, expected)
     assert found.categories["notes"]["mirrored"] == 2
     np.testing.assert_array_equal(found.scalars["score"], [0.0, 1.0])
+
+
+@pytest.mark.parametrize("name", ["failures.parquet", "data/part-00000.parquet"])
+def test_a_missing_file_is_named(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    with pytest.raises(DatasetError, match=f"{Path(name).name}.* missing"):
+        write_card(folder)

@@ -95,7 +95,7 @@ def test_columns_that_are_left_out_are_told(tmp_path: Path) -> None:
         (["made", "-o", "out.txt"], "ends with .csv or .csv.gz"),
         (["made", "-o", "table.csv"], "nothing is replaced"),
         (["made", "-o", "out.csv", "--layout", "other"], "there is no layout 'other'"),
-        (["made", "-o", "nowhere/out.csv"], "nowhere"),
+        (["made", "-o", "nowhere/out.csv"], "nowhere: there is no such folder; make it first"),
         (["broken.csv", "-o", "data"], "no published table"),
         (["cut", "-o", "out.csv"], "part-00001.parquet"),
     ],

@@ -275,3 +275,11 @@ def test_a_link_to_an_empty_folder_is_a_target_like_that_folder(tmp_path: Path) 
     convert_table(table, tmp_path / "link", frame="image")
     assert (tmp_path / "place" / "manifest.json").is_file()
     assert (tmp_path / "link").is_symlink()
+
+
+def test_a_filter_on_a_column_without_a_value_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
+    rows = [row.with_cells(**{"Dice_RCA_(Mean)": ""}) for row in make_rows(3)]
+    table = write_table(tmp_path / "table.csv", rows, chexmask_u_header("Path"))
+    with pytest.raises(DatasetError, match="has no value of dice_rca_mean to choose rows by"):
+        convert_table(table, tmp_path / "out", frame="image", where=Selection(min_rca=0.7))
+    assert [path.name for path in tmp_path.iterdir()] == ["table.csv"]

@@ -17,7 +17,7 @@ from monai_chexmask_u.dataset.folder import (
     write_shard,
 )
 from monai_chexmask_u.dataset.rows import rows_table
-from monai_chexmask_u.dataset.schema import FAILURE_SCHEMA
+from monai_chexmask_u.dataset.schema import FAILURE_SCHEMA, SCHEMA
 
 
 def rows(*names: str) -> pa.Table:
@@ -48,9 +48,15 @@ def test_the_same_rows_give_the_same_bytes_however_they_came(tmp_path: Path) -> 
 
 
 def test_a_shard_without_a_row_has_no_file(tmp_path: Path) -> None:
-    shard = write_shard(tmp_path, 0, rows(), failures("a"))
+    shard = write_shard(tmp_path, 1, rows(), failures("a"))
     assert (shard.file, shard.rows, shard.failures) == (None, 0, 1)
     assert not (tmp_path / "data").exists()
+
+
+def test_the_first_shard_is_there_even_without_a_row(tmp_path: Path) -> None:
+    shard = write_shard(tmp_path, 0, rows(), failures("a"))
+    assert (shard.file, shard.rows) == ("data/part-00000.parquet", 0)
+    assert pq.read_schema(tmp_path / "data" / "part-00000.parquet").names == SCHEMA.names
 
 
 def test_a_row_with_a_column_that_there_is_not_is_refused() -> None:
