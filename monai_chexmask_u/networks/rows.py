@@ -24,7 +24,8 @@ def sum_rows(table: Tensor, rows: Tensor, weights: Tensor) -> Tensor:
         tensor([[ 2., 20.]])
     """
     weights = weights.detach().to(table.dtype)
-    if torch.jit.is_scripting():  # type: ignore[attr-defined]  # TorchScript cannot compile the question below
+    # TorchScript cannot compile the question below; it also wants nothing behind a type comment.
+    if torch.jit.is_scripting():  # type: ignore[attr-defined]
         return F.embedding_bag(rows, table, mode="sum", per_sample_weights=weights)
     if torch.onnx.is_in_onnx_export():
         return gather_and_sum_rows(table, rows, weights)
