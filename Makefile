@@ -2,6 +2,7 @@
 # make test   every check and every test, with the Deploy SDK and without it
 # make check  format, lint and types (in the same environment)
 # make label  the MONAI Label server on a folder or an archive: make label STUDIES=folder [PORT=8000]
+# make web    the web page: make web [PORT=7860]
 # make bundle the MONAI Bundle as a zip file for the model zoo, in dist/
 # make map    the MONAI Application Package, a container image; needs Docker and the network
 # make train-smoke  the bundle's training on a few images: two epochs, killed and resumed, two processes
@@ -12,11 +13,11 @@ BIN := $(VENV)/bin
 PLAIN := .venv-plain
 LABEL := .venv-label
 PIP := -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
-TOOLS := dcmtk dicom3tools orthanc orthanc-dicomweb
+TOOLS := dcmtk dicom3tools orthanc orthanc-dicomweb chromium
 ORTHANC_PLUGINS := /usr/share/orthanc/plugins
 INPUTS := pyproject.toml setup.py constraints.txt
 
-.PHONY: demo label bundle map test check tools test-deploy test-plain test-label train-smoke clean
+.PHONY: demo label web bundle map test check tools test-deploy test-plain test-label train-smoke clean
 
 demo: $(VENV)/.demo-ready
 	@$(BIN)/python -W ignore scripts/demo.py
@@ -24,6 +25,9 @@ demo: $(VENV)/.demo-ready
 label: $(LABEL)/.ready
 	@$(if $(STUDIES),,$(error say what to annotate: make label STUDIES=folder, or the address of a DICOMweb archive))
 	@$(LABEL)/bin/python -m label "$(STUDIES)" $(if $(PORT),--port $(PORT))
+
+web: $(VENV)/.web-ready
+	@$(BIN)/chexmask-u demo $(if $(PORT),--port $(PORT))
 
 bundle: $(VENV)/.demo-ready
 	@$(BIN)/python scripts/build_bundle.py
@@ -61,13 +65,17 @@ $(VENV)/.demo-ready: $(INPUTS)
 	touch $@
 
 $(VENV)/.test-ready: $(VENV)/.demo-ready
-	$(BIN)/python $(PIP) --editable '.[deploy,archive,bundle,export,experiments,ray,rca,dev]'
+	$(BIN)/python $(PIP) --editable '.[deploy,archive,bundle,export,experiments,ray,rca,demo,dev]'
+	touch $@
+
+$(VENV)/.web-ready: $(VENV)/.demo-ready
+	$(BIN)/python $(PIP) --editable '.[demo]'
 	touch $@
 
 $(PLAIN)/.ready: $(INPUTS)
 	$(PYTHON) -m venv $(PLAIN)
 	$(PLAIN)/bin/python $(PIP) torch
-	$(PLAIN)/bin/python $(PIP) '.[archive,bundle,dataset,experiments,dev]'
+	$(PLAIN)/bin/python $(PIP) '.[archive,bundle,dataset,experiments,demo,dev]'
 	touch $@
 
 # MONAI Label without its dependencies: they name sam2, which needs CUDA, and packages that need an old numpy.
@@ -88,7 +96,7 @@ train-smoke: $(VENV)/.test-ready
 
 # Independent DICOM checkers and an archive; tests that need one say so and are skipped where it is not there.
 tools:
-	@if command -v dciodvfy >/dev/null && command -v dsrdump >/dev/null && command -v Orthanc >/dev/null \
+	@if command -v dciodvfy >/dev/null && command -v dsrdump >/dev/null && command -v Orthanc >/dev/null && command -v chromium >/dev/null \
 	  && [ -e $(ORTHANC_PLUGINS)/libOrthancDicomWeb.so ]; then :; \
 	elif command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
 	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(TOOLS) >/dev/null \

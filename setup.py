@@ -8,6 +8,7 @@ setup(
     package_dir={"monai_chexmask_u.bundle": "bundle"},
     package_data={
         "monai_chexmask_u": ["landmark_placement.npz", "py.typed"],
+        "monai_chexmask_u.demo": ["*.css", "*.js"],
         "monai_chexmask_u.bundle": ["LICENSE", "configs/*", "docs/*", "models/*"],
     },
 )

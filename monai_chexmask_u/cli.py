@@ -17,6 +17,7 @@ import monai_chexmask_u
 from monai_chexmask_u.calibrating.cli import calibrate
 from monai_chexmask_u.console import EXIT_SOME_FAILED, err, out, progress_bar, usage_error
 from monai_chexmask_u.dataset.cli import dataset
+from monai_chexmask_u.demo.cli import demo
 from monai_chexmask_u.dicom.archive.cli import archive
 from monai_chexmask_u.experiments.cli import experiments
 from monai_chexmask_u.mask_sets.cli import landmarks
@@ -36,6 +37,7 @@ app.add_typer(archive, name="archive")
 app.add_typer(dataset, name="dataset")
 app.command()(calibrate)
 app.command()(landmarks)
+app.command()(demo)
 
 
 def main() -> None:

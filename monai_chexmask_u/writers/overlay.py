@@ -14,7 +14,7 @@ from monai_chexmask_u.segmentation import LandmarkSegmentation
 from monai_chexmask_u.writers.atomic import atomic_path
 from monai_chexmask_u.writers.summary_text import ratio_words
 
-__all__ = ["color_bar_end", "draw_film", "draw_overlay", "uncertainty_color", "write_overlay"]
+__all__ = ["color_bar_end", "draw_film", "draw_overlay", "round_up", "uncertainty_color", "write_overlay"]
 
 PICTURE_SIDE = 1200
 OVERSAMPLING = 2
@@ -70,7 +70,7 @@ def draw_film(segmentation: LandmarkSegmentation, radiograph: Radiograph) -> Ima
 
 def color_bar_end(segmentation: LandmarkSegmentation) -> float:
     """Return the node uncertainty at the end of the color bar, in pixels of the image."""
-    return _round_up(float(_shown_uncertainty(segmentation).max()))
+    return round_up(float(_shown_uncertainty(segmentation).max()))
 
 
 def _shown_uncertainty(segmentation: LandmarkSegmentation) -> NDArray[np.float64]:
@@ -138,8 +138,8 @@ def _wrap(sentences: list[str], font: ImageFont.ImageFont | ImageFont.FreeTypeFo
     return lines
 
 
-def _round_up(value: float) -> float:
-    """Round up to 1, 2 or 5 times a power of ten, so that the color bar ends at a plain number."""
+def round_up(value: float) -> float:
+    """Return the next 1, 2 or 5 times a power of ten, so that a color bar ends at a plain number."""
     if value <= 0:
         return 1.0
     power = 10.0 ** np.floor(np.log10(value))

@@ -1,0 +1,36 @@
+"""The command ``chexmask-u demo``; light to import, the work is imported when it starts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from monai_chexmask_u.console import out, require_packages, usage_error
+
+__all__ = ["demo"]
+
+
+def demo(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the page; 0 takes a free one.")] = 7860,
+    host: Annotated[
+        str, typer.Option(help="Address to listen at; with another one than 127.0.0.1, others can reach the page.")
+    ] = "127.0.0.1",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
+    model: Annotated[
+        Path | None, typer.Option(help="Bundle folder or weights file; the shipped one by default.")
+    ] = None,
+) -> None:
+    """Show a web page that segments radiographs, spoils them, and shows how the uncertainty answers.
+
+    What is uploaded stays on this machine and is deleted when the page is closed. Ends with Ctrl-C.
+    """
+    require_packages("demo", "gradio", "cv2")
+    from monai_chexmask_u.demo.server import serve
+    from monai_chexmask_u.model import load_model
+
+    try:
+        serve(load_model(model), host=host, port=port, device=device, announce=out.print)
+    except (ValueError, OSError) as error:
+        raise usage_error(str(error)) from error

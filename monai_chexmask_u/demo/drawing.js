@@ -1,0 +1,77 @@
+// What is drawn lives in a picture of its own: the page may make the visible canvas anew at any time.
+const drawing = document.createElement("canvas");
+let last = null;
+
+const film = () => element.querySelector(".pad img");
+const canvas = () => element.querySelector(".pad canvas");
+
+function fit() {
+  const picture = film();
+  if (!picture || !picture.naturalWidth) return;
+  for (const each of [drawing, canvas()]) {
+    if (each.width !== picture.naturalWidth || each.height !== picture.naturalHeight) {
+      each.width = picture.naturalWidth;
+      each.height = picture.naturalHeight;
+    }
+  }
+  show();
+}
+
+function show() {
+  const visible = canvas();
+  const context = visible.getContext("2d");
+  context.clearRect(0, 0, visible.width, visible.height);
+  context.drawImage(drawing, 0, 0);
+}
+
+function restore() {
+  fit();
+  drawing.getContext("2d").clearRect(0, 0, drawing.width, drawing.height);
+  if (!props.value) return show();
+  const picture = new Image();
+  picture.onload = () => { drawing.getContext("2d").drawImage(picture, 0, 0); show(); };
+  picture.src = props.value;
+}
+
+function position(event) {
+  const visible = canvas();
+  const box = visible.getBoundingClientRect();
+  return [(event.clientX - box.left) * visible.width / box.width, (event.clientY - box.top) * visible.height / box.height];
+}
+
+function stroke(event) {
+  const point = position(event);
+  const context = drawing.getContext("2d");
+  context.lineCap = context.lineJoin = "round";
+  context.lineWidth = Number(props.brush) || 40;
+  context.strokeStyle = "black";
+  context.beginPath();
+  context.moveTo(...(last || point));
+  context.lineTo(point[0] + 0.01, point[1]);
+  context.stroke();
+  last = point;
+  show();
+}
+
+element.addEventListener("load", event => { if (event.target === film()) fit(); }, true);
+element.addEventListener("pointerdown", event => {
+  if (event.target !== canvas() || !film().naturalWidth || event.button !== 0) return;
+  event.preventDefault();
+  event.target.setPointerCapture(event.pointerId);
+  fit();
+  last = null;
+  stroke(event);
+  last = position(event);
+});
+element.addEventListener("pointermove", event => { if (last && event.target === canvas()) stroke(event); });
+for (const end of ["pointerup", "pointercancel"]) {
+  element.addEventListener(end, () => {
+    if (!last) return;
+    last = null;
+    props.value = drawing.toDataURL("image/png");
+    requestAnimationFrame(() => requestAnimationFrame(fit));
+    trigger("input");
+  });
+}
+watch(["value", "film"], restore);
+fit();

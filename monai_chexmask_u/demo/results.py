@@ -1,0 +1,118 @@
+"""From a film and what is done to it to results, files for download, and points of the plot."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import pandas as pd
+
+from monai_chexmask_u.anatomy import ORGANS
+from monai_chexmask_u.demo.alterations import SEVERITIES, Alteration
+from monai_chexmask_u.demo.figure import Measure
+from monai_chexmask_u.demo.sessions import Session, Shown
+from monai_chexmask_u.model import Model
+from monai_chexmask_u.radiograph import Radiograph
+from monai_chexmask_u.reading import read_radiograph
+from monai_chexmask_u.segmenter import Segmenter
+from monai_chexmask_u.writers.formats import write_outputs
+
+__all__ = ["film_of", "open_film", "points", "segment", "write_results"]
+
+PICTURES: Final = ("json", "png", "mask", "csv", "mrk")
+SEED: Final = 0
+_NONE: Final = Alteration()
+
+
+def open_film(session: Session, path: Path) -> None:
+    """Read a film into a session, which forgets the one before.
+
+    Raises:
+        RadiographError: if the file is of no use.
+    """
+    film = read_radiograph(path)
+    session.forget_results()
+    # Names of files may be those of patients, and the folder is nobody's business.
+    session.film = replace(film, path=Path("film"))
+
+
+def film_of(session: Session) -> Radiograph:
+    """Return the session's film.
+
+    Raises:
+        ValueError: if there is none yet.
+    """
+    if session.film is None:
+        raise ValueError("choose a film first: upload one, or take an example")
+    return session.film
+
+
+def segment(session: Session, model: Model, alteration: Alteration, *, samples: int, device: str = "auto") -> None:
+    """Segment the film as it is, unless that is known, and the altered one.
+
+    Raises:
+        ValueError: if there is no film or a setting is out of range.
+    """
+    film = film_of(session)
+    segmenter = Segmenter(model, num_samples=samples, seed=SEED, device=device)
+    if session.before is None or session.before.result.sample_count != samples:
+        session.forget_results()
+        session.before = Shown(film, _NONE, segmenter.segment(film))
+        session.history.append(session.before)
+    session.after = None
+    if not alteration.is_none:
+        altered = alteration.apply(film, seed=SEED)
+        session.after = Shown(altered, alteration, segmenter.segment(altered))
+        session.history.append(session.after)
+    session.forget_files()
+
+
+def write_results(session: Session) -> None:
+    """Write the files for download; DICOM objects only of a DICOM film as it is, since an altered one is no film."""
+    folder = session.folder / "results"
+    folder.mkdir(exist_ok=True)
+    session.files.clear()
+    for name, shown in (("film", session.before), ("altered", session.after)):
+        if shown is None:
+            continue
+        formats = [*PICTURES, "seg", "sr"] if name == "film" else PICTURES
+        for path in write_outputs(shown.result, shown.radiograph, folder, name, formats):
+            session.files[path.name] = path
+
+
+def points(session: Session, kind: str, measure: Measure) -> pd.DataFrame:
+    """Return uncertainty against the severity of one alteration, a row per organ and result.
+
+    Only results that differ from the latest in this severity alone are taken, so that nothing else moves the points.
+
+    Args:
+        session: with its history.
+        kind: of `SEVERITIES`.
+        measure: mean over the organ's nodes of the predictive uncertainty or the radius; for the latent one there is
+            a single row per result.
+    """
+    unit = "latent uncertainty" if measure == "latent" else "uncertainty, px"
+    rows: dict[tuple[float, str], float] = {}
+    latest = session.after or session.before
+    for shown in session.history:
+        if latest is None or _others(shown.alteration, kind) != _others(latest.alteration, kind):
+            continue
+        severity = shown.alteration.severities[kind]
+        for name, value in _by_organ(shown, measure).items():
+            rows[severity, name] = value
+    table = [(severity, value, name) for (severity, name), value in sorted(rows.items())]
+    return pd.DataFrame(table, columns=[SEVERITIES[kind][1], unit, "organ"])
+
+
+def _others(alteration: Alteration, kind: str) -> dict[str, float]:
+    return {name: value for name, value in alteration.severities.items() if name != kind}
+
+
+def _by_organ(shown: Shown, measure: Measure) -> dict[str, float]:
+    if measure == "latent":
+        return {"Whole film": shown.result.latent_uncertainty}
+    if measure == "radius":
+        radius = shown.result.radius90
+        return {} if radius is None else {organ.title: float(radius[organ.nodes].mean()) for organ in ORGANS}
+    return {organ.title: shown.result.organ_uncertainty_px(organ) for organ in ORGANS}
