@@ -15,18 +15,34 @@ from PIL import Image
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.transforms.corruptions import corrupt
 
-__all__ = ["PICTURE_SIDE", "SEVERITIES", "Alteration", "read_mask"]
+__all__ = ["PICTURE_SIDE", "SEVERITIES", "Alteration", "Severity", "read_mask", "union"]
 
 PICTURE_SIDE: Final = 1024
 """Longer side in pixels of the picture that the page shows and that is drawn on."""
 
+
+@dataclass(frozen=True)
+class Severity:
+    """How much a film is altered in one way.
+
+    Attributes:
+        corruption: key of `CORRUPTIONS`, or None for the mask.
+        title: with the unit.
+        largest: that the page offers; for noise and blur the largest published one.
+    """
+
+    corruption: str | None
+    title: str
+    largest: float
+
+
 SEVERITIES: Final = {
-    "noise": ("gaussian_noise", "noise, standard deviation in gray levels"),
-    "blur": ("gaussian_blur", "blur, half kernel in pixels at 1024"),
-    "contrast": ("contrast_loss", "share of the contrast lost"),
-    "masked": (None, "share of the film masked"),
+    "noise": Severity("gaussian_noise", "noise, gray levels", 190),
+    "blur": Severity("gaussian_blur", "blur, px at 1024", 48),
+    "contrast": Severity("contrast_loss", "share of contrast lost", 0.95),
+    "masked": Severity(None, "share of film masked", 1),
 }
-"""Ways to alter a film: the corruption, if it is one of them, and what its severity is."""
+"""Ways to alter a film."""
 
 _PNG: Final = "data:image/png;base64,"
 _MAX_MASK_CHARACTERS: Final = 4_000_000
@@ -73,7 +89,7 @@ class Alteration:
         """
         pixels = radiograph.pixels
         for name in ("contrast", "blur", "noise"):
-            corruption, severity = SEVERITIES[name][0], self.severities[name]
+            corruption, severity = SEVERITIES[name].corruption, self.severities[name]
             if corruption is not None and severity != 0:
                 pixels = corrupt(pixels, corruption, severity, seed=seed).pixels
         if self.mask is not None and self.mask.any():
@@ -109,6 +125,13 @@ def read_mask(drawing: str) -> NDArray[np.bool_] | None:
     return mask if mask.any() else None
 
 
-def _resized(mask: NDArray[np.bool_], shape: tuple[int, int]) -> NDArray[np.bool_]:
-    picture = Image.fromarray(mask).resize(shape[::-1], Image.Resampling.NEAREST)
+def union(mask: NDArray[np.bool_] | None, cover: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
+    """Return what one of two masks hides, in rows and columns of the second."""
+    if mask is None or cover is None:
+        return cover if mask is None else mask
+    return cover | _resized(mask, cover.shape)
+
+
+def _resized(mask: NDArray[np.bool_], shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    picture = Image.fromarray(mask).resize((shape[1], shape[0]), Image.Resampling.NEAREST)
     return np.asarray(picture, dtype=np.bool_)

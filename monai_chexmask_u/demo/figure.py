@@ -84,7 +84,12 @@ def draw_figure(shown: Shown, title: str, measure: Measure, end: float, *, ellip
 
 
 def color_bar(measure: Measure, end: float, result: LandmarkSegmentation) -> str:
-    """Return the color bar with its numbers in pixels and, where the spacing is known, in millimeters."""
+    """Return what the colors mean: of the outlines, and of the nodes in pixels and, with a spacing, millimeters."""
+    organs = "".join(f'<span style="border-color: rgb{organ.color}">{organ.title}</span>' for organ in ORGANS)
+    return f'<p class="organs">{organs}</p>{_bar(measure, end, result)}'
+
+
+def _bar(measure: Measure, end: float, result: LandmarkSegmentation) -> str:
     if measure == "latent":
         return (
             f'<p class="legend">{MEASURES["latent"]}: <strong>{result.latent_uncertainty:.3f}</strong>; '

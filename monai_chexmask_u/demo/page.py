@@ -10,8 +10,9 @@ from typing import Any, Final
 
 import gradio as gr
 
+from monai_chexmask_u.anatomy import ORGANS
 from monai_chexmask_u.demo import figure, results, words
-from monai_chexmask_u.demo.alterations import Alteration, read_mask
+from monai_chexmask_u.demo.alterations import SEVERITIES, Alteration, read_mask
 from monai_chexmask_u.demo.drawing import drawing_pad
 from monai_chexmask_u.demo.examples import examples
 from monai_chexmask_u.demo.figure import Measure
@@ -26,7 +27,10 @@ _QUEUE: Final = 30
 _TITLE: Final = """# Outlines of lungs and heart, and how sure they are
 <p class="warning">Research use only, not for diagnosis. Films stay on the machine that shows this page, and are deleted
 when the page is closed.</p>"""
-_COLORS: Final = {"Right lung": "#0072B2", "Left lung": "#D55E00", "Heart": "#009E73", "Whole film": "#555555"}
+_COLORS: Final = {
+    **{organ.title: "#{:02x}{:02x}{:02x}".format(*organ.color) for organ in ORGANS},
+    "Whole film": "#555555",
+}
 
 
 class _Page:
@@ -50,6 +54,12 @@ class _Page:
         self.drawing = drawing_pad()
         self.brush = gr.Slider(5, 200, 60, step=5, label="Width of the brush, px", elem_id="brush")
         self.erase = gr.Button("Erase the drawing", size="sm")
+        self.cover = gr.Dropdown(
+            [("Nothing", ""), *((organ.title, organ.name) for organ in ORGANS)],
+            value="",
+            label="Mask the box around an organ, without drawing",
+            elem_id="cover",
+        )
         self.noise = gr.Slider(0, 190, 0, step=5, label="Gaussian noise, gray levels (0 to 190)", elem_id="noise")
         self.blur = gr.Slider(0, 48, 0, step=1, label="Blur, half kernel in px at 1024", elem_id="blur")
         self.contrast = gr.Slider(0, 0.95, 0, step=0.05, label="Share of the contrast lost", elem_id="contrast")
@@ -86,27 +96,28 @@ class _Page:
     def _connect(self) -> None:
         view = [self.measure, self.ellipses, self.kind]
         shown = [self.status, self.figures, self.verdict, self.change, self.measures, self.plot, self.downloads]
+        segmented = [*shown, self.kind]
         opened = [self.status, self.drawing, *shown[1:]]
-        settings = [self.noise, self.blur, self.contrast, self.samples, self.drawing]
+        settings = [self.noise, self.blur, self.contrast, self.samples, self.drawing, self.cover]
         one_at_a_time: dict[str, Any] = {"trigger_mode": "always_last", "show_progress_on": self.figures}
         for source, opener in ((self.upload.upload, self._open_upload), (self.example.input, self._open_example)):
             component = self.upload if source == self.upload.upload else self.example
             source(opener, component, opened).success(
-                self._segment, [*settings, *view], shown, show_progress_on=self.figures
+                self._segment, [*settings, *view], segmented, show_progress_on=self.figures
             ).success(self._write, None, self.downloads, show_progress_on=self.downloads)
-        self.button.click(self._segment, [*settings, *view], shown, **one_at_a_time).success(
+        self.button.click(self._segment, [*settings, *view], segmented, **one_at_a_time).success(
             self._write, None, self.downloads, show_progress_on=self.downloads
         )
         moved = [slider.release for slider in (self.noise, self.blur, self.contrast, self.samples)]
-        for change in (*moved, self.drawing.input):
-            change(self._segment_live, [self.live, *settings, *view], shown, **one_at_a_time).success(
+        for change in (*moved, self.drawing.input, self.cover.input):
+            change(self._segment_live, [self.live, *settings, *view], segmented, **one_at_a_time).success(
                 self._write, None, self.downloads, show_progress_on=self.downloads
             )
         for switch in (self.measure.input, self.ellipses.input, self.kind.input):
             switch(self._view, view, shown[1:6], show_progress="hidden")
         self.brush.change(None, self.brush, self.drawing, js="width => ({ __type__: 'update', brush: width })")
         self.erase.click(lambda: gr.HTML(value=""), None, self.drawing).success(
-            self._segment_live, [self.live, *settings, *view], shown, **one_at_a_time
+            self._segment_live, [self.live, *settings, *view], segmented, **one_at_a_time
         )
 
     def _open_upload(self, path: str | None, request: gr.Request) -> tuple[Any, ...]:
@@ -138,6 +149,7 @@ class _Page:
         contrast: float,
         samples: float,
         drawing: str,
+        cover: str,
         measure: Measure,
         ellipses: bool,
         kind: str,
@@ -145,8 +157,15 @@ class _Page:
     ) -> tuple[Any, ...]:
         with self._session(request) as session:
             alteration = Alteration(noise, blur, contrast, read_mask(drawing))
-            results.segment(session, self.model, alteration, samples=int(samples), device=self.device)
-            return words.message("Done."), *_shown(session, measure, ellipses, kind), words.message("Writing files ...")
+            results.segment(session, self.model, alteration, samples=int(samples), cover=cover, device=self.device)
+            kind = results.moved(session, kind)
+            done = "Segmented. Altered film beside the film as it is." if session.after else "Segmented."
+            return (
+                words.message(done),
+                *_shown(session, measure, ellipses, kind),
+                words.message("Writing files ..."),
+                kind,
+            )
 
     def _segment_live(
         self,
@@ -156,6 +175,7 @@ class _Page:
         contrast: float,
         samples: float,
         drawing: str,
+        cover: str,
         measure: Measure,
         ellipses: bool,
         kind: str,
@@ -164,8 +184,8 @@ class _Page:
         with self._session(request) as session:
             wanted = live and session.film is not None
         if not wanted:
-            return (gr.skip(),) * 7
-        return self._segment(noise, blur, contrast, samples, drawing, measure, ellipses, kind, request)
+            return (gr.skip(),) * 8
+        return self._segment(noise, blur, contrast, samples, drawing, cover, measure, ellipses, kind, request)
 
     def _view(self, measure: Measure, ellipses: bool, kind: str, request: gr.Request) -> tuple[Any, ...]:
         with self._session(request) as session:
@@ -207,7 +227,9 @@ def _shown(session: Session, measure: Measure, ellipses: bool, kind: str) -> tup
         words.verdict(shown[-1]),
         words.change_table(before, after) if after else "",
         words.measures(shown[-1]),
-        gr.ScatterPlot(table, x=severity, y=uncertainty, x_title=severity, y_title=uncertainty),
+        gr.ScatterPlot(
+            table, x=severity, y=uncertainty, x_title=severity, y_title=uncertainty, x_lim=[0, SEVERITIES[kind].largest]
+        ),
     )
 
 

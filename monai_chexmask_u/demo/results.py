@@ -6,19 +6,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from monai_chexmask_u.anatomy import ORGANS
-from monai_chexmask_u.demo.alterations import SEVERITIES, Alteration
+from monai_chexmask_u.demo.alterations import SEVERITIES, Alteration, union
 from monai_chexmask_u.demo.figure import Measure
 from monai_chexmask_u.demo.sessions import Session, Shown
 from monai_chexmask_u.model import Model
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.reading import read_radiograph
+from monai_chexmask_u.segmentation import LandmarkSegmentation
 from monai_chexmask_u.segmenter import Segmenter
 from monai_chexmask_u.writers.formats import write_outputs
 
-__all__ = ["film_of", "open_film", "points", "segment", "write_results"]
+__all__ = ["film_of", "moved", "open_film", "points", "segment", "write_results"]
 
 PICTURES: Final = ("json", "png", "mask", "csv", "mrk")
 SEED: Final = 0
@@ -48,8 +51,24 @@ def film_of(session: Session) -> Radiograph:
     return session.film
 
 
-def segment(session: Session, model: Model, alteration: Alteration, *, samples: int, device: str = "auto") -> None:
+def segment(
+    session: Session,
+    model: Model,
+    alteration: Alteration,
+    *,
+    samples: int,
+    cover: str | None = None,
+    device: str = "auto",
+) -> None:
     """Segment the film as it is, unless that is known, and the altered one.
+
+    Args:
+        session: with a film; gets the results.
+        model: from `monai_chexmask_u.model.load_model`.
+        alteration: what is done to the film.
+        samples: latent samples.
+        cover: name of an organ whose bounding box is masked as well.
+        device: as `Segmenter` takes it.
 
     Raises:
         ValueError: if there is no film or a setting is out of range.
@@ -60,6 +79,7 @@ def segment(session: Session, model: Model, alteration: Alteration, *, samples: 
         session.forget_results()
         session.before = Shown(film, _NONE, segmenter.segment(film))
         session.history.append(session.before)
+    alteration = replace(alteration, mask=union(alteration.mask, _box(session.before.result, cover)))
     session.after = None
     if not alteration.is_none:
         altered = alteration.apply(film, seed=SEED)
@@ -79,6 +99,14 @@ def write_results(session: Session) -> None:
         formats = [*PICTURES, "seg", "sr"] if name == "film" else PICTURES
         for path in write_outputs(shown.result, shown.radiograph, folder, name, formats):
             session.files[path.name] = path
+
+
+def moved(session: Session, chosen: str) -> str:
+    """Return the one severity of the latest result that is not zero, or the chosen one where there is no such."""
+    kinds = (
+        [] if session.after is None else [name for name, value in session.after.alteration.severities.items() if value]
+    )
+    return kinds[0] if len(kinds) == 1 else chosen
 
 
 def points(session: Session, kind: str, measure: Measure) -> pd.DataFrame:
@@ -102,7 +130,19 @@ def points(session: Session, kind: str, measure: Measure) -> pd.DataFrame:
         for name, value in _by_organ(shown, measure).items():
             rows[severity, name] = value
     table = [(severity, value, name) for (severity, name), value in sorted(rows.items())]
-    return pd.DataFrame(table, columns=[SEVERITIES[kind][1], unit, "organ"])
+    return pd.DataFrame(table, columns=[SEVERITIES[kind].title, unit, "organ"])
+
+
+def _box(result: LandmarkSegmentation, cover: str | None) -> NDArray[np.bool_] | None:
+    """Return a mask ``(row, column)`` of the box around an organ."""
+    organ = next((organ for organ in ORGANS if organ.name == cover), None)
+    if organ is None:
+        return None
+    corners = (result.contour(organ).min(axis=0), result.contour(organ).max(axis=0) + 1)
+    (left, top), (right, bottom) = (np.clip(corner, 0, result.shape[::-1]).astype(int) for corner in corners)
+    mask = np.zeros(result.shape, dtype=np.bool_)
+    mask[top:bottom, left:right] = True
+    return mask
 
 
 def _others(alteration: Alteration, kind: str) -> dict[str, float]:

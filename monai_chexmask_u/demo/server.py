@@ -43,6 +43,7 @@ def serve(model: Model, *, host: str, port: int, device: str, announce: Callable
     with _listen(host, port) as listener, _sessions() as sessions:
         address = listener.getsockname()
         app = build_app(model, sessions, device=device)
+        listener.listen()  # a browser that comes early waits
         name = f"[{address[0]}]" if listener.family == socket.AF_INET6 else address[0]
         announce(f"http://{name}:{address[1]}/ shows the page; Ctrl-C ends it. For research use only.")
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=2))

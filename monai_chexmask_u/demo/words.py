@@ -22,11 +22,11 @@ __all__ = ["change_table", "download_links", "measures", "message", "verdict"]
 
 _SIGNS: Final = {"accept": "✓", "review": "?", "reject": "✕"}
 _LABELS: Final = {
-    ".json": "JSON record",
     ".landmarks.csv": "CSV of the landmarks",
     ".mask.png": "Mask (PNG)",
     ".overlay.png": "Overlay (PNG)",
     ".mrk.json": "Markups for 3D Slicer",
+    ".json": "JSON record",
     ".seg.dcm": "DICOM segmentation (SEG)",
     ".sr.dcm": "DICOM report (SR)",
 }
