@@ -109,7 +109,7 @@ class _Page:
             self._write, None, self.downloads, show_progress_on=self.downloads
         )
         moved = [slider.release for slider in (self.noise, self.blur, self.contrast, self.samples)]
-        for change in (*moved, self.drawing.input, self.cover.input):
+        for change in (*moved, self.drawing.input, self.cover.input, self.live.input):
             change(self._segment_live, [self.live, *settings, *view], segmented, **one_at_a_time).success(
                 self._write, None, self.downloads, show_progress_on=self.downloads
             )
@@ -224,9 +224,9 @@ def _shown(session: Session, measure: Measure, ellipses: bool, kind: str) -> tup
     severity, uncertainty, _ = table.columns
     return (
         f'<div class="films">{films}</div>' + "".join(figure.color_bar(measure, end, one.result) for one in shown[-1:]),
-        words.verdict(shown[-1]),
+        words.verdict(shown[-1], altered=after is not None),
         words.change_table(before, after) if after else "",
-        words.measures(shown[-1]),
+        words.measures(shown[-1], altered=after is not None),
         gr.ScatterPlot(
             table, x=severity, y=uncertainty, x_title=severity, y_title=uncertainty, x_lim=[0, SEVERITIES[kind].largest]
         ),

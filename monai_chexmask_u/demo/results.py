@@ -93,6 +93,7 @@ def write_results(session: Session) -> None:
     folder = session.folder / "results"
     folder.mkdir(exist_ok=True)
     session.files.clear()
+    session.runs += 1
     for name, shown in (("film", session.before), ("altered", session.after)):
         if shown is None:
             continue

@@ -67,7 +67,11 @@ def build_app(model: Model, sessions: Sessions, *, device: str = "auto") -> fast
         return FileResponse(path, filename=name, headers={"Cache-Control": "no-store"})
 
     app.get("/results/{token}/{name}")(result)
-    theme = gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
+    # White on the default's orange is hard to read.
+    theme = gr.themes.Default(
+        primary_hue="blue", font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]
+    )
+    theme.set(button_primary_background_fill="*primary_700", button_primary_background_fill_hover="*primary_800")
     return gr.mount_gradio_app(
         app,
         build_page(model, sessions, device=device),

@@ -42,6 +42,7 @@ class Session:
         after: that of the altered film, if it was altered.
         history: every result of this film and number of samples, to be plotted.
         files: results that may be downloaded, by name.
+        runs: how often results were written, by which the page can tell new ones from old.
     """
 
     folder: Path
@@ -51,6 +52,7 @@ class Session:
     after: Shown | None = None
     history: list[Shown] = field(default_factory=list)
     files: dict[str, Path] = field(default_factory=dict)
+    runs: int = 0
     used: float = field(default_factory=time.monotonic)
     lock: threading.Lock = field(default_factory=threading.Lock)
 

@@ -37,14 +37,14 @@ def message(words: str, *, error: bool = False) -> str:
     return f'<p class="{"error" if error else "status"}" role="{"alert" if error else "status"}">{escape(words)}</p>'
 
 
-def verdict(shown: Shown) -> str:
+def verdict(shown: Shown, *, altered: bool) -> str:
     """Return the verdict with its reasons, told by a sign and words and not by color alone."""
     reliability = shown.result.reliability
     reasons = [reliability.in_words(reason) for reason in reliability.reasons]
     notes = [note_in_words(note) for note in shown.radiograph.notes if not note.startswith("altered_")]
     return (
         f'<section class="verdict {reliability.verdict}" aria-label="Verdict">'
-        f"<h3>{_SIGNS[reliability.verdict]} {reliability.verdict.capitalize()}</h3>"
+        f"<h3>{_SIGNS[reliability.verdict]} {reliability.verdict.capitalize()} {_which(altered)}</h3>"
         f"<p>{escape(VERDICT_SENTENCES[reliability.verdict])}</p>{_list(reasons)}"
         f"<details><summary>How the film was read</summary>{_list(notes) or '<p>Nothing to note.</p>'}</details>"
         "</section>"
@@ -68,11 +68,15 @@ def change_table(before: Shown, after: Shown) -> str:
     )
 
 
-def measures(shown: Shown) -> str:
+def measures(shown: Shown, *, altered: bool) -> str:
     """Return areas, cardiothoracic ratio and the other measures of a result."""
-    organs = _table("Organs; after ±: standard deviation over the samples", ORGAN_COLUMNS, organ_rows(shown.result))
+    organs = _table(
+        f"Organs {_which(altered)}; after ±: standard deviation over the samples",
+        ORGAN_COLUMNS,
+        organ_rows(shown.result),
+    )
     whole = [("Cardiothoracic ratio", ratio_words(shown.result)), *measure_rows(shown.result, shown.radiograph)]
-    return _table("Film", ("Measure", "Value"), whole) + organs
+    return _table(f"Measures {_which(altered)}", ("Measure", "Value"), whole) + organs
 
 
 def download_links(session: Session) -> str:
@@ -85,9 +89,13 @@ def download_links(session: Session) -> str:
         altered = ", altered film" if name.startswith("altered") else ""
         links.append(f'<li><a href="results/{session.token}/{name}" download="{name}">{label}{altered}</a></li>')
     return (
-        f'<nav aria-label="Downloads"><ul class="downloads">{"".join(links)}</ul></nav>'
+        f'<nav aria-label="Downloads" data-run="{session.runs}"><ul class="downloads">{"".join(links)}</ul></nav>'
         "<p>DICOM results, of DICOM films alone, are those of the film as it was uploaded, never of an altered one.</p>"
     )
+
+
+def _which(altered: bool) -> str:
+    return "(altered film)" if altered else "(film as it is)"
 
 
 def _radius(result: LandmarkSegmentation, organ: Organ) -> float | None:

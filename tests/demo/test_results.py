@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from monai_chexmask_u.anatomy import LEFT_LUNG
+from monai_chexmask_u.demo.alterations import Alteration
+from monai_chexmask_u.demo.examples import draw_phantom, examples
+from monai_chexmask_u.demo.sessions import Session, Sessions
+from monai_chexmask_u.model import Model
+
+results = pytest.importorskip("monai_chexmask_u.demo.results")
+
+
+@pytest.fixture
+def session() -> Iterator[Session]:
+    sessions = Sessions()
+    session = sessions.get("a")
+    results.open_film(session, next(iter(examples().values()))(session.folder))
+    yield session
+    sessions.close_all()
+
+
+def test_the_drawn_chest_is_the_same_every_time() -> None:
+    first, second = draw_phantom(), draw_phantom()
+    assert first.size == (1024, 1024)
+    assert first.tobytes() == second.tobytes()
+
+
+def test_without_a_film_the_user_is_told_to_choose_one(tmp_path: Path, tiny_model: Model) -> None:
+    with pytest.raises(ValueError, match="choose a film first"):
+        results.segment(Session(tmp_path), tiny_model, Alteration(), samples=3)
+
+
+def test_the_film_as_it_is_stands_beside_the_altered_one(session: Session, tiny_model: Model) -> None:
+    results.segment(session, tiny_model, Alteration(noise=50), samples=3)
+    before = session.before
+    assert before is not None
+    assert session.after is not None
+    assert not np.array_equal(before.result.landmarks, session.after.result.landmarks)
+    results.segment(session, tiny_model, Alteration(), samples=3)
+    assert session.before is before
+    assert session.after is None
+
+
+def test_other_numbers_of_samples_are_not_compared(session: Session, tiny_model: Model) -> None:
+    results.segment(session, tiny_model, Alteration(noise=50), samples=3)
+    results.segment(session, tiny_model, Alteration(noise=50), samples=4)
+    assert [shown.result.sample_count for shown in session.history] == [4, 4]
+
+
+def test_the_box_of_an_organ_is_masked(session: Session, tiny_model: Model) -> None:
+    results.segment(session, tiny_model, Alteration(), samples=3, cover="left_lung")
+    assert session.before is not None
+    assert session.after is not None
+    low, high = (f(session.before.result.contour(LEFT_LUNG), axis=0) for f in (np.min, np.max))
+    mask = session.after.alteration.mask
+    assert mask is not None
+    rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
+    assert (columns[0], rows[0]) == tuple(low.astype(int))
+    assert (columns[-1], rows[-1]) == tuple(high.astype(int))
+    assert session.after.radiograph.pixels[mask].max() == 0
+
+
+def test_points_differ_in_the_plotted_severity_alone(session: Session, tiny_model: Model) -> None:
+    for noise, blur in ((0, 0), (10, 0), (10, 5), (20, 5), (0, 5)):
+        results.segment(session, tiny_model, Alteration(noise=noise, blur=blur), samples=3)
+    table = results.points(session, "noise", "predictive")
+    assert table.columns.tolist() == ["noise, gray levels", "uncertainty, px", "organ"]
+    assert sorted(table.iloc[:, 0].unique()) == [0, 10, 20]
+    assert len(table) == 9
+    assert len(results.points(session, "blur", "latent")) == 2
+    assert len(results.points(session, "noise", "radius")) == 0  # this model is not calibrated
+
+
+def test_the_severity_that_was_moved_is_plotted(session: Session, tiny_model: Model) -> None:
+    results.segment(session, tiny_model, Alteration(), samples=3)
+    assert results.moved(session, "noise") == "noise"
+    results.segment(session, tiny_model, Alteration(blur=2), samples=3)
+    assert results.moved(session, "noise") == "blur"
+    results.segment(session, tiny_model, Alteration(blur=2, contrast=0.1), samples=3)
+    assert results.moved(session, "masked") == "masked"
+
+
+def test_an_altered_film_gives_no_dicom(session: Session, tiny_model: Model, chest_cr: Path) -> None:
+    results.open_film(session, chest_cr)
+    results.segment(session, tiny_model, Alteration(contrast=0.5), samples=3)
+    results.write_results(session)
+    assert [name for name in session.files if name.endswith(".dcm")] == ["film.seg.dcm", "film.sr.dcm"]
+    record = json.loads(session.files["altered.json"].read_text(encoding="utf-8"))
+    assert record["image"]["notes"][-1] == "altered_contrast:0.5"
+    assert record["image"]["path"] == "film"
+
+
+def test_another_film_forgets_the_results_of_the_one_before(session: Session, tiny_model: Model) -> None:
+    results.segment(session, tiny_model, Alteration(noise=50), samples=3)
+    results.write_results(session)
+    old = list(session.files.values())
+    results.open_film(session, next(iter(examples().values()))(session.folder))
+    assert (session.before, session.after, session.history, session.files) == (None, None, [], {})
+    assert not [path for path in old if path.exists()]
+
+
+def test_a_broken_film_leaves_the_one_before(session: Session, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"\x89PNG\r\n")
+    film = session.film
+    with pytest.raises(ValueError, match="broken"):
+        results.open_film(session, broken)
+    assert session.film is film
+
+
+def test_examples_of_other_packages_are_offered_where_installed(chest_cr: Path, tmp_path: Path) -> None:
+    titles = list(examples())
+    assert len(titles) == 2
+    assert examples()[titles[1]](tmp_path) == chest_cr
+    assert list(tmp_path.iterdir()) == []
