@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import math
 from html import escape
@@ -20,7 +19,7 @@ from monai_chexmask_u.segmentation import LandmarkSegmentation
 from monai_chexmask_u.uncertainty.ellipses import confidence_ellipse
 from monai_chexmask_u.writers.overlay import round_up, uncertainty_color
 
-__all__ = ["MEASURES", "Measure", "color_bar", "draw_figure", "film_url", "node_values", "scale_end"]
+__all__ = ["MEASURES", "Measure", "color_bar", "draw_figure", "film_picture", "node_values", "scale_end"]
 
 Measure = Literal["radius", "predictive", "latent"]
 
@@ -44,8 +43,8 @@ def scale_end(shown: list[Shown], measure: Measure) -> float:
     return round_up(max((float(value.max()) for value in values if value is not None), default=0.0))
 
 
-def film_url(radiograph: Radiograph) -> str:
-    """Return the film as a JPEG in a data URL, its longer side at most `PICTURE_SIDE`."""
+def film_picture(radiograph: Radiograph) -> bytes:
+    """Return the film as a JPEG, its longer side at most `PICTURE_SIDE`."""
     picture = Image.fromarray((radiograph.pixels * 255).round().astype(np.uint8))
     scale = min(1.0, PICTURE_SIDE / max(picture.size))
     if scale < 1:
@@ -53,10 +52,12 @@ def film_url(radiograph: Radiograph) -> str:
         picture = picture.resize((width, height), Image.Resampling.BILINEAR)
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=90)
-    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    return buffer.getvalue()
 
 
-def draw_figure(shown: Shown, title: str, measure: Measure, end: float, *, ellipses: bool = False) -> str:
+def draw_figure(
+    shown: Shown, title: str, measure: Measure, end: float, *, pictures: str, ellipses: bool = False
+) -> str:
     """Return a film with contours and nodes as HTML.
 
     Args:
@@ -64,11 +65,12 @@ def draw_figure(shown: Shown, title: str, measure: Measure, end: float, *, ellip
         title: above the film.
         measure: what colors the nodes.
         end: of the color bar, in pixels of the image.
+        pictures: address of the session's pictures.
         ellipses: draw the ellipse of each node that holds 90 % of the samples.
     """
     rows, columns = shown.radiograph.shape
     unit = max(rows, columns) / PICTURE_SIDE
-    parts = [f'<image href="{film_url(shown.radiograph)}" width="{columns}" height="{rows}"/>']
+    parts = [f'<image href="{pictures}/{shown.picture}" width="{columns}" height="{rows}"/>']
     parts += _contours(shown.result, unit)
     if ellipses:
         parts += _ellipses(shown.result, unit)

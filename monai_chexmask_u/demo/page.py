@@ -104,15 +104,11 @@ class _Page:
             component = self.upload if source == self.upload.upload else self.example
             source(opener, component, opened).success(
                 self._segment, [*settings, *view], segmented, show_progress_on=self.figures
-            ).success(self._write, None, self.downloads, show_progress_on=self.downloads)
-        self.button.click(self._segment, [*settings, *view], segmented, **one_at_a_time).success(
-            self._write, None, self.downloads, show_progress_on=self.downloads
-        )
+            )
+        self.button.click(self._segment, [*settings, *view], segmented, **one_at_a_time)
         moved = [slider.release for slider in (self.noise, self.blur, self.contrast, self.samples)]
         for change in (*moved, self.drawing.input, self.cover.input, self.live.input):
-            change(self._segment_live, [self.live, *settings, *view], segmented, **one_at_a_time).success(
-                self._write, None, self.downloads, show_progress_on=self.downloads
-            )
+            change(self._segment_live, [self.live, *settings, *view], segmented, **one_at_a_time)
         for switch in (self.measure.input, self.ellipses.input, self.kind.input):
             switch(self._view, view, shown[1:6], show_progress="hidden")
         self.brush.change(None, self.brush, self.drawing, js="width => ({ __type__: 'update', brush: width })")
@@ -137,8 +133,8 @@ class _Page:
     def _open(self, path: Path, request: gr.Request) -> tuple[Any, ...]:
         """Read a film; the page forgets the results of the one before."""
         with self._session(request) as session:
-            results.open_film(session, path)
-            drawing = gr.HTML(film=figure.film_url(results.film_of(session)), value="")
+            picture = results.open_film(session, path)
+            drawing = gr.HTML(film=f"{_pictures(session)}/{picture}", value="")
         return words.message("The film is read."), drawing, "", "", "", "", None, ""
 
     # Gradio hands over the values of the inputs in their order, and the request by its type.
@@ -160,12 +156,8 @@ class _Page:
             results.segment(session, self.model, alteration, samples=int(samples), cover=cover, device=self.device)
             kind = results.moved(session, kind)
             done = "Segmented. Altered film beside the film as it is." if session.after else "Segmented."
-            return (
-                words.message(done),
-                *_shown(session, measure, ellipses, kind),
-                words.message("Writing files ..."),
-                kind,
-            )
+            links = words.download_links(session, results.offers(session))
+            return words.message(done), *_shown(session, measure, ellipses, kind), links, kind
 
     def _segment_live(
         self,
@@ -191,11 +183,6 @@ class _Page:
         with self._session(request) as session:
             return _shown(session, measure, ellipses, kind)
 
-    def _write(self, request: gr.Request) -> str:
-        with self._session(request) as session:
-            results.write_results(session)
-            return words.download_links(session)
-
     @contextmanager
     def _session(self, request: gr.Request) -> Iterator[Session]:
         """Yield the user's session, alone; say to the user what is wrong with a film or a setting."""
@@ -208,6 +195,10 @@ class _Page:
             raise gr.Error(f"{sentence[:1].upper()}{sentence[1:]}.", duration=None, print_exception=False) from error
 
 
+def _pictures(session: Session) -> str:
+    return f"pictures/{session.token}"
+
+
 def _shown(session: Session, measure: Measure, ellipses: bool, kind: str) -> tuple[Any, ...]:
     """Return figures, verdict, change, measures and plot of the session's latest result."""
     before, after = session.before, session.after
@@ -217,7 +208,7 @@ def _shown(session: Session, measure: Measure, ellipses: bool, kind: str) -> tup
     end = figure.scale_end(shown, measure)
     titles = ("Film as it is", "Altered film")
     films = "".join(
-        figure.draw_figure(one, title, measure, end, ellipses=ellipses)
+        figure.draw_figure(one, title, measure, end, pictures=_pictures(session), ellipses=ellipses)
         for one, title in zip(shown, titles, strict=False)
     )
     table = results.points(session, kind, measure)

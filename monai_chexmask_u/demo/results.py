@@ -12,24 +12,25 @@ from numpy.typing import NDArray
 
 from monai_chexmask_u.anatomy import ORGANS
 from monai_chexmask_u.demo.alterations import SEVERITIES, Alteration, union
-from monai_chexmask_u.demo.figure import Measure
-from monai_chexmask_u.demo.sessions import Session, Shown
+from monai_chexmask_u.demo.figure import Measure, film_picture, node_values
+from monai_chexmask_u.demo.sessions import Past, Session, Shown
 from monai_chexmask_u.model import Model
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.reading import read_radiograph
 from monai_chexmask_u.segmentation import LandmarkSegmentation
 from monai_chexmask_u.segmenter import Segmenter
-from monai_chexmask_u.writers.formats import write_outputs
+from monai_chexmask_u.writers.formats import FORMATS, write_outputs
 
-__all__ = ["film_of", "moved", "open_film", "points", "segment", "write_results"]
+__all__ = ["film_of", "moved", "offers", "open_film", "points", "segment", "write_result"]
 
-PICTURES: Final = ("json", "png", "mask", "csv", "mrk")
+ANY_FILM: Final = ("json", "png", "mask", "csv", "mrk")
+DICOM_FILM: Final = ("seg", "sr")
 SEED: Final = 0
 _NONE: Final = Alteration()
 
 
-def open_film(session: Session, path: Path) -> None:
-    """Read a film into a session, which forgets the one before.
+def open_film(session: Session, path: Path) -> str:
+    """Read a film into a session, which forgets the one before; return the name of its picture.
 
     Raises:
         RadiographError: if the file is of no use.
@@ -38,6 +39,7 @@ def open_film(session: Session, path: Path) -> None:
     session.forget_results()
     # Names of files may be those of patients, and the folder is nobody's business.
     session.film = replace(film, path=Path("film"))
+    return session.add_picture("film", film_picture(film))
 
 
 def film_of(session: Session) -> Radiograph:
@@ -77,29 +79,51 @@ def segment(
     segmenter = Segmenter(model, num_samples=samples, seed=SEED, device=device)
     if session.before is None or session.before.result.sample_count != samples:
         session.forget_results()
-        session.before = Shown(film, _NONE, segmenter.segment(film))
-        session.history.append(session.before)
+        picture = next(name for name in session.pictures if name.startswith("film"))
+        session.before = Shown(film, _NONE, segmenter.segment(film), picture)
+        session.history.append(Past(_NONE.severities, session.before.result))
     alteration = replace(alteration, mask=union(alteration.mask, _box(session.before.result, cover)))
     session.after = None
     if not alteration.is_none:
         altered = alteration.apply(film, seed=SEED)
-        session.after = Shown(altered, alteration, segmenter.segment(altered))
-        session.history.append(session.after)
+        picture = session.add_picture("altered", film_picture(altered))
+        session.after = Shown(altered, alteration, segmenter.segment(altered), picture)
+        session.history.append(Past(alteration.severities, session.after.result))
     session.forget_files()
-
-
-def write_results(session: Session) -> None:
-    """Write the files for download; DICOM objects only of a DICOM film as it is, since an altered one is no film."""
-    folder = session.folder / "results"
-    folder.mkdir(exist_ok=True)
-    session.files.clear()
     session.runs += 1
+
+
+def offers(session: Session) -> dict[str, tuple[Shown, str]]:
+    """Return what may be downloaded: results and their formats, by the names of the files.
+
+    DICOM objects are only those of a DICOM film as it is, since an altered one is no film of a patient.
+    """
+    offered = {}
     for name, shown in (("film", session.before), ("altered", session.after)):
         if shown is None:
             continue
-        formats = [*PICTURES, "seg", "sr"] if name == "film" else PICTURES
-        for path in write_outputs(shown.result, shown.radiograph, folder, name, formats):
-            session.files[path.name] = path
+        is_dicom = name == "film" and shown.radiograph.header is not None
+        for key in (*ANY_FILM, *(DICOM_FILM if is_dicom else ())):
+            offered[f"{name}{FORMATS[key].suffix}"] = shown, key
+    return offered
+
+
+def write_result(session: Session, name: str) -> Path | None:
+    """Write one of the session's `offers`, unless it is written already; None if it is not among them.
+
+    Raises:
+        ValueError: if a DICOM object cannot be made of this film.
+        OSError: if there is no room for it.
+    """
+    if name not in offers(session):
+        return None
+    shown, key = offers(session)[name]
+    folder = session.folder / "results"
+    path = folder / name
+    if not path.exists():
+        folder.mkdir(exist_ok=True)
+        write_outputs(shown.result, shown.radiograph, folder, name.partition(".")[0], [key])
+    return path
 
 
 def moved(session: Session, chosen: str) -> str:
@@ -124,12 +148,10 @@ def points(session: Session, kind: str, measure: Measure) -> pd.DataFrame:
     unit = "latent uncertainty" if measure == "latent" else "uncertainty, px"
     rows: dict[tuple[float, str], float] = {}
     latest = session.after or session.before
-    for shown in session.history:
-        if latest is None or _others(shown.alteration, kind) != _others(latest.alteration, kind):
-            continue
-        severity = shown.alteration.severities[kind]
-        for name, value in _by_organ(shown, measure).items():
-            rows[severity, name] = value
+    for past in session.history:
+        if latest is not None and _others(past.severities, kind) == _others(latest.alteration.severities, kind):
+            for name, value in _by_organ(past.result, measure).items():
+                rows[past.severities[kind], name] = value
     table = [(severity, value, name) for (severity, name), value in sorted(rows.items())]
     return pd.DataFrame(table, columns=[SEVERITIES[kind].title, unit, "organ"])
 
@@ -146,14 +168,12 @@ def _box(result: LandmarkSegmentation, cover: str | None) -> NDArray[np.bool_] |
     return mask
 
 
-def _others(alteration: Alteration, kind: str) -> dict[str, float]:
-    return {name: value for name, value in alteration.severities.items() if name != kind}
+def _others(severities: dict[str, float], kind: str) -> dict[str, float]:
+    return {name: value for name, value in severities.items() if name != kind}
 
 
-def _by_organ(shown: Shown, measure: Measure) -> dict[str, float]:
+def _by_organ(result: LandmarkSegmentation, measure: Measure) -> dict[str, float]:
     if measure == "latent":
-        return {"Whole film": shown.result.latent_uncertainty}
-    if measure == "radius":
-        radius = shown.result.radius90
-        return {} if radius is None else {organ.title: float(radius[organ.nodes].mean()) for organ in ORGANS}
-    return {organ.title: shown.result.organ_uncertainty_px(organ) for organ in ORGANS}
+        return {"Whole film": result.latent_uncertainty}
+    values = node_values(result, measure)
+    return {} if values is None else {organ.title: float(values[organ.nodes].mean()) for organ in ORGANS}

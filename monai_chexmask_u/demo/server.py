@@ -7,12 +7,14 @@ import socket
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Final
 
 import fastapi
 import uvicorn
-from fastapi.responses import FileResponse
+from fastapi.responses import PlainTextResponse
 
+from monai_chexmask_u.demo.results import write_result
 from monai_chexmask_u.demo.sessions import Sessions
 from monai_chexmask_u.model import Model
 
@@ -60,13 +62,8 @@ def build_app(model: Model, sessions: Sessions, *, device: str = "auto") -> fast
 
     app.middleware("http")(_restrict)
 
-    def result(token: str, name: str) -> FileResponse:
-        path = sessions.find_file(token, name)
-        if path is None or not path.is_file():
-            raise fastapi.HTTPException(404, "This result is gone; segment the film again.")
-        return FileResponse(path, filename=name, headers={"Cache-Control": "no-store"})
-
-    app.get("/results/{token}/{name}")(result)
+    app.get("/results/{token}/{name}")(partial(_result, sessions))
+    app.get("/pictures/{token}/{name}")(partial(_picture, sessions))
     # White on the default's orange is hard to read.
     theme = gr.themes.Default(
         primary_hue="blue", font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]
@@ -82,6 +79,32 @@ def build_app(model: Model, sessions: Sessions, *, device: str = "auto") -> fast
         theme=theme,
         ssr_mode=False,
     )
+
+
+def _result(sessions: Sessions, token: str, name: str) -> fastapi.Response:
+    """Answer with a file for download; no part of the address is used as a path."""
+    session = sessions.find(token)
+    if session is None:
+        return PlainTextResponse("This result is gone; segment the film again.", 404)
+    try:
+        with session.lock:
+            path = write_result(session, name)
+            content = None if path is None else path.read_bytes()
+    except (ValueError, OSError) as error:
+        sentence = str(error) if isinstance(error, ValueError) else "no room for files on this machine"
+        return PlainTextResponse(f"This result cannot be made: {sentence}", 422)
+    if content is None:
+        return PlainTextResponse("There is no such result.", 404)
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
+    return fastapi.Response(content, media_type="application/octet-stream", headers=headers)
+
+
+def _picture(sessions: Sessions, token: str, name: str) -> fastapi.Response:
+    session = sessions.find(token)
+    picture = None if session is None else session.pictures.get(name)
+    if picture is None:
+        return PlainTextResponse("This picture is gone; segment the film again.", 404)
+    return fastapi.Response(picture, media_type="image/jpeg", headers={"Cache-Control": "no-store"})
 
 
 async def _restrict(

@@ -15,7 +15,7 @@ from monai_chexmask_u.demo.alterations import Alteration
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.segmentation import LandmarkSegmentation
 
-__all__ = ["Session", "Sessions", "Shown"]
+__all__ = ["Past", "Session", "Sessions", "Shown"]
 
 IDLE_SECONDS: Final = 3600.0
 MOST_SESSIONS: Final = 50
@@ -23,10 +23,19 @@ MOST_SESSIONS: Final = 50
 
 @dataclass(frozen=True, eq=False)
 class Shown:
-    """A film, what was done to it, and its result."""
+    """A film, what was done to it, its result, and the name of its picture in the session."""
 
     radiograph: Radiograph
     alteration: Alteration
+    result: LandmarkSegmentation
+    picture: str
+
+
+@dataclass(frozen=True, eq=False)
+class Past:
+    """What is kept of a result to be plotted: how the film was altered, and the result, without the pixels."""
+
+    severities: dict[str, float]
     result: LandmarkSegmentation
 
 
@@ -36,13 +45,13 @@ class Session:
 
     Attributes:
         folder: of the user's uploads and results.
-        token: hard to guess; the address of the results holds it.
+        token: hard to guess; the addresses of pictures and results hold it.
         film: the film as it was read.
         before: the result of the film as it is.
         after: that of the altered film, if it was altered.
-        history: every result of this film and number of samples, to be plotted.
-        files: results that may be downloaded, by name.
-        runs: how often results were written, by which the page can tell new ones from old.
+        history: every result of this film and number of samples.
+        pictures: JPEGs that the page shows, by name.
+        runs: how often something was segmented; the page can tell new results from old ones by it.
     """
 
     folder: Path
@@ -50,11 +59,19 @@ class Session:
     film: Radiograph | None = None
     before: Shown | None = None
     after: Shown | None = None
-    history: list[Shown] = field(default_factory=list)
-    files: dict[str, Path] = field(default_factory=dict)
+    history: list[Past] = field(default_factory=list)
+    pictures: dict[str, bytes] = field(default_factory=dict)
     runs: int = 0
     used: float = field(default_factory=time.monotonic)
     lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def add_picture(self, kind: str, picture: bytes) -> str:
+        """Keep a picture in place of the one of its kind before, and return its name, which no other one has had."""
+        for name in [name for name in self.pictures if name.startswith(kind)]:
+            del self.pictures[name]
+        name = f"{kind}-{secrets.token_hex(4)}.jpg"
+        self.pictures[name] = picture
+        return name
 
     def forget_results(self) -> None:
         """Drop what belongs to another film or another number of samples."""
@@ -63,8 +80,7 @@ class Session:
         self.forget_files()
 
     def forget_files(self) -> None:
-        """Delete the results that may be downloaded."""
-        self.files.clear()
+        """Delete the files of the results before."""
         shutil.rmtree(self.folder / "results", ignore_errors=True)
 
 
@@ -95,13 +111,11 @@ class Sessions:
             session.used = time.monotonic()
             return session
 
-    def find_file(self, token: str, name: str) -> Path | None:
-        """Return a result by the address that only its user knows; no part of it is used as a path."""
+    def find(self, token: str) -> Session | None:
+        """Return a session by the token that only its user knows."""
         with self._lock:
-            for session in self._open.values():
-                if secrets.compare_digest(session.token.encode(), token.encode()):
-                    return session.files.get(name)
-        return None
+            sessions = list(self._open.values())
+        return next((one for one in sessions if secrets.compare_digest(one.token.encode(), token.encode())), None)
 
     def close(self, name: str | None) -> None:
         """End a session and delete its folder."""

@@ -32,9 +32,9 @@ _LABELS: Final = {
 }
 
 
-def message(words: str, *, error: bool = False) -> str:
-    """Return one line for the user; screen readers read an error at once."""
-    return f'<p class="{"error" if error else "status"}" role="{"alert" if error else "status"}">{escape(words)}</p>'
+def message(words: str) -> str:
+    """Return one line that screen readers read when they have time; errors are shown by `gradio.Error`."""
+    return f'<p role="status">{escape(words)}</p>'
 
 
 def verdict(shown: Shown, *, altered: bool) -> str:
@@ -79,12 +79,10 @@ def measures(shown: Shown, *, altered: bool) -> str:
     return _table(f"Measures {_which(altered)}", ("Measure", "Value"), whole) + organs
 
 
-def download_links(session: Session) -> str:
-    """Return links to the results."""
-    if not session.files:
-        return ""
+def download_links(session: Session, names: Iterable[str]) -> str:
+    """Return links to the session's results of these names; a file is written when its link is followed."""
     links = []
-    for name in session.files:
+    for name in names:
         label = next(words for suffix, words in _LABELS.items() if name.endswith(suffix))
         altered = ", altered film" if name.startswith("altered") else ""
         links.append(f'<li><a href="results/{session.token}/{name}" download="{name}">{label}{altered}</a></li>')

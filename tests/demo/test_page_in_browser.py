@@ -165,7 +165,7 @@ def test_segmenting_nothing_says_what_to_do(page: Page) -> None:
 
 def test_two_users_do_not_see_each_other(browser: Browser, address: str, chest_cr: Path, temporary: Path) -> None:
     def folders() -> int:
-        return len([path for path in temporary.glob("chexmask-u-demo-*/*/results") if path.is_dir()])
+        return len([path for path in temporary.glob("chexmask-u-demo-*/tmp*") if path.is_dir()])
 
     wait_until("sessions of the tests before this one are gone", lambda: folders() == 0, seconds=60)
     with open_page(browser, address) as second:
@@ -185,8 +185,7 @@ def test_two_users_do_not_see_each_other(browser: Browser, address: str, chest_c
             assert sizes == [1955, 1024] or sizes == [1841, 1024]
             assert folders() == 2
             assert first.request.get(address + links[0]).status == 200
-        # The first user has left.
-        wait_until("the first user's folder is gone", lambda: folders() == 1, seconds=60)
+        wait_until("the folder of the user who left is gone", lambda: folders() == 1, seconds=60)
         assert second.request.get(address + links[0]).status == 404
         assert second.request.get(address + links[1]).status == 200
 

@@ -50,7 +50,7 @@ def test_the_film_as_it_is_stands_beside_the_altered_one(session: Session, tiny_
 def test_other_numbers_of_samples_are_not_compared(session: Session, tiny_model: Model) -> None:
     results.segment(session, tiny_model, Alteration(noise=50), samples=3)
     results.segment(session, tiny_model, Alteration(noise=50), samples=4)
-    assert [shown.result.sample_count for shown in session.history] == [4, 4]
+    assert [past.result.sample_count for past in session.history] == [4, 4]
 
 
 def test_the_box_of_an_organ_is_masked(session: Session, tiny_model: Model) -> None:
@@ -89,20 +89,39 @@ def test_the_severity_that_was_moved_is_plotted(session: Session, tiny_model: Mo
 def test_an_altered_film_gives_no_dicom(session: Session, tiny_model: Model, chest_cr: Path) -> None:
     results.open_film(session, chest_cr)
     results.segment(session, tiny_model, Alteration(contrast=0.5), samples=3)
-    results.write_results(session)
-    assert [name for name in session.files if name.endswith(".dcm")] == ["film.seg.dcm", "film.sr.dcm"]
-    record = json.loads(session.files["altered.json"].read_text(encoding="utf-8"))
+    assert [name for name in results.offers(session) if name.endswith(".dcm")] == ["film.seg.dcm", "film.sr.dcm"]
+    path = results.write_result(session, "altered.json")
+    assert path is not None
+    record = json.loads(path.read_text(encoding="utf-8"))
     assert record["image"]["notes"][-1] == "altered_contrast:0.5"
     assert record["image"]["path"] == "film"
 
 
+@pytest.mark.parametrize("name", ["../film.json", "/etc/passwd", "", "film.json/..", "altered.json", "film.seg.dcm"])
+def test_what_is_not_offered_is_not_written(session: Session, tiny_model: Model, name: str) -> None:
+    results.segment(session, tiny_model, Alteration(), samples=3)
+    assert results.write_result(session, name) is None
+    assert not (session.folder / "results").exists()
+
+
+def test_every_offer_is_written_under_its_name(session: Session, tiny_model: Model, chest_cr: Path) -> None:
+    results.open_film(session, chest_cr)
+    results.segment(session, tiny_model, Alteration(noise=9), samples=3)
+    for name in results.offers(session):
+        path = results.write_result(session, name)
+        assert path is not None
+        assert path.name == name
+        assert path.stat().st_size > 0
+    assert {path.name for path in (session.folder / "results").iterdir()} == set(results.offers(session))
+
+
 def test_another_film_forgets_the_results_of_the_one_before(session: Session, tiny_model: Model) -> None:
     results.segment(session, tiny_model, Alteration(noise=50), samples=3)
-    results.write_results(session)
-    old = list(session.files.values())
+    old = results.write_result(session, "film.json")
     results.open_film(session, next(iter(examples().values()))(session.folder))
-    assert (session.before, session.after, session.history, session.files) == (None, None, [], {})
-    assert not [path for path in old if path.exists()]
+    assert (session.before, session.after, session.history, results.offers(session)) == (None, None, [], {})
+    assert old is not None
+    assert not old.exists()
 
 
 def test_a_broken_film_leaves_the_one_before(session: Session, tmp_path: Path) -> None:

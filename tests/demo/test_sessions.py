@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -23,24 +22,27 @@ def test_each_page_has_a_session_and_a_folder_of_its_own(sessions: Sessions) -> 
     assert first.token != second.token
 
 
-def test_a_closed_session_leaves_no_folder_and_no_results(sessions: Sessions) -> None:
+def test_a_closed_session_leaves_no_folder(sessions: Sessions) -> None:
     session = sessions.get("a")
-    path = session.folder / "film.json"
-    path.write_text("{}", encoding="utf-8")
-    session.files["film.json"] = path
-    assert sessions.find_file(session.token, "film.json") == path
+    assert sessions.find(session.token) is session
     sessions.close("a")
     sessions.close("a")
     assert not session.folder.exists()
-    assert sessions.find_file(session.token, "film.json") is None
+    assert sessions.find(session.token) is None
 
 
-@pytest.mark.parametrize("name", ["../film.json", "/etc/passwd", "", "film.json/..", "é"])
-def test_a_result_is_found_by_its_name_alone(sessions: Sessions, name: str) -> None:
+@pytest.mark.parametrize("token", ["", "a", "../a", "é"])
+def test_a_session_is_found_by_its_token_alone(sessions: Sessions, token: str) -> None:
+    sessions.get("a")
+    assert sessions.find(token) is None
+
+
+def test_a_picture_takes_the_place_of_the_one_before_under_another_name(sessions: Sessions) -> None:
     session = sessions.get("a")
-    session.files["film.json"] = Path("film.json")
-    assert sessions.find_file(session.token, name) is None
-    assert sessions.find_file(name, "film.json") is None
+    film, first = session.add_picture("film", b"1"), session.add_picture("altered", b"2")
+    second = session.add_picture("altered", b"3")
+    assert first != second
+    assert session.pictures == {film: b"1", second: b"3"}
 
 
 def test_idle_sessions_are_closed(sessions: Sessions, monkeypatch: pytest.MonkeyPatch) -> None:
