@@ -12,11 +12,12 @@ import gradio as gr
 
 from monai_chexmask_u.anatomy import ORGANS
 from monai_chexmask_u.demo import figure, results, words
-from monai_chexmask_u.demo.alterations import SEVERITIES, Alteration, read_mask
+from monai_chexmask_u.demo.alterations import Alteration, read_mask
 from monai_chexmask_u.demo.drawing import drawing_pad
 from monai_chexmask_u.demo.examples import examples
 from monai_chexmask_u.demo.figure import Measure
 from monai_chexmask_u.demo.sessions import Session, Sessions
+from monai_chexmask_u.demo.severity_plot import draw_plot
 from monai_chexmask_u.model import Model
 
 __all__ = ["CSS", "build_page"]
@@ -27,10 +28,6 @@ _QUEUE: Final = 30
 _TITLE: Final = """# Outlines of lungs and heart, and how sure they are
 <p class="warning">Research use only, not for diagnosis. Films stay on the machine that shows this page, and are deleted
 when the page is closed.</p>"""
-_COLORS: Final = {
-    **{organ.title: "#{:02x}{:02x}{:02x}".format(*organ.color) for organ in ORGANS},
-    "Whole film": "#555555",
-}
 
 
 class _Page:
@@ -85,9 +82,7 @@ class _Page:
             label="Plot uncertainty against",
             elem_id="kind",
         )
-        self.plot = gr.ScatterPlot(
-            x="severity", y="uncertainty", color="organ", color_map=_COLORS, height=260, elem_id="plot"
-        )
+        self.plot = gr.HTML(elem_id="plot")
         with gr.Accordion("Measures", open=False):
             self.measures = gr.HTML(elem_id="measures")
         gr.Markdown("### Downloads")
@@ -135,7 +130,7 @@ class _Page:
         with self._session(request) as session:
             picture = results.open_film(session, path)
             drawing = gr.HTML(film=f"{_pictures(session)}/{picture}", value="")
-        return words.message("The film is read."), drawing, "", "", "", "", None, ""
+        return words.message("The film is read."), drawing, "", "", "", "", "", ""
 
     # Gradio hands over the values of the inputs in their order, and the request by its type.
     def _segment(
@@ -203,7 +198,7 @@ def _shown(session: Session, measure: Measure, ellipses: bool, kind: str) -> tup
     """Return figures, verdict, change, measures and plot of the session's latest result."""
     before, after = session.before, session.after
     if before is None:
-        return "", "", "", "", None
+        return ("",) * 5
     shown = [before] if after is None else [before, after]
     end = figure.scale_end(shown, measure)
     titles = ("Film as it is", "Altered film")
@@ -211,16 +206,12 @@ def _shown(session: Session, measure: Measure, ellipses: bool, kind: str) -> tup
         figure.draw_figure(one, title, measure, end, pictures=_pictures(session), ellipses=ellipses)
         for one, title in zip(shown, titles, strict=False)
     )
-    table = results.points(session, kind, measure)
-    severity, uncertainty, _ = table.columns
     return (
         f'<div class="films">{films}</div>' + "".join(figure.color_bar(measure, end, one.result) for one in shown[-1:]),
         words.verdict(shown[-1], altered=after is not None),
         words.change_table(before, after) if after else "",
         words.measures(shown[-1], altered=after is not None),
-        gr.ScatterPlot(
-            table, x=severity, y=uncertainty, x_title=severity, y_title=uncertainty, x_lim=[0, SEVERITIES[kind].largest]
-        ),
+        draw_plot(results.points(session, kind, measure), kind, measure),
     )
 
 

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from monai_chexmask_u.anatomy import ORGANS
-from monai_chexmask_u.demo.alterations import SEVERITIES, Alteration, union
+from monai_chexmask_u.demo.alterations import Alteration, union
 from monai_chexmask_u.demo.figure import Measure, film_picture, node_values
 from monai_chexmask_u.demo.sessions import Past, Session, Shown
 from monai_chexmask_u.model import Model
@@ -134,8 +133,8 @@ def moved(session: Session, chosen: str) -> str:
     return kinds[0] if len(kinds) == 1 else chosen
 
 
-def points(session: Session, kind: str, measure: Measure) -> pd.DataFrame:
-    """Return uncertainty against the severity of one alteration, a row per organ and result.
+def points(session: Session, kind: str, measure: Measure) -> dict[str, list[tuple[float, float]]]:
+    """Return uncertainty against the severity of one alteration.
 
     Only results that differ from the latest in this severity alone are taken, so that nothing else moves the points.
 
@@ -143,17 +142,18 @@ def points(session: Session, kind: str, measure: Measure) -> pd.DataFrame:
         session: with its history.
         kind: of `SEVERITIES`.
         measure: mean over the organ's nodes of the predictive uncertainty or the radius; for the latent one there is
-            a single row per result.
+            a single value per film.
+
+    Returns:
+        Severity and uncertainty in order, by the organ's title.
     """
-    unit = "latent uncertainty" if measure == "latent" else "uncertainty, px"
-    rows: dict[tuple[float, str], float] = {}
     latest = session.after or session.before
+    found: dict[str, dict[float, float]] = {}
     for past in session.history:
         if latest is not None and _others(past.severities, kind) == _others(latest.alteration.severities, kind):
             for name, value in _by_organ(past.result, measure).items():
-                rows[past.severities[kind], name] = value
-    table = [(severity, value, name) for (severity, name), value in sorted(rows.items())]
-    return pd.DataFrame(table, columns=[SEVERITIES[kind].title, unit, "organ"])
+                found.setdefault(name, {})[past.severities[kind]] = value
+    return {name: sorted(values.items()) for name, values in found.items()}
 
 
 def _box(result: LandmarkSegmentation, cover: str | None) -> NDArray[np.bool_] | None:

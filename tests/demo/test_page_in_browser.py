@@ -62,6 +62,11 @@ def page(browser: Browser, address: str) -> Iterator[Page]:
         yield page
 
 
+def points_in_plot(page: Page, count: int) -> None:
+    """Wait until the plot has so many points."""
+    page.wait_for_function("count => document.querySelectorAll('#plot [id^=points] use').length === count", arg=count)
+
+
 def download(page: Page, name: str) -> bytes:
     with page.expect_download() as started:
         page.click(f"#downloads a[download='{name}']")
@@ -79,7 +84,7 @@ def test_a_mask_drawn_over_one_lung_makes_that_lung_uncertain(page: Page, chest_
     assert "altered film" in page.inner_text("#verdict")
     assert page.locator("#figures figure").count() == 2
     assert page.locator("#kind input:checked").get_attribute("value") == "masked"
-    page.wait_for_timeout(500)
+    points_in_plot(page, 6)
     page.screenshot(path=screenshots / "page_1280.png", full_page=True)
 
 
@@ -121,7 +126,7 @@ def test_the_noise_slider_fills_the_plot_in_live_mode(page: Page, chest_cr: Path
         wait_for_run(page, run)
     assert page.locator("#figures figure").count() == 2
     assert page.locator("#kind input:checked").get_attribute("value") == "noise"
-    page.wait_for_function("document.querySelectorAll('#plot .mark-symbol path').length >= 9", timeout=20_000)
+    points_in_plot(page, 9)
 
 
 def test_nodes_tell_their_numbers_to_mouse_and_keyboard(page: Page, chest_cr: Path) -> None:

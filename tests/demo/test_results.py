@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from monai_chexmask_u.anatomy import LEFT_LUNG
+from monai_chexmask_u.anatomy import HEART, LEFT_LUNG
 from monai_chexmask_u.demo.alterations import Alteration
 from monai_chexmask_u.demo.examples import draw_phantom, examples
 from monai_chexmask_u.demo.sessions import Session, Sessions
@@ -69,12 +69,13 @@ def test_the_box_of_an_organ_is_masked(session: Session, tiny_model: Model) -> N
 def test_points_differ_in_the_plotted_severity_alone(session: Session, tiny_model: Model) -> None:
     for noise, blur in ((0, 0), (10, 0), (10, 5), (20, 5), (0, 5)):
         results.segment(session, tiny_model, Alteration(noise=noise, blur=blur), samples=3)
-    table = results.points(session, "noise", "predictive")
-    assert table.columns.tolist() == ["noise, gray levels", "uncertainty, px", "organ"]
-    assert sorted(table.iloc[:, 0].unique()) == [0, 10, 20]
-    assert len(table) == 9
-    assert len(results.points(session, "blur", "latent")) == 2
-    assert len(results.points(session, "noise", "radius")) == 0  # this model is not calibrated
+    found = results.points(session, "noise", "predictive")
+    assert list(found) == ["Right lung", "Left lung", "Heart"]
+    assert [[severity for severity, _ in values] for values in found.values()] == [[0, 10, 20]] * 3
+    latest = session.history[-1].result
+    assert found["Heart"][0][1] == latest.organ_uncertainty_px(HEART)
+    assert [severity for severity, _ in results.points(session, "blur", "latent")["Whole film"]] == [0, 5]
+    assert results.points(session, "noise", "radius") == {}  # this model is not calibrated
 
 
 def test_the_severity_that_was_moved_is_plotted(session: Session, tiny_model: Model) -> None:
