@@ -80,14 +80,14 @@ def segment(
         session.forget_results()
         picture = next(name for name in session.pictures if name.startswith("film"))
         session.before = Shown(film, _NONE, segmenter.segment(film), picture)
-        session.history.append(Past(_NONE.severities, session.before.result))
+        _remember(session, session.before)
     alteration = replace(alteration, mask=union(alteration.mask, _box(session.before.result, cover)))
     session.after = None
     if not alteration.is_none:
         altered = alteration.apply(film, seed=SEED)
         picture = session.add_picture("altered", film_picture(altered))
         session.after = Shown(altered, alteration, segmenter.segment(altered), picture)
-        session.history.append(Past(alteration.severities, session.after.result))
+        _remember(session, session.after)
     session.forget_files()
     session.runs += 1
 
@@ -154,6 +154,11 @@ def points(session: Session, kind: str, measure: Measure) -> dict[str, list[tupl
             for name, value in _by_organ(past.result, measure).items():
                 found.setdefault(name, {})[past.severities[kind]] = value
     return {name: sorted(values.items()) for name, values in found.items()}
+
+
+def _remember(session: Session, shown: Shown) -> None:
+    """Keep a result for the plot, without its samples: in live mode there are many results."""
+    session.history.append(Past(shown.alteration.severities, replace(shown.result, samples=None)))
 
 
 def _box(result: LandmarkSegmentation, cover: str | None) -> NDArray[np.bool_] | None:

@@ -33,7 +33,7 @@ class Shown:
 
 @dataclass(frozen=True, eq=False)
 class Past:
-    """What is kept of a result to be plotted: how the film was altered, and the result, without the pixels."""
+    """What is kept of a result to be plotted: how the film was altered, and the result, without pixels and samples."""
 
     severities: dict[str, float]
     result: LandmarkSegmentation
