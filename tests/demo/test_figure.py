@@ -60,6 +60,9 @@ def test_an_ellipse_is_that_of_the_covariance() -> None:
     assert float(drawn[0].attrib["rx"]) == pytest.approx(3 * factor, abs=0.01)
     assert float(drawn[0].attrib["ry"]) == pytest.approx(factor, abs=0.01)
     assert drawn[0].attrib["transform"].endswith("rotate(0.0)")
+    falling = np.tile(np.array([[5.0, 4.0], [4.0, 5.0]]), (120, 1, 1))  # more x comes with more y, which is down
+    html = draw_figure(shown(covariance=falling), "Film", "predictive", 10, pictures="p", ellipses=True)
+    assert next(ElementTree.fromstring(html).iter("ellipse")).attrib["transform"].endswith("rotate(45.0)")
 
 
 def test_the_color_bar_says_pixels_and_millimeters() -> None:

@@ -67,7 +67,7 @@ def test_the_box_of_an_organ_is_masked(session: Session, tiny_model: Model) -> N
 
 
 def test_points_differ_in_the_plotted_severity_alone(session: Session, tiny_model: Model) -> None:
-    for noise, blur in ((0, 0), (10, 0), (10, 5), (20, 5), (0, 5)):
+    for noise, blur in ((0, 0), (30, 0), (10, 5), (20, 5), (0, 5)):
         results.segment(session, tiny_model, Alteration(noise=noise, blur=blur), samples=3)
     found = results.points(session, "noise", "predictive")
     assert list(found) == ["Right lung", "Left lung", "Heart"]
