@@ -12,7 +12,7 @@ import gradio as gr
 
 from monai_chexmask_u.anatomy import ORGANS
 from monai_chexmask_u.demo import figure, results, words
-from monai_chexmask_u.demo.alterations import Alteration, read_mask
+from monai_chexmask_u.demo.alterations import SEVERITIES, Alteration, read_mask
 from monai_chexmask_u.demo.drawing import drawing_pad
 from monai_chexmask_u.demo.examples import examples
 from monai_chexmask_u.demo.figure import Measure
@@ -57,9 +57,15 @@ class _Page:
             label="Mask the box around an organ, without drawing",
             elem_id="cover",
         )
-        self.noise = gr.Slider(0, 190, 0, step=5, label="Gaussian noise, gray levels (0 to 190)", elem_id="noise")
-        self.blur = gr.Slider(0, 48, 0, step=1, label="Blur, half kernel in px at 1024", elem_id="blur")
-        self.contrast = gr.Slider(0, 0.95, 0, step=0.05, label="Share of the contrast lost", elem_id="contrast")
+        self.noise = gr.Slider(
+            0, SEVERITIES["noise"].largest, 0, step=5, label="Gaussian noise, gray levels", elem_id="noise"
+        )
+        self.blur = gr.Slider(
+            0, SEVERITIES["blur"].largest, 0, step=1, label="Blur, half kernel in px at 1024", elem_id="blur"
+        )
+        self.contrast = gr.Slider(
+            0, SEVERITIES["contrast"].largest, 0, step=0.05, label="Share of the contrast lost", elem_id="contrast"
+        )
         self.samples = gr.Slider(2, 200, 50, step=1, label="Samples", elem_id="samples")
         self.live = gr.Checkbox(False, label="Live: segment whenever something changes", elem_id="live")
         self.button = gr.Button("Segment", variant="primary", elem_id="segment")
@@ -154,25 +160,10 @@ class _Page:
             links = words.download_links(session, results.offers(session))
             return words.message(done), *_shown(session, measure, ellipses, kind), links, kind
 
-    def _segment_live(
-        self,
-        live: bool,
-        noise: float,
-        blur: float,
-        contrast: float,
-        samples: float,
-        drawing: str,
-        cover: str,
-        measure: Measure,
-        ellipses: bool,
-        kind: str,
-        request: gr.Request,
-    ) -> tuple[Any, ...]:
+    def _segment_live(self, live: bool, request: gr.Request, *settings: Any) -> tuple[Any, ...]:
         with self._session(request) as session:
             wanted = live and session.film is not None
-        if not wanted:
-            return (gr.skip(),) * 8
-        return self._segment(noise, blur, contrast, samples, drawing, cover, measure, ellipses, kind, request)
+        return self._segment(*settings, request) if wanted else (gr.skip(),) * 8
 
     def _view(self, measure: Measure, ellipses: bool, kind: str, request: gr.Request) -> tuple[Any, ...]:
         with self._session(request) as session:
@@ -207,7 +198,7 @@ def _shown(session: Session, measure: Measure, ellipses: bool, kind: str) -> tup
         for one, title in zip(shown, titles, strict=False)
     )
     return (
-        f'<div class="films">{films}</div>' + "".join(figure.color_bar(measure, end, one.result) for one in shown[-1:]),
+        f'<div class="films">{films}</div>{figure.color_bar(measure, end, shown[-1].result)}',
         words.verdict(shown[-1], altered=after is not None),
         words.change_table(before, after) if after else "",
         words.measures(shown[-1], altered=after is not None),
