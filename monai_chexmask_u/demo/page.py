@@ -163,7 +163,8 @@ class _Page:
     def _segment_live(self, live: bool, request: gr.Request, *settings: Any) -> tuple[Any, ...]:
         with self._session(request) as session:
             wanted = live and session.film is not None
-        return self._segment(*settings, request) if wanted else (gr.skip(),) * 8
+        inputs: list[Any] = [*settings, request]
+        return self._segment(*inputs) if wanted else (gr.skip(),) * 8
 
     def _view(self, measure: Measure, ellipses: bool, kind: str, request: gr.Request) -> tuple[Any, ...]:
         with self._session(request) as session:
