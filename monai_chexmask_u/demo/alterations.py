@@ -45,7 +45,7 @@ SEVERITIES: Final = {
 """Ways to alter a film."""
 
 _PNG: Final = "data:image/png;base64,"
-MAX_MASK_CHARACTERS: Final = 4_000_000
+MAX_MASK_CHARACTERS: Final = 2_000_000
 
 
 @dataclass(frozen=True, eq=False)

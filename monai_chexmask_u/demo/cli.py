@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 from pathlib import Path
 from typing import Annotated
 
@@ -50,25 +51,31 @@ def demo(
     from monai_chexmask_u.demo.server_folder import ServerFolder, sweep_remnants
 
     folder = ServerFolder()
+    # Not before the process ends: what is imported meanwhile tidies its own files there when it does.
+    atexit.register(folder.remove)
     with ends_at_signals(folder.remove):
         try:
             sweep_remnants()
             folder.make()
-            folder.take_temporary_files()
-            from monai_chexmask_u.demo.server import serve
-            from monai_chexmask_u.model import load_model
-
-            serve(
-                load_model(model),
-                folder.path,
-                host=host,
-                port=port,
-                device=device,
-                announce=out.print,
-                hosts=allow_host or (),
-                needs_token=not no_token,
-            )
+            with folder.takes_temporary_files():
+                _serve(folder.path, port, host, allow_host or [], not no_token, device, model)
         except (ValueError, OSError) as error:
             raise usage_error(str(error)) from error
-        finally:
-            folder.remove()
+
+
+def _serve(
+    folder: Path, port: int, host: str, hosts: list[str], needs_token: bool, device: str, model: Path | None
+) -> None:
+    from monai_chexmask_u.demo.server import serve
+    from monai_chexmask_u.model import load_model
+
+    serve(
+        load_model(model),
+        folder,
+        host=host,
+        port=port,
+        device=device,
+        announce=out.print,
+        hosts=hosts,
+        needs_token=needs_token,
+    )

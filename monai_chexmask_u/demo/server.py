@@ -17,6 +17,7 @@ import fastapi
 import uvicorn
 from fastapi.responses import PlainTextResponse
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
 
 from monai_chexmask_u.demo.access_token import AccessToken
 from monai_chexmask_u.demo.connections import PatientProtocol
@@ -152,7 +153,7 @@ def _router(sessions: Sessions, uploads: Uploads) -> fastapi.APIRouter:
             name = await uploads.receive(session, _length(request), request.stream())
         except UploadError as error:
             return PlainTextResponse(str(error), error.status, {"Connection": "close", "Cache-Control": "no-store"})
-        except fastapi.requests.ClientDisconnect:
+        except ClientDisconnect:
             return PlainTextResponse("", 400)
         return PlainTextResponse(name, headers={"Cache-Control": "no-store"})
 

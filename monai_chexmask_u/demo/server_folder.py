@@ -13,6 +13,8 @@ import shutil
 import stat
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -43,9 +45,17 @@ class ServerFolder:
         (self.path / MARKER).write_bytes(_MARK)
         return self.path
 
-    def take_temporary_files(self) -> None:
-        """Let all that this process writes to temporary folders lie here; call it before PyTorch is imported."""
+    @contextmanager
+    def takes_temporary_files(self) -> Iterator[None]:
+        """Let all that this process writes to temporary folders lie here; others ask once, when they are imported."""
+        before = tempfile.tempdir, os.environ.get("TMPDIR")
         tempfile.tempdir = os.environ["TMPDIR"] = str(self.path)
+        try:
+            yield
+        finally:
+            tempfile.tempdir = before[0]
+            os.environ.pop("TMPDIR")
+            os.environ.update({"TMPDIR": before[1]} if before[1] is not None else {})
 
     def remove(self, *, seconds: float = 1.0) -> None:
         """Delete the folder, again if somebody wrote to it meanwhile; the marker goes last."""
