@@ -53,29 +53,30 @@ def demo(
     folder = ServerFolder()
     # Not before the process ends: what is imported meanwhile tidies its own files there when it does.
     atexit.register(folder.remove)
-    with ends_at_signals(folder.remove):
+    with ends_at_signals(folder.remove) as take_signals:
         try:
             sweep_remnants()
             folder.make()
             with folder.takes_temporary_files():
-                _serve(folder.path, port, host, allow_host or [], not no_token, device, model)
+                from monai_chexmask_u.demo.server import serve
+                from monai_chexmask_u.model import load_model
+
+                take_signals()  # from what has been imported
+                loaded = load_model(model)
+
+                def announce(line: str) -> None:
+                    take_signals()
+                    out.print(line)
+
+                serve(
+                    loaded,
+                    folder.path,
+                    host=host,
+                    port=port,
+                    device=device,
+                    announce=announce,
+                    hosts=allow_host or (),
+                    needs_token=not no_token,
+                )
         except (ValueError, OSError) as error:
             raise usage_error(str(error)) from error
-
-
-def _serve(
-    folder: Path, port: int, host: str, hosts: list[str], needs_token: bool, device: str, model: Path | None
-) -> None:
-    from monai_chexmask_u.demo.server import serve
-    from monai_chexmask_u.model import load_model
-
-    serve(
-        load_model(model),
-        folder,
-        host=host,
-        port=port,
-        device=device,
-        announce=out.print,
-        hosts=hosts,
-        needs_token=needs_token,
-    )

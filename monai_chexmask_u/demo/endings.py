@@ -15,7 +15,7 @@ SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
-def ends_at_signals(clean_up: Callable[[], None]) -> Iterator[None]:
+def ends_at_signals(clean_up: Callable[[], None]) -> Iterator[Callable[[], None]]:
     """End the process when a signal asks for it, after a function has cleaned up.
 
     Open pages and a segmentation that runs are not waited for: they could keep the process for long, and their results
@@ -23,6 +23,10 @@ def ends_at_signals(clean_up: Callable[[], None]) -> Iterator[None]:
 
     Args:
         clean_up: called once, in the main thread, while other threads may still run.
+
+    Yields:
+        What takes the signals again: some libraries take them for themselves when they are imported (UCX, which
+        Holoscan brings, stops the process for a debugger at SIGHUP).
     """
 
     def end(number: int, frame: object) -> None:
@@ -36,9 +40,15 @@ def ends_at_signals(clean_up: Callable[[], None]) -> Iterator[None]:
 
     # `nohup` asks to survive the end of the terminal.
     wanted = [each for each in SIGNALS if each.name != "SIGHUP" or signal.getsignal(each) != signal.SIG_IGN]
-    before = {number: signal.signal(number, end) for number in wanted}
+    before = {number: signal.getsignal(number) for number in wanted}
+
+    def take() -> None:
+        for number in wanted:
+            signal.signal(number, end)
+
+    take()
     try:
-        yield
+        yield take
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

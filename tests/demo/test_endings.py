@@ -70,6 +70,7 @@ def radiograph() -> bytes:
     return buffer.getvalue()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=lambda number: number.name)
 def test_a_signal_ends_the_page_at_once_and_leaves_nothing(
     number: signal.Signals, tmp_path: Path, radiograph: bytes
@@ -105,6 +106,7 @@ def test_a_signal_while_it_starts_leaves_nothing(number: signal.Signals, tmp_pat
         assert "Traceback" not in (tmp_path / "server.log").read_text()
 
 
+@pytest.mark.slow
 def test_the_remnants_of_a_killed_page_are_swept_at_the_next_start(tmp_path: Path, radiograph: bytes) -> None:
     with page_server(tmp_path) as (address, process):
         close = segment_much(address, radiograph)
@@ -193,6 +195,7 @@ def test_hosts_of_a_page_that_listens_everywhere(open_to_others: tuple[str, str]
         assert request(address, "GET", f"/?{query}", headers={"Host": host}).status == status, host
 
 
+@pytest.mark.slow
 def test_no_token_is_asked_for_where_that_was_said(tmp_path: Path) -> None:
     with page_server(tmp_path, "--host", "0.0.0.0", "--no-token") as (address, _):
         assert "token" not in address
