@@ -11,6 +11,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 __all__ = ["PatientProtocol"]
 
 MOST_CONNECTIONS: Final = 400
+MOST_OF_ONE_CLIENT: Final = 200
 HEADER_SECONDS: Final = 15.0
 _LOOK_SECONDS: Final = 3.0
 
@@ -25,7 +26,8 @@ class PatientProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take a connection, unless there are too many."""
         super().connection_made(transport)
-        if len(self.connections) > MOST_CONNECTIONS:
+        clients = [connection.client and connection.client[0] for connection in self.connections]
+        if len(clients) > MOST_CONNECTIONS or clients.count(self.client and self.client[0]) > MOST_OF_ONE_CLIENT:
             self.transport.abort()
         else:
             self._watch()

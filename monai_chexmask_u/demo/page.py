@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from html import escape
 from pathlib import Path
 from typing import Any, Final
 
@@ -191,7 +192,9 @@ class _Page:
                 yield session
         except (ValueError, OSError, MemoryError, RecursionError) as error:
             sentence = _sentence(error)
-            raise gr.Error(f"{sentence[:1].upper()}{sentence[1:]}.", duration=None, print_exception=False) from error
+            # Gradio shows errors as HTML, and a sentence may name what a DICOM header says.
+            shown = escape(f"{sentence[:1].upper()}{sentence[1:]}.", quote=False)
+            raise gr.Error(shown, duration=None, print_exception=False) from error
 
 
 def _sentence(error: Exception) -> str:

@@ -25,12 +25,15 @@ __all__ = ["MAX_UPLOAD_BYTES", "UploadError", "Uploads"]
 
 MAX_UPLOAD_BYTES: Final = 200 * 1024 * 1024
 MAX_DISK_BYTES: Final = 1024**3
-MOST_AT_ONCE: Final = 16
+MOST_AT_ONCE: Final = 64
 UNOPENED_SECONDS: Final = 300.0
-# An upload may pause so long, and on the whole must be as fast as this.
+# An upload may pause so long, must be as fast as this on the whole, and has an end.
 PAUSE_SECONDS: Final = 15.0
+LONGEST_SECONDS: Final = 900.0
 SLOWEST_BYTES_PER_SECOND: Final = 64 * 1024
 _FREE_BYTES: Final = 64 * 1024 * 1024  # that stay on the disk
+_NO_ROOM: Final = "There is no room for files on this machine; tell who runs it."
+_TOO_MANY: Final = "Too many files are being sent to this server now; try again later."
 
 
 class UploadError(Exception):
@@ -51,7 +54,7 @@ class UploadError(Exception):
 class _Upload:
     session: str
     path: Path
-    size: int
+    size: int = 0
     is_complete: bool = False
     since: float = field(default_factory=time.monotonic)
 
@@ -87,11 +90,13 @@ class Uploads:
         name, upload = self._reserve(session, size)
         try:
             with _new_file(upload.path) as descriptor:
-                await _copy(chunks, descriptor, size)
+                async for chunk in _in_time(chunks, size):
+                    self._make_room(upload, len(chunk))
+                    _write(descriptor, chunk)
         except BaseException as error:
             self._drop(name)
             if isinstance(error, OSError):
-                raise UploadError(507, "There is no room for files on this machine; tell who runs it.") from error
+                raise UploadError(507, _NO_ROOM) from error
             raise
         with self._lock:
             upload.is_complete, upload.since = True, time.monotonic()
@@ -136,26 +141,29 @@ class Uploads:
             if any(upload.session == session for upload in underway):
                 raise UploadError(409, "This page is sending a file already; wait until it has arrived.")
             if len(underway) >= MOST_AT_ONCE:
-                raise UploadError(503, "Too many files are being sent to this server now; try again later.")
-            doomed = self._make_room(size)
+                raise UploadError(503, _TOO_MANY)
             name = secrets.token_urlsafe(24)
-            upload = _Upload(session, self.folder / f"upload-{secrets.token_hex(16)}", size)
-            self._kept[name] = upload
-        for other in doomed:
-            other.path.unlink(missing_ok=True)
+            upload = self._kept[name] = _Upload(session, self.folder / f"upload-{secrets.token_hex(16)}")
+        if shutil.disk_usage(self.folder).free < size + _FREE_BYTES:
+            self._drop(name)
+            raise UploadError(507, _NO_ROOM)
         return name, upload
 
-    def _make_room(self, size: int) -> list[_Upload]:
-        """Forget the oldest files that wait, until another one fits, and return them."""
+    def _make_room(self, upload: _Upload, count: int) -> None:
+        """Forget the oldest files that wait until there is room for so many bytes more of another one.
+
+        What counts is what has come, not what is told: who sends slowly takes nobody's room.
+        """
         doomed = []
-        while sum(upload.size for upload in self._kept.values()) + size > MAX_DISK_BYTES:
-            waiting = [(upload.since, name) for name, upload in self._kept.items() if upload.is_complete]
-            if not waiting:
-                raise UploadError(503, "Too many files are being sent to this server now; try again later.")
-            doomed.append(self._kept.pop(min(waiting)[1]))
-        if shutil.disk_usage(self.folder).free < size + _FREE_BYTES:
-            raise UploadError(507, "There is no room for files on this machine; tell who runs it.")
-        return doomed
+        with self._lock:
+            upload.size += count
+            while sum(each.size for each in self._kept.values()) > MAX_DISK_BYTES:
+                waiting = [(each.since, name) for name, each in self._kept.items() if each.is_complete]
+                if not waiting:
+                    raise UploadError(503, _TOO_MANY)
+                doomed.append(self._kept.pop(min(waiting)[1]))
+        for each in doomed:
+            each.path.unlink(missing_ok=True)
 
     def _drop(self, name: str) -> None:
         with self._lock:
@@ -180,17 +188,25 @@ def _new_file(path: Path) -> Iterator[int]:
         os.close(descriptor)
 
 
-async def _copy(chunks: AsyncIterator[bytes], descriptor: int, size: int) -> None:
-    """Write what comes, as long as it comes fast enough.
+def _write(descriptor: int, chunk: bytes) -> None:
+    view = memoryview(chunk)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+async def _in_time(chunks: AsyncIterator[bytes], size: int) -> AsyncIterator[bytes]:
+    """Yield what comes, as long as it comes fast enough.
 
     Raises:
-        UploadError: if it is slower than `SLOWEST_BYTES_PER_SECOND`, or not of the size that was told.
+        UploadError: if it is too slow, or not of the size that was told.
     """
     start, received = time.monotonic(), 0
     while True:
-        patience = PAUSE_SECONDS + received / SLOWEST_BYTES_PER_SECOND - (time.monotonic() - start)
+        elapsed = time.monotonic() - start
+        behind = PAUSE_SECONDS + received / SLOWEST_BYTES_PER_SECOND - elapsed
+        patience = min(PAUSE_SECONDS, behind, LONGEST_SECONDS - elapsed)
         try:
-            chunk = await asyncio.wait_for(anext(chunks), min(PAUSE_SECONDS, max(patience, 0)))
+            chunk = await asyncio.wait_for(anext(chunks), max(patience, 0))
         except StopAsyncIteration:
             break
         except asyncio.TimeoutError as error:
@@ -198,8 +214,6 @@ async def _copy(chunks: AsyncIterator[bytes], descriptor: int, size: int) -> Non
         received += len(chunk)
         if received > size:
             break
-        view = memoryview(chunk)
-        while view:
-            view = view[os.write(descriptor, view) :]
+        yield chunk
     if received != size:
         raise UploadError(400, "The file did not arrive whole; send it again.")

@@ -91,6 +91,7 @@ def test_the_oldest_file_makes_room_on_the_disk(uploads: Uploads, monkeypatch: p
     with uploads.opened("b", names["b"]), uploads.opened("c", names["c"]), pytest.raises(UploadError) as refusal:
         send(uploads, "d", b"x" * 10)
     assert refusal.value.status == 503
+    assert list(uploads.folder.iterdir()) == []
 
 
 @pytest.mark.parametrize(
