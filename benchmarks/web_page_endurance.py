@@ -1,8 +1,8 @@
 """Measure what the page's server keeps of uploads that nobody opens, and of users who come and go.
 
 Run it as ``python -m benchmarks.web_page_endurance``; it takes some minutes. Each user uploads the drawn chest,
-segments it twice and downloads a result; one of three closes the page, the others just leave. Printed are the server's
-memory and the files of its folder. It ends with code 1 if either has grown.
+segments it twice and downloads a result; one of three closes the page, the others are programs that just stop.
+Printed are the server's memory and the files of its folder. It ends with code 1 if either has grown.
 """
 
 from __future__ import annotations

@@ -10,7 +10,9 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
 from monai_chexmask_u.request_guard import Application, Message, Receive, Scope, Send
@@ -26,11 +28,12 @@ MOST_WAITING: Final = 6
 _SESSION: Final = "[A-Za-z0-9_-]{1,64}"
 _NAME: Final = "[A-Za-z0-9_-][A-Za-z0-9_.-]{0,200}"
 JOIN: Final = "/gradio_api/queue/join"
+HEARTBEAT: Final = "/gradio_api/heartbeat/"
 OPEN_ROUTES: Final = {
     re.compile(r"/"): ("GET", "HEAD"),
     re.compile(rf"/(assets|static)(/{_NAME}){{1,6}}"): ("GET", "HEAD"),
     re.compile(r"/theme\.css|/favicon\.ico"): ("GET", "HEAD"),
-    re.compile(rf"/gradio_api/heartbeat/{_SESSION}"): ("GET",),
+    re.compile(rf"{HEARTBEAT}{_SESSION}"): ("GET",),
     re.compile(r"/gradio_api/queue/data"): ("GET",),
     re.compile(JOIN): ("POST",),
     re.compile(rf"/uploads/{_SESSION}/[0-9a-f]{{64}}"): ("POST",),
@@ -67,6 +70,9 @@ class Gate:
         events: the checks of the values of each function that the page calls, by its number.
         waiting: how many events of a session wait, run, or have results that nobody has fetched; None for a session
             that is not known.
+
+    Attributes:
+        open_pages: how many pages are open, by the name of the session.
     """
 
     def __init__(
@@ -74,6 +80,7 @@ class Gate:
     ) -> None:
         """Keep the rules."""
         self.app = app
+        self.open_pages: Counter[str] = Counter()
         self.events = events
         self.waiting = waiting
 
@@ -88,9 +95,24 @@ class Gate:
         sending = _Sending(send)
         try:
             _check_route(scope)
-            await self.app(*await self._rewritten(scope, receive), sending)
+            with self._page(scope["path"]):
+                await self.app(*await self._rewritten(scope, receive), sending)
         except _Refusal as refusal:
             await _refuse(sending, refusal)
+
+    @contextmanager
+    def _page(self, path: str) -> Iterator[None]:
+        """Count a page as open while it listens to the server's heartbeat."""
+        if not path.startswith(HEARTBEAT):
+            yield
+            return
+        session = path.removeprefix(HEARTBEAT)
+        self.open_pages[session] += 1
+        try:
+            yield
+        finally:
+            self.open_pages[session] -= 1
+            self.open_pages += Counter()  # drops those at zero
 
     async def _rewritten(self, scope: Scope, receive: Receive) -> tuple[Scope, Receive]:
         """Return a request with no more in it than the page needs."""

@@ -11,7 +11,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import fastapi
 import uvicorn
@@ -27,9 +27,6 @@ from monai_chexmask_u.demo.sessions import Session, Sessions
 from monai_chexmask_u.demo.uploads import UploadError, Uploads
 from monai_chexmask_u.model import Model
 from monai_chexmask_u.request_guard import Application, RequestGuard, is_loopback, is_wildcard
-
-if TYPE_CHECKING:
-    from monai_chexmask_u.demo.gradio_states import GradioStates
 
 __all__ = ["build_app", "serve"]
 
@@ -115,7 +112,15 @@ def build_app(model: Model, folder: Path, *, device: str = "auto") -> Applicatio
     page = build_page(model, sessions, uploads, device=device)
     states = GradioStates(page)
     sessions.on_close = states.forget
-    app = fastapi.FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=_tidying(sessions, uploads, states))
+    app = fastapi.FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    gate = Gate(app, events=event_checks(page), waiting=states.waiting)
+
+    def tidy() -> None:
+        sessions.close_idle(list(gate.open_pages))
+        uploads.expire()
+        states.prune()
+
+    app.router.lifespan_context = _tidying(tidy)
     app.include_router(_router(sessions, uploads))
     # White on the default's orange is hard to read.
     theme = gr.themes.Default(
@@ -137,7 +142,7 @@ def build_app(model: Model, folder: Path, *, device: str = "auto") -> Applicatio
         pwa=False,
         show_error=False,  # what is meant for users is a gradio.Error; others may name paths
     )
-    return Gate(app, events=event_checks(page), waiting=states.waiting)
+    return gate
 
 
 def _router(sessions: Sessions, uploads: Uploads) -> fastapi.APIRouter:
@@ -214,22 +219,18 @@ def _written(session: Session, name: str) -> bytes | None:
         session.forget_files()
 
 
-def _tidying(
-    sessions: Sessions, uploads: Uploads, states: GradioStates
-) -> Callable[[fastapi.FastAPI], contextlib.AbstractAsyncContextManager[None]]:
+def _tidying(tidy: Callable[[], None]) -> Callable[[fastapi.FastAPI], contextlib.AbstractAsyncContextManager[None]]:
     """Return the application's lifespan: now and then what nobody uses is forgotten."""
 
     @contextlib.asynccontextmanager
     async def lifespan(app: fastapi.FastAPI) -> AsyncIterator[None]:
         stopped = threading.Event()
 
-        def tidy() -> None:
+        def work() -> None:
             while not stopped.wait(TIDY_SECONDS):
-                sessions.close_idle()
-                uploads.expire()
-                states.prune()
+                tidy()
 
-        threading.Thread(target=tidy, daemon=True, name="tidy").start()
+        threading.Thread(target=work, daemon=True, name="tidy").start()
         try:
             yield
         finally:

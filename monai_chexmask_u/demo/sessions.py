@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -22,6 +22,7 @@ from monai_chexmask_u.segmentation import LandmarkSegmentation
 __all__ = ["Past", "Session", "Sessions", "Shown", "bytes_of"]
 
 IDLE_SECONDS: Final = 3600.0
+LEFT_SECONDS: Final = 60.0
 MOST_SESSIONS: Final = 50
 MAX_BYTES: Final = 1024**3
 MOST_PAST: Final = 500
@@ -174,11 +175,13 @@ class Sessions:
             self._open.clear()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def close_idle(self) -> None:
-        """End the sessions that nobody has used for `IDLE_SECONDS`."""
-        end = time.monotonic() - IDLE_SECONDS
+    def close_idle(self, open_pages: Collection[str]) -> None:
+        """End the sessions that nobody has used for `IDLE_SECONDS`, or `LEFT_SECONDS` where no page is open."""
+        now = time.monotonic()
         with self._lock:
-            closed = self._pop([name for name, one in self._open.items() if one.used < end and not one.users])
+            idle = {name: now - one.used for name, one in self._open.items() if not one.users}
+            limits = {name: IDLE_SECONDS if name in open_pages else LEFT_SECONDS for name in idle}
+            closed = self._pop([name for name in idle if idle[name] > limits[name]])
         self._clean_up(closed)
 
     def _release(self, name: str, session: Session) -> None:

@@ -164,3 +164,19 @@ def test_every_answer_restricts_the_browser() -> None:
         headers = ask(Gate(Inner(), events={}, waiting=lambda name: 0), "GET", path)[1]
         assert "frame-ancestors 'none'" in headers["content-security-policy"]
         assert headers["cross-origin-resource-policy"] == "same-origin"
+
+
+def test_pages_count_while_they_listen() -> None:
+    gate: Any = None
+    seen: list[dict[str, int]] = []
+
+    async def inner(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(dict(gate.open_pages))
+        raise ConnectionError
+
+    gate = Gate(inner, events={}, waiting=lambda name: 0)
+    for path in ("/gradio_api/heartbeat/a", "/theme.css"):
+        with pytest.raises(ConnectionError):
+            ask(gate, "GET", path)
+    assert seen == [{"a": 1}, {}]
+    assert gate.open_pages == {}

@@ -77,9 +77,12 @@ def test_a_picture_takes_the_place_of_the_one_before_under_another_name(tmp_path
 def test_idle_sessions_are_closed(sessions: Sessions) -> None:
     idle, other = open_film(sessions, "a"), open_film(sessions, "b")
     idle.used -= module.IDLE_SECONDS + 1
-    sessions.close_idle()
+    other.used -= module.LEFT_SECONDS + 1
+    sessions.close_idle(["a", "b"])
     assert not idle.folder.exists()
     assert sessions.find(other.token) is other
+    sessions.close_idle(["a"])  # its page is gone
+    assert not other.folder.exists()
 
 
 def test_the_longest_unused_session_makes_room_for_another_one(
@@ -114,7 +117,7 @@ def test_who_works_is_not_closed_to_make_room(sessions: Sessions, monkeypatch: p
     first.used -= module.IDLE_SECONDS + 1
     with sessions.use("a"):
         open_film(sessions, "b")
-        sessions.close_idle()
+        sessions.close_idle([])
         assert first.folder.is_dir()
 
 
