@@ -102,7 +102,7 @@ def elsewhere() -> Iterator[tuple[str, list[str]]]:
         server.server_close()
 
 
-@pytest.fixture(scope="module", params=["this user", "nobody"])
+@pytest.fixture(scope="module", params=["this user", pytest.param("nobody", marks=pytest.mark.slow)])
 def page(request: pytest.FixtureRequest) -> Iterator[Page]:
     prefix = as_nobody() if request.param == "nobody" else []
     with tempfile.TemporaryDirectory() as name, elsewhere() as (outside, asked):
@@ -411,6 +411,24 @@ def test_headers_restrict_what_a_browser_does(page: Page) -> None:
         assert "frame-ancestors 'none'" in headers["content-security-policy"]
         assert headers["x-content-type-options"] == "nosniff"
         assert headers["referrer-policy"] == "no-referrer"
+
+
+def test_the_page_names_no_path_of_the_machine(page: Page) -> None:
+    body = request(page.address, "GET", "/").body.decode()
+    for path in (page.folder, Path(sys.prefix), Path.cwd(), Path.home()):
+        assert str(path) not in body
+
+
+def test_a_sentence_about_a_file_is_no_html(page: Page, chest_cr: Path) -> None:
+    import pydicom
+
+    file = pydicom.dcmread(chest_cr)
+    file.Modality = "<img src=x onerror=alert(1)>"[:16]
+    file.ViewPosition = "<b onload=x>LAT"
+    buffer = io.BytesIO()
+    file.save_as(buffer)
+    answer = page.client().open(buffer.getvalue())
+    assert "<" not in str(answer.get("error", ""))
 
 
 def test_the_page_still_works_after_all_of_this(page: Page, radiograph: bytes) -> None:
