@@ -47,7 +47,8 @@ def main() -> None:
             _visit(address, number, radiograph)
             if number + 2 in (50, options.segmentations) or number % 50 == 48:
                 memory[number + 2] = _print(f"after {number + 2} segmentations", folder, process.pid)
-        time.sleep(max(0.0, UNOPENED_SECONDS + 15 - (time.monotonic() - begin)))
+        if options.uploads:
+            time.sleep(max(0.0, UNOPENED_SECONDS + 15 - (time.monotonic() - begin)))
         _print("when the uploads have expired", folder, process.pid)
         left = {path.name for path in _files(folder)} - {path.name for path in before}
         growth = memory[options.segmentations] / memory[50] - 1

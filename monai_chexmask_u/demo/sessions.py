@@ -22,7 +22,7 @@ from monai_chexmask_u.segmentation import LandmarkSegmentation
 __all__ = ["Past", "Session", "Sessions", "Shown", "bytes_of"]
 
 IDLE_SECONDS: Final = 3600.0
-LEFT_SECONDS: Final = 60.0
+LEFT_SECONDS: Final = 20.0
 MOST_SESSIONS: Final = 50
 MAX_BYTES: Final = 1024**3
 MOST_PAST: Final = 500
