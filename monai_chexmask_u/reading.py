@@ -18,6 +18,7 @@ from monai_chexmask_u.dicom.archive.outbox_mark import is_outbox
 from monai_chexmask_u.dicom.header import MAX_PIXELS, check_size, looks_like_dicom
 from monai_chexmask_u.jsrt import is_jsrt, read_jsrt
 from monai_chexmask_u.radiograph import Radiograph, RadiographError
+from monai_chexmask_u.source_file import SourceFile, open_source, read_head
 
 __all__ = [
     "is_candidate",
@@ -39,6 +40,9 @@ OUTPUT_SUFFIXES: Final = (".overlay.png", ".mask.png", ".seg.dcm", ".sr.dcm", ".
 # JPEG at quality 20 makes 11 of a film's faint tint of 6; a color photograph has several tens.
 MAX_TINT: Final = 12
 
+# The largest picture in 32 bits, and a quarter as much beside it.
+MAX_PICTURE_BYTES: Final = 5 * MAX_PIXELS
+
 # What each EXIF orientation says of the stored picture: mirrored, upside down. The other four are turned by 90 degrees.
 EXIF_FLIPS: Final = {1: (False, False), 2: (True, False), 3: (True, True), 4: (False, True)}
 WHITE_IS_ZERO: Final = 0
@@ -51,7 +55,7 @@ def read_radiograph(path: Path) -> Radiograph:
     Raises:
         RadiographError: if the file is none of these, is broken, or must not be used; `code` tells why.
     """
-    head = _head(path)
+    head = read_head(path)
     is_picture = head.startswith(PICTURE_STARTS) and head[128:132] != b"DICM"  # DICOM may start with a TIFF header
     if is_picture or (path.suffix.lower() in PICTURE_SUFFIXES and not looks_like_dicom(head)):
         return read_picture(path)
@@ -73,28 +77,40 @@ def read_picture(path: Path) -> Radiograph:
     Raises:
         RadiographError: if it is none, is broken, in color, blank, too large or too small; `code` tells why.
     """
-    head = _head(path)
+    with open_source(path, limit=MAX_PICTURE_BYTES) as source:
+        pixels, mirrored, upside_down, notes = _decoded(source)
+    pixels = np.ascontiguousarray(pixels, dtype=np.float32)
+    notes = [*notes, *_turned(mirrored, upside_down), "view_unknown", "spacing_unknown"]
+    return Radiograph(
+        pixels, path, mirrored=mirrored, upside_down=upside_down, notes=tuple(notes), sha256=source.sha256
+    )
+
+
+def _decoded(source: SourceFile) -> tuple[NDArray[Any], bool, bool, list[str]]:
+    """Return the gray levels of a picture, whether it is stored mirrored and upside down, and notes."""
+    starts_well = source.stream.read(4).startswith(PICTURE_STARTS)
+    source.stream.seek(0)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of Pillow on size, which is checked here, and on broken metadata
-            with Image.open(path, formats=("PNG", "JPEG", "TIFF")) as image:
+            with Image.open(source.stream, formats=("PNG", "JPEG", "TIFF")) as image:
                 mirrored, upside_down = _check(image)
+                if source.is_oversized:  # told last: a file of many pictures is refused for these
+                    raise RadiographError("too_large", f"the file holds more than {MAX_PICTURE_BYTES} bytes; reduce it")
                 image.load()
                 pixels, notes = _gray(image)
                 if image.format == "TIFF":  # Pillow turned it already; nothing may be flipped here
                     pixels = pixels[:: -1 if upside_down else 1, :: -1 if mirrored else 1]
+                return pixels, mirrored, upside_down, notes
     except RadiographError:
         raise
     except Image.DecompressionBombError as error:
         limit = f"{MAX_PIXELS // 1_000_000} megapixels"
         raise RadiographError("too_large", f"the picture has more than {limit}; reduce it") from error
     except Exception as error:  # Pillow's plugins raise nearly anything on broken data
-        if isinstance(error, UnidentifiedImageError) and not head.startswith(PICTURE_STARTS):
+        if isinstance(error, UnidentifiedImageError) and not starts_well:
             raise RadiographError("not_an_image", "this is no PNG, JPEG or TIFF picture; give one of these") from error
         raise RadiographError("truncated", "the picture ends early or is broken; fetch it again") from error
-    pixels = np.ascontiguousarray(pixels, dtype=np.float32)
-    notes = [*notes, *_turned(mirrored, upside_down), "view_unknown", "spacing_unknown"]
-    return Radiograph(pixels, path, mirrored=mirrored, upside_down=upside_down, notes=tuple(notes))
 
 
 def is_candidate(path: Path) -> bool:
@@ -105,7 +121,7 @@ def is_candidate(path: Path) -> bool:
     if by_name:
         return True
     try:
-        return is_candidate_head(path.name, _head(path))
+        return is_candidate_head(path.name, read_head(path))
     except RadiographError:
         return False
 
@@ -164,20 +180,6 @@ def _walk(folder: Path, visited: set[Path]) -> Iterator[Path]:
                 yield from _walk(entry, visited)
         elif is_candidate(entry):
             yield entry
-
-
-def _head(path: Path) -> bytes:
-    """Return the first bytes of a file, enough to know what it is."""
-    try:
-        with path.open("rb") as file:
-            head = file.read(132)
-    except FileNotFoundError as error:
-        raise RadiographError("not_found", "there is no such file; check its name") from error
-    except OSError as error:
-        raise RadiographError("not_readable", "the file cannot be opened; check that you may read it") from error
-    if not head:
-        raise RadiographError("truncated", "the file is empty; fetch it again")
-    return head
 
 
 def _check(image: Image.Image) -> tuple[bool, bool]:
