@@ -19,6 +19,7 @@ from monai_chexmask_u.dicom.header import MAX_PIXELS, check_size, looks_like_dic
 from monai_chexmask_u.jsrt import is_jsrt, read_jsrt
 from monai_chexmask_u.radiograph import Radiograph, RadiographError
 from monai_chexmask_u.source_file import SourceFile, open_source, read_head
+from monai_chexmask_u.writers.naming import RESULT_SUFFIXES
 
 __all__ = [
     "is_candidate",
@@ -34,7 +35,7 @@ DICOM_SUFFIXES: Final = frozenset({".dcm", ".dicom"})
 PICTURE_STARTS: Final = (b"\x89PNG", b"\xff\xd8\xff", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 # What this project writes beside its inputs: a second run over a folder must not segment the first one's results.
-OUTPUT_SUFFIXES: Final = (".overlay.png", ".mask.png", ".seg.dcm", ".sr.dcm", ".pr.dcm", ".sc.dcm", ".pdf.dcm")
+OUTPUT_SUFFIXES: Final = tuple(each for each in RESULT_SUFFIXES.values() if each.endswith((".png", ".dcm")))
 
 # Mean difference between the largest and the smallest of red, green and blue that still counts as gray, of 255.
 # JPEG at quality 20 makes 11 of a film's faint tint of 6; a color photograph has several tens.
@@ -128,7 +129,7 @@ def is_candidate(path: Path) -> bool:
 
 def is_candidate_name(name: str) -> bool | None:
     """Return whether a file in a folder may be a radiograph, by its name alone; None if that cannot tell."""
-    if name.startswith(".") or name.upper() == "DICOMDIR" or name.endswith(OUTPUT_SUFFIXES):
+    if name.startswith(".") or name.upper() == "DICOMDIR" or name.lower().endswith(OUTPUT_SUFFIXES):
         return False
     suffix = PurePath(name).suffix.lower()
     return True if suffix in PICTURE_SUFFIXES | DICOM_SUFFIXES or is_jsrt(Path(name)) else None
