@@ -13,7 +13,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Final
 
-__all__ = ["LOCK_NAME", "FolderLockError", "folder_lock"]
+__all__ = ["LOCK_NAME", "SAFELY", "FolderLockError", "folder_lock"]
 
 # Hidden, so that no listing takes it for an image or a result.
 LOCK_NAME: Final = ".chexmask-u.lock"

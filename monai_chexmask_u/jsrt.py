@@ -10,8 +10,9 @@ import numpy as np
 from monai_chexmask_u.radiograph import Radiograph, RadiographError
 from monai_chexmask_u.source_file import open_source
 
-__all__ = ["is_jsrt", "read_jsrt"]
+__all__ = ["JSRT_SUFFIX", "is_jsrt", "read_jsrt"]
 
+JSRT_SUFFIX: Final = ".img"
 SIDE: Final = 2048
 SPACING_MM: Final = 0.175
 MAX_VALUE: Final = 4095
@@ -19,7 +20,7 @@ MAX_VALUE: Final = 4095
 
 def is_jsrt(path: Path) -> bool:
     """Return whether a file is one of JSRT's by its name; it has no header to tell."""
-    return path.suffix.lower() == ".img"
+    return path.suffix.lower() == JSRT_SUFFIX
 
 
 def read_jsrt(path: Path) -> Radiograph:

@@ -5,8 +5,9 @@ A file is known by its content, not by its name: a DICOM file called ``.png`` is
 
 from __future__ import annotations
 
+import os
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path, PurePath
 from typing import Any, Final
 
@@ -14,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from monai_chexmask_u.dicom.archive.outbox_mark import is_outbox
 from monai_chexmask_u.dicom.header import MAX_PIXELS, check_size, looks_like_dicom
-from monai_chexmask_u.jsrt import is_jsrt, read_jsrt
+from monai_chexmask_u.disk_faults import cause_of
+from monai_chexmask_u.folder_tree import files_below
+from monai_chexmask_u.jsrt import JSRT_SUFFIX, is_jsrt, read_jsrt
 from monai_chexmask_u.radiograph import Radiograph, RadiographError
 from monai_chexmask_u.source_file import SourceFile, open_source, read_head
 from monai_chexmask_u.writers.naming import RESULT_SUFFIXES
@@ -116,11 +118,13 @@ def _decoded(source: SourceFile) -> tuple[NDArray[Any], bool, bool, list[str]]:
 
 def is_candidate(path: Path) -> bool:
     """Return whether a file in a folder may be a radiograph, by its suffix or else by its first bytes."""
+    return path.is_file() and _is_candidate_file(path)
+
+
+def _is_candidate_file(path: Path) -> bool:
     by_name = is_candidate_name(path.name)
-    if by_name is False or not path.is_file():
-        return False
-    if by_name:
-        return True
+    if by_name is not None:
+        return by_name
     try:
         return is_candidate_head(path.name, read_head(path))
     except RadiographError:
@@ -132,7 +136,7 @@ def is_candidate_name(name: str) -> bool | None:
     if name.startswith(".") or name.upper() == "DICOMDIR" or name.lower().endswith(OUTPUT_SUFFIXES):
         return False
     suffix = PurePath(name).suffix.lower()
-    return True if suffix in PICTURE_SUFFIXES | DICOM_SUFFIXES or is_jsrt(Path(name)) else None
+    return True if suffix in PICTURE_SUFFIXES | DICOM_SUFFIXES or suffix == JSRT_SUFFIX else None
 
 
 def is_candidate_head(name: str, head: bytes) -> bool:
@@ -144,43 +148,41 @@ def is_candidate_head(name: str, head: bytes) -> bool:
     return head[128:132] == b"DICM" if is_named else looks_like_dicom(head)
 
 
-def list_inputs(paths: Iterable[Path]) -> list[Path]:
+def list_inputs(
+    paths: Iterable[Path], *, on_problem: Callable[[Path, RadiographError], None] | None = None
+) -> list[Path]:
     """Return the files to read: files as given, folders searched through all their subfolders in sorted order.
 
     Hidden files and folders are left out, and so are outboxes of results and what `is_candidate` refuses. No file is
     listed twice. Links to folders are followed, each folder once.
 
+    Args:
+        paths: files and folders.
+        on_problem: is told of each folder that cannot be listed, and the others go on; by default its error is raised.
+
     Raises:
         RadiographError: ``not_found`` if a path does not exist (its name is in the message, as there may be several),
             ``not_readable`` if a folder may not be listed.
     """
-    found: list[Path] = []
+    found: dict[str, Path] = {}
     for path in paths:
-        if path.is_dir():
-            found.extend(_walk(path, set()))
-        elif path.exists():
-            found.append(path)
-        else:
-            raise RadiographError("not_found", f"there is no file or folder {path}; check its name")
-    unique = {path.resolve(): path for path in reversed(found)}
-    return [path for path in dict.fromkeys(found) if unique[path.resolve()] == path]
+        try:
+            if path.is_dir():
+                below = files_below(path, wanted=_is_candidate_file, on_problem=on_problem or _raise)
+                for file, real in below:
+                    found.setdefault(real, file)
+            elif path.exists():
+                found.setdefault(os.path.realpath(path), path)
+            else:
+                raise RadiographError("not_found", f"there is no file or folder {path}; check its name")
+        except OSError as error:  # above it is a folder that may not be entered, or its name is too long
+            message = f"{path} cannot be read ({cause_of(error)}); check its permissions and its name"
+            (on_problem or _raise)(path, RadiographError("not_readable", message))
+    return list(found.values())
 
 
-def _walk(folder: Path, visited: set[Path]) -> Iterator[Path]:
-    """Yield the candidates below a folder but for folders that were visited: links may run in circles."""
-    if folder.resolve() in visited:
-        return
-    visited.add(folder.resolve())
-    try:
-        entries = sorted(folder.iterdir())
-    except OSError as error:
-        raise RadiographError("not_readable", f"the folder {folder} cannot be listed; check its permissions") from error
-    for entry in entries:
-        if entry.is_dir():
-            if not entry.name.startswith(".") and not is_outbox(entry):
-                yield from _walk(entry, visited)
-        elif is_candidate(entry):
-            yield entry
+def _raise(path: Path, error: RadiographError) -> None:
+    raise error
 
 
 def _check(image: Image.Image) -> tuple[bool, bool]:

@@ -70,15 +70,15 @@ def open_source(path: Path, *, limit: int) -> Iterator[SourceFile]:
         yield SourceFile(BytesIO(content), len(content), hashlib.sha256(content).hexdigest())
 
 
-def read_head(path: Path) -> bytes:
-    """Return the first bytes of a file, enough to know what it is.
+def read_head(path: Path, *, size: int = HEAD_BYTES) -> bytes:
+    """Return the first bytes of a file; by default enough to know what it is.
 
     Raises:
         RadiographError: as `open_source`.
     """
     with _open(path) as file:
         try:
-            head = file.read(HEAD_BYTES)
+            head = file.read(size)
         except OSError as error:
             raise _not_readable(error) from error
     if not head:
