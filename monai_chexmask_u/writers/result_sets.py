@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -44,7 +45,10 @@ def file_ids(paths: Iterable[Path]) -> FileIds:
     found = set()
     for path in paths:
         with suppress(OSError, ValueError):
-            for status in (path.lstat(), path.stat()):
+            status = path.lstat()
+            found.add((status.st_dev, status.st_ino))
+            if stat.S_ISLNK(status.st_mode):
+                status = path.stat()
                 found.add((status.st_dev, status.st_ino))
     return frozenset(found)
 
