@@ -18,9 +18,12 @@ from monai_chexmask_u.data.mask_files import MASK_SUFFIXES, read_masks
 from monai_chexmask_u.landmark_placement import landmarks_of_masks
 from monai_chexmask_u.reading import list_inputs, read_radiograph
 from monai_chexmask_u.transforms.network_frame import fit_frame
+from monai_chexmask_u.writers.atomic import atomic_path
+from monai_chexmask_u.writers.naming import folded
 
 __all__ = ["Conversion", "convert_masks", "pair_masks", "parse_labels"]
 
+LANDMARKS: Final = "landmarks.npz"
 _UPRIGHT_SIDE: Final = 1024  # of the frame that films are turned upright in; landmarks do not depend on it
 
 
@@ -44,7 +47,7 @@ def pair_masks(images: Path, masks: Path) -> list[tuple[Path, Path]]:
         Film and mask, in the order of the films.
 
     Raises:
-        ValueError: if a mask has no film, two have one name, or there are none.
+        ValueError: if a mask has no film, two masks or films have one name, or there are none.
     """
     found: dict[str, Path] = {}
     for path in sorted(masks.iterdir()) if masks.is_dir() else ():
@@ -57,7 +60,11 @@ def pair_masks(images: Path, masks: Path) -> list[tuple[Path, Path]]:
         found[name] = path
     if not found:
         raise ValueError(f"{masks}: there is no mask here ({', '.join(MASK_SUFFIXES)})")
-    films = {path.stem: path for path in list_inputs([images])}
+    films: dict[str, Path] = {}
+    for path in list_inputs([images]):
+        other = films.setdefault(path.stem, path)
+        if other is not path and path.stem in found:
+            raise ValueError(f"{path}: {other} has the same name, and {found[path.stem].name} may be of either film")
     lonely = sorted(set(found) - set(films))
     if lonely:
         raise ValueError(f"{found[lonely[0]]}: there is no film {lonely[0]} in {images}")
@@ -71,7 +78,7 @@ def convert_masks(
 
     Args:
         pairs: film and mask.
-        output: folder of the data set; exists already.
+        output: folder of the data set; exists already. The landmarks of an earlier set in it go with the first new film.
         labels: as for `read_masks`.
 
     Yields:
@@ -85,7 +92,7 @@ def convert_masks(
             frame = fit_frame(radiograph, _UPRIGHT_SIDE)
             landmarks = landmarks_of_masks(read_masks(mask, radiograph, labels=labels), frame=frame)
             _check_lungs(landmarks, mask)
-            shutil.copy(image, output / "images" / image.name)
+            _add_film(image, output)
             found[image.stem] = landmarks
             yield Conversion(image, landmarks)
         except ValueError as error:  # the project's own sentences
@@ -93,7 +100,18 @@ def convert_masks(
         except Exception as error:  # whatever is wrong with one film, the others go on
             yield Conversion(image, message=fault_of(error)[1])
     if found:
-        write_arrays(output / "landmarks.npz", found)
+        write_arrays(output / LANDMARKS, found)
+
+
+def _add_film(image: Path, output: Path) -> None:
+    """Copy a film into a data set, whose landmarks would be those of other films from now on."""
+    folder = output / "images"
+    others = [path.name for path in folder.iterdir() if folded(path.stem) == folded(image.stem)]
+    if others not in ([], [image.name]):
+        raise ValueError(f"{folder / others[0]} has the name of this film already; choose another folder with -o")
+    (output / LANDMARKS).unlink(missing_ok=True)
+    with atomic_path(folder / image.name) as temporary:
+        shutil.copyfile(image, temporary)
 
 
 def parse_labels(text: str) -> dict[int, Organ]:

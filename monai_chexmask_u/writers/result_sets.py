@@ -24,18 +24,19 @@ FileIds = frozenset[tuple[int, int]]
 
 
 @contextmanager
-def output_folder(folder: Path) -> Iterator[None]:
+def output_folder(folder: Path, *, timeout: float = 0.0) -> Iterator[None]:
     """Hold a folder for the results of one run.
 
     Args:
         folder: made if it is not there.
+        timeout: seconds to wait for another process.
 
     Raises:
         FolderLockError: if another process writes into it.
         OSError: if it cannot be written to.
     """
     prepare_folder(folder)
-    with folder_lock(folder):
+    with folder_lock(folder, timeout=timeout):
         remove_leftovers(folder)  # of a process that was killed since
         yield
 
