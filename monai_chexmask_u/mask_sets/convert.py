@@ -18,7 +18,7 @@ from monai_chexmask_u.data.mask_files import MASK_SUFFIXES, read_masks
 from monai_chexmask_u.landmark_placement import landmarks_of_masks
 from monai_chexmask_u.reading import list_inputs, read_radiograph
 from monai_chexmask_u.transforms.network_frame import fit_frame
-from monai_chexmask_u.writers.atomic import atomic_path
+from monai_chexmask_u.writers.atomic import atomic_path, prepare_folder
 from monai_chexmask_u.writers.naming import folded
 
 __all__ = ["Conversion", "convert_masks", "pair_masks", "parse_labels"]
@@ -78,21 +78,22 @@ def convert_masks(
 
     Args:
         pairs: film and mask.
-        output: folder of the data set; exists already. The landmarks of an earlier set in it go with the first new film.
+        output: folder of the data set; exists already. Landmarks of an earlier set in it go with the first new film.
         labels: as for `read_masks`.
 
     Yields:
         One conversion per film; the data set is whole once all have come, and is not written if none has landmarks.
     """
     found: dict[str, NDArray[np.float64]] = {}
-    (output / "images").mkdir(exist_ok=True)
+    prepare_folder(output / "images")
+    names = {folded(path.stem): path.name for path in (output / "images").iterdir()}
     for image, mask in pairs:
         try:
             radiograph = read_radiograph(image)
             frame = fit_frame(radiograph, _UPRIGHT_SIDE)
             landmarks = landmarks_of_masks(read_masks(mask, radiograph, labels=labels), frame=frame)
             _check_lungs(landmarks, mask)
-            _add_film(image, output)
+            _add_film(image, output, names)
             found[image.stem] = landmarks
             yield Conversion(image, landmarks)
         except ValueError as error:  # the project's own sentences
@@ -103,14 +104,23 @@ def convert_masks(
         write_arrays(output / LANDMARKS, found)
 
 
-def _add_film(image: Path, output: Path) -> None:
-    """Copy a film into a data set, whose landmarks would be those of other films from now on."""
-    folder = output / "images"
-    others = [path.name for path in folder.iterdir() if folded(path.stem) == folded(image.stem)]
-    if others not in ([], [image.name]):
-        raise ValueError(f"{folder / others[0]} has the name of this film already; choose another folder with -o")
+def _add_film(image: Path, output: Path, names: dict[str, str]) -> None:
+    """Copy a film into a data set, whose landmarks would be those of other films from now on.
+
+    Args:
+        image: the film.
+        output: folder of the data set.
+        names: the films in it, by what they are called without suffix.
+
+    Raises:
+        ValueError: if another file in it is called so.
+    """
+    path = output / "images" / image.name
+    if names.setdefault(folded(image.stem), image.name) != image.name:
+        other = path.with_name(names[folded(image.stem)])
+        raise ValueError(f"{other} has the name of this film already; choose another folder with -o")
     (output / LANDMARKS).unlink(missing_ok=True)
-    with atomic_path(folder / image.name) as temporary:
+    with atomic_path(path) as temporary:
         shutil.copyfile(image, temporary)
 
 

@@ -119,7 +119,7 @@ def _staging(folder: Path) -> Iterator[Path]:
 
 def _staged(staging: Path, name: str) -> list[Path]:
     """Return what was written, the record last."""
-    return sorted(staging.glob("[!.]*"), key=lambda path: _key(path, name) == "json")
+    return sorted(staging.glob("[!.]*"), key=lambda path: (_key(path, name) == "json", path.name))
 
 
 def _move(staged: Sequence[Path], folder: Path, name: str, inputs: FileIds) -> None:
