@@ -13,7 +13,6 @@ __all__ = ["NotWrittenError", "cause_of", "disk_fault"]
 WORDS: Final = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the quota on this disk is used up",
-    errno.EROFS: "the disk is read-only",
     errno.EFBIG: "the file is larger than the disk or the limit of this process allows",
     errno.EIO: "the disk fails",
     errno.ENAMETOOLONG: "the name is too long for this disk",
