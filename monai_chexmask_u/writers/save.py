@@ -12,6 +12,7 @@ from monai.transforms import MapTransform, SaveImaged
 
 from monai_chexmask_u.model import load_calibration, model_identity
 from monai_chexmask_u.posterior import LandmarkPosterior
+from monai_chexmask_u.radiograph import RadiographError
 from monai_chexmask_u.reading import read_radiograph
 from monai_chexmask_u.segmenter import segmentation_from_posterior
 from monai_chexmask_u.transforms.network_frame import fit_frame
@@ -53,10 +54,18 @@ class ToLandmarkSegmentationd(MapTransform):
         self.crop_border = crop_border
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Finish one item."""
+        """Finish one item.
+
+        Raises:
+            RadiographError: if the file is not the one any more that the network image was made of.
+        """
         item = dict(data)
         image = item[self.image_key]
         radiograph = read_radiograph(Path(image.meta["filename_or_obj"]))
+        if image.meta.get("sha256", radiograph.sha256) != radiograph.sha256:
+            raise RadiographError(
+                "changed", f"{radiograph.path}: the file has changed since the run began; start again"
+            )
         frame = fit_frame(radiograph, image.shape[-1], crop_border=self.crop_border)
         for key in self.key_iterator(item):
             posterior = LandmarkPosterior(**{name: value.unsqueeze(0) for name, value in item[key].items()})
