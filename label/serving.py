@@ -22,13 +22,17 @@ from monailabel.config import settings
 from monailabel.endpoints.infer import send_response
 from monailabel.endpoints.user.auth import RBAC
 from monailabel.interfaces.exception import ImageNotFoundException, LabelNotFoundException, MONAILabelException
+from starlette.middleware import Middleware
 
 from label.app import ChestLandmarksApp, UnknownNameError
 from label.datastore_routes import datastore_router
 from label.dicom_results import DICOM_OUTPUTS, dicom_result
+from label.film_names import plain_ending
+from label.guarding import guard
 from label.infer import remove_result
 from label.model_routes import model_router
 from label.request_parameters import parsed_object
+from label.session_routes import session_router
 from label.task_routes import task_router
 from label.upload_limit import UploadLimit
 from monai_chexmask_u.dicom.archive.failures import ArchiveError
@@ -54,7 +58,7 @@ def extend(server: FastAPI, app: ChestLandmarksApp) -> None:
     # Of archives that are unpacked for sessions, nothing may land elsewhere (PEP 706).
     if hasattr(tarfile, "data_filter"):  # in the security releases of Python from 2023 on
         tarfile.TarFile.extraction_filter = staticmethod(tarfile.data_filter)
-    routers = [_infer_router(app), task_router(app), model_router(), datastore_router(app)]
+    routers = [_infer_router(app), task_router(app), model_router(), datastore_router(app), session_router(app)]
     if app.studies.startswith(("http://", "https://")):
         from label.dicomweb_proxy import make_router
         from label.dicomweb_settings import archive_of
@@ -67,8 +71,9 @@ def extend(server: FastAPI, app: ChestLandmarksApp) -> None:
     routers.append(ohif.router)
     for router in routers:
         server.router.routes[:0] = router.routes  # before MONAI Label's own of that path
-    server.middleware_stack = None  # was built before the app was loaded; the next request builds it again
-    server.add_middleware(UploadLimit)
+    server.user_middleware[:] = [each for each in server.user_middleware if each.cls is not UploadLimit]
+    server.user_middleware.insert(0, Middleware(UploadLimit))
+    guard(server, app.conf)  # before all of it; the stack was built before the app was loaded, and is built again
 
 
 def _answer(request: Request, error: Exception) -> JSONResponse:
@@ -124,7 +129,13 @@ def _infer_router(app: ChestLandmarksApp) -> APIRouter:
         tasks.add_task(remove_result, result["file"])
         return send_response(app.datastore(), result, output, BackgroundTasks())
 
+    def refuse_slides(model: str) -> None:
+        """Refuse, before anything is stored."""
+        raise HTTPException(400, "radiographs are no whole-slide images; use /infer")
+
     router.add_api_route("/{model}", run_inference, methods=["POST"], summary="Run Inference for supported model")
+    for path in ("/wsi/{model}", "/wsi_v2/{model}"):
+        router.add_api_route(path, refuse_slides, methods=["POST"], include_in_schema=False)
     return router
 
 
@@ -150,7 +161,7 @@ def _image(app: ChestLandmarksApp, image: str, session_id: str, file: UploadFile
     """
     if file is not None:
         with TemporaryDirectory(prefix="chexmask-u-") as folder:
-            path = Path(folder) / f"upload{Path(file.filename or '').suffix[:10]}"
+            path = Path(folder) / f"upload{plain_ending(file.filename or '')}"
             with path.open("wb") as copy:
                 shutil.copyfileobj(file.file, copy)
             yield str(path)
