@@ -5,11 +5,14 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import signal
 import socket
 import sys
 import warnings
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
+from types import FrameType
 
 APP = Path(__file__).resolve().parent
 STUBS = APP / "stubs"
@@ -43,9 +46,26 @@ def main(arguments: list[str] | None = None) -> int:
     # What MONAI Label says of origins is then true; a list of its own type would end it with an error.
     warnings.filterwarnings("ignore", "Pydantic serializer warnings")
     settings.MONAI_LABEL_CORS_ORIGINS = [url, *options.allow_origin]
+    from label.own_folder import use_own_temporary_folder
+
+    _end_cleanly(use_own_temporary_folder())  # before MONAI Label and PyTorch ask for a folder
     sys.argv = _monailabel_arguments(options)
     Main().run()
     return 0
+
+
+def _end_cleanly(end: Callable[[], None]) -> None:
+    """Do something before a signal ends the process: when the server has ended, it sends itself the signal again."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        end()
+        signal.signal(number, signal.SIG_DFL)
+        signal.raise_signal(number)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    # The server does not know this one: a terminal that is closed.
+    signal.signal(signal.SIGHUP, lambda number, frame: signal.raise_signal(signal.SIGTERM))
 
 
 def _parser() -> argparse.ArgumentParser:

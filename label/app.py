@@ -20,6 +20,7 @@ from monailabel.interfaces.tasks.train import TrainTask
 from label.datastore import ChestLocalDatastore
 from label.infer import LandmarkInfer, ModelInUse, remove_result
 from label.latents import LatentStore
+from label.leftovers import sweep_models
 from label.model_store import ModelStore
 from label.own_folder import use_own_temporary_folder
 from label.scoring import LandmarkUncertaintyScoring
@@ -61,6 +62,7 @@ class ChestLandmarksApp(MONAILabelApp):
         if any(name in sys.modules for name in PROGRAMS):
             use_own_temporary_folder()
         folder = Path(conf.get("models") or Path(app_dir) / "model")
+        sweep_models(folder)
         self.store = ModelStore(folder, Path(conf["model"]) if conf.get("model") else None)
         self.latents = LatentStore(folder / "latents", studies)
         self.model = ModelInUse(

@@ -18,8 +18,7 @@ from monailabel.endpoints.user.auth import RBAC, User
 from monailabel.interfaces.datastore import DefaultLabelTag
 
 from label.app import ChestLandmarksApp
-from label.cached_datastore import label_extension
-from label.film_names import IMAGE_ENDINGS, ending_of, plain_ending
+from label.film_names import IMAGE_ENDINGS, LABEL_ENDINGS, ending_of, plain_ending
 from label.request_parameters import parsed_object
 from label.submissions import read_submission
 from monai_chexmask_u.radiograph import RadiographError
@@ -62,7 +61,7 @@ def datastore_router(app: ChestLandmarksApp) -> APIRouter:
         about = parsed_object(params) | ({"user": asking.username} if asking.username else {})
         store = app.datastore()
         with TemporaryDirectory(prefix="chexmask-u-") as folder:
-            path = Path(folder) / f"label{label_extension(Path(label.filename or '').name)}"
+            path = Path(folder) / f"label{plain_ending(label.filename or '', LABEL_ENDINGS)}"
             with path.open("wb") as copy:
                 shutil.copyfileobj(label.file, copy)
             if tag == DefaultLabelTag.FINAL:

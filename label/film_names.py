@@ -41,10 +41,10 @@ def plain_name(name: str) -> str:
     return name
 
 
-def plain_ending(name: str) -> str:
-    """Return the end of a file's name that a client gave, as far as it is one: at most ten letters and digits."""
+def plain_ending(name: str, known: tuple[str, ...] = ()) -> str:
+    """Return the end of a file's name that a client gave: a known one, or else at most ten letters and digits."""
     found = re.search(r"\.[A-Za-z0-9]{1,10}\Z", name)
-    return found[0] if found else ""
+    return ending_of(name, known) or (found[0] if found else "")
 
 
 def refused(sentence: str) -> MONAILabelException:

@@ -11,25 +11,30 @@ import os
 import shutil
 import stat
 import tempfile
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 from monai_chexmask_u.folder_lock import FolderLockError, folder_lock
+from monai_chexmask_u.writers.leftovers import PARTIAL
 
-__all__ = ["PREFIX", "use_own_temporary_folder"]
+__all__ = ["PREFIX", "partial_folder", "use_own_temporary_folder"]
 
 PREFIX: Final = "chexmask-u-label-"
 
 
-def use_own_temporary_folder() -> Path:
+def use_own_temporary_folder() -> Callable[[], None]:
     """Have all temporary files of this process lie in a folder of its own; remove those of killed servers.
 
-    The folder is locked for as long as the process lives, and removed when it ends.
+    The folder is locked for as long as the process lives, and removed when it exits.
+
+    Returns:
+        What removes it, for a process that is ended by a signal.
     """
     current = Path(tempfile.gettempdir())
     if current.name.startswith(PREFIX):  # after a reload
-        return current
+        return lambda: None
     _sweep(current)
     folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=current))
     lock = ExitStack()
@@ -43,7 +48,18 @@ def use_own_temporary_folder() -> Path:
             shutil.rmtree(folder, ignore_errors=True)
 
     atexit.register(end)
-    return folder
+    return end
+
+
+@contextmanager
+def partial_folder(place: Path) -> Iterator[Path]:
+    """Give a temporary folder beside files that it will become; what a killed process leaves is known as such."""
+    folder = Path(tempfile.mkdtemp(prefix=PARTIAL, dir=place))
+    try:
+        with folder_lock(folder):
+            yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _sweep(place: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import shutil
+import subprocess
 import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 from fastapi import APIRouter, BackgroundTasks, Depends, FastAPI, File, Form, HTTPException, Request, UploadFile
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
 from monailabel.config import settings
 from monailabel.endpoints.infer import send_response
 from monailabel.endpoints.user.auth import RBAC
@@ -68,7 +69,7 @@ def extend(server: FastAPI, app: ChestLandmarksApp) -> None:
         routers.append(_no_archive_router())
     from label import ohif
 
-    routers.append(ohif.router)
+    routers += [ohif.router, _logs_router()]
     for router in routers:
         server.router.routes[:0] = router.routes  # before MONAI Label's own of that path
     server.user_middleware[:] = [each for each in server.user_middleware if each.cls is not UploadLimit]
@@ -148,6 +149,23 @@ def _no_archive_router() -> APIRouter:
         raise HTTPException(404, "the studies are a folder; there is no archive behind this server")
 
     router.add_api_route("/{path:path}", refuse, methods=["GET", "POST"], include_in_schema=False)
+    return router
+
+
+def _logs_router() -> APIRouter:
+    """Return what tells of the GPU; without one, MONAI Label fails at it."""
+    admin = Depends(RBAC(settings.MONAI_LABEL_AUTH_ROLE_ADMIN))
+    router = APIRouter(prefix=f"{settings.MONAI_LABEL_API_STR}/logs", tags=["Others"], dependencies=[admin])
+
+    def tell() -> Any:
+        """Return what `nvidia-smi` says."""
+        program = shutil.which("nvidia-smi")
+        if program is None:
+            raise HTTPException(404, "this server has no GPU, or no nvidia-smi")
+        done = subprocess.run([program], capture_output=True, text=True, timeout=60)
+        return PlainTextResponse(done.stdout)
+
+    router.add_api_route("/gpu", tell, methods=["GET"], summary="Get GPU Info (nvidia-smi)")
     return router
 
 
