@@ -24,18 +24,19 @@ ENVIRONMENTS: Final[Mapping[str, tuple[str, ...]]] = {
     "demo": (".[deploy,archive]", "pydicom-data"),
     "test": (".[deploy,archive,bundle,export,experiments,ray,rca,demo,dev]", "pydicom-data"),
     "plain": (".[archive,bundle,dataset,experiments,demo,dev]",),
-    "label": (".[label,slicer,dev]",),
+    "label": (".[label]",),
+    "label-test": (".[label,slicer,dev]",),
 }
 # Installed without its dependencies (label/README.md).
-ALONE: Final[Mapping[str, tuple[str, ...]]] = {"label": ("monailabel",)}
+ALONE: Final[Mapping[str, tuple[str, ...]]] = {"label": ("monailabel",), "label-test": ("monailabel",)}
 NO_FILE: Final = {"PIP_CONFIG_FILE": os.devnull}
 HEAD: Final = "# Written by `make lock` for Linux x86_64 and Python 3.11; installed with --no-deps --require-hashes.\n"
 
 Lock = dict[str, tuple[str, set[str]]]
 
 
-def main() -> int:
-    """Write all lock files; return the exit code."""
+def main(names: Sequence[str]) -> int:
+    """Write the lock files of these environments, all by default; return the exit code."""
     found = (platform.system(), platform.machine(), ".".join(platform.python_version_tuple()[:2]))
     if found != PLATFORM:
         print(f"error: lock files are made on {' '.join(PLATFORM)}, and this is {' '.join(found)}", file=sys.stderr)
@@ -44,20 +45,20 @@ def main() -> int:
     # PyTorch's wheel for CPUs has another checksum than the one of the public index: either may be at hand.
     public = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}
     torch = _merged(_resolved(["torch"], ["--no-deps"]), _resolved(["torch"], ["--no-deps"], public | NO_FILE))
-    for name, wanted in ENVIRONMENTS.items():
+    for name in names or ENVIRONMENTS:
+        wanted = ENVIRONMENTS[name]
         lock = _resolved([*wanted, *BUILD]) | _resolved(ALONE.get(name, ()), ["--no-deps"]) | torch
         (FOLDER / f"{name}.txt").write_text(HEAD + _written(lock), encoding="utf-8")
         print(f"locks/{name}.txt: {len(lock)} packages")
     return 0
 
 
-def _resolved(
-    wanted: Sequence[str], options: Sequence[str] = (), environment: Mapping[str, str] | None = None
-) -> Lock:
+def _resolved(wanted: Sequence[str], options: Sequence[str] = (), environment: Mapping[str, str] | None = None) -> Lock:
     """Return what pip would install: version and SHA-256 by name."""
     if not wanted:
         return {}
     command = [sys.executable, "-m", "pip", "install", "--dry-run", "--ignore-installed", "--quiet", "--report", "-"]
+    command += ["--disable-pip-version-check"]
     command += ["--constraint", "constraints.txt"]
     done = subprocess.run(
         [*command, *options, *wanted], cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, text=True, check=True
@@ -84,4 +85,4 @@ def _written(lock: Lock) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -91,7 +91,7 @@ def check(server: LabelServer, home: Path) -> None:
     for label in (home / "studies" / "labels").glob("*/*"):
         assert label.name == "film.png"
         assert read_masks(label, read_radiograph(home / "studies" / "film.jpg"))
-    for session in (home / "server" / "models" / "sessions").iterdir():
+    for session in (home / "server" / "models" / "sessions").glob("*"):
         assert requests.get(f"{server.url}/session/{session.name}?image=true", timeout=60).status_code == 200
     (own,) = (home / "temporary").iterdir()
     assert own.name.startswith("chexmask-u-label-")
