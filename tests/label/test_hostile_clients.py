@@ -255,7 +255,7 @@ def test_a_session_holds_what_was_sent_and_tells_no_place_of_the_server(label_se
     assert infer(label_server, session_id=session).status_code == 404
 
 
-@pytest.mark.parametrize("inner", ["", "/files", "/files/..", "/", "/.", "/../{id}", "%00"])
+@pytest.mark.parametrize("inner", ["", "/{image}", "/files", "/files/..", "/", "/.", "/../{id}", "%00"])
 @pytest.mark.parametrize("target", ["letter.txt", "film.jpg", "nothing"])
 def test_notes_that_a_client_sends_are_no_notes_of_a_session(
     label_server: LabelServer, home: Path, inner: str, target: str
@@ -263,8 +263,10 @@ def test_notes_that_a_client_sends_are_no_notes_of_a_session(
     notes = {"name": "x", "path": "x", "image": str(home / "others" / target), "expiry": 3600}
     notes |= {"create_ts": 2**40, "last_access_ts": 2**40}
     text = json.dumps(notes).encode()
-    session = put_session(label_server, ("meta.info", text), ("film.txt", b"x")).json()["session_id"]
-    for name in (f"{session}{inner}".replace("{id}", session), "../others", str(home / "others"), "..", ".", ""):
+    answer = put_session(label_server, ("meta.info", text), ("film.txt", b"x")).json()
+    session, image = answer["session_id"], Path(answer["session_info"]["image"]).name
+    asked = f"{session}{inner}".replace("{id}", session).replace("{image}", image)
+    for name in (asked, "../others", str(home / "others"), "..", ".", ""):
         answer = infer(label_server, session_id=name)
         assert answer.status_code in (400, 404), answer.text
         assert str(home) not in answer.text
