@@ -40,6 +40,8 @@ def main(arguments: list[str]) -> int:
     for library in QUOTING_LIBRARIES:
         logging.getLogger(library).setLevel(logging.CRITICAL + 1)
     try:
+        if "" in arguments:
+            raise ValueError("an argument is empty; give a name, or . for the current folder")
         from app.settings import read_settings
 
         settings, others = read_settings(arguments)

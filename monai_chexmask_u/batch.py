@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -138,10 +137,9 @@ def check_targets(paths: Sequence[Path], folder: Path, formats: Sequence[str]) -
     Raises:
         ValueError: if one would.
     """
-    here = os.path.realpath(folder)
-    folders = {parent: os.path.realpath(parent) for parent in {path.parent for path in paths}}
-    names = {folded(path.name) for path in paths if folders[path.parent] == here}
-    inputs = file_ids(paths)
+    inputs, here = file_ids(paths), file_ids([folder])
+    beside = {folder for folder in {path.parent for path in paths} if not here.isdisjoint(file_ids([folder]))}
+    names = {folded(path.name) for path in paths if path.parent in beside}
     for name in output_names(paths):
         for key in formats:
             target = folder / f"{name}{RESULT_SUFFIXES[key]}"

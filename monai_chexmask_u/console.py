@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import sys
 from importlib.util import find_spec
-from typing import Final
+from typing import Any, Final
 
 import typer
-from click import Context
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -99,7 +98,7 @@ class CommandGroup(TyperGroup):
     An empty text is no answer to any option, and mostly a variable of a script that is not set.
     """
 
-    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Refuse an empty argument or option, before any command is looked for.
 
         Raises:
@@ -115,4 +114,5 @@ class CommandGroup(TyperGroup):
                 raise usage_error(f"an argument{before} is empty; give a name, or . for the current folder")
         if "" in args:
             raise usage_error("an argument is empty; give a name, or . for the current folder")
-        return super().parse_args(ctx, args)
+        rest: list[str] = super().parse_args(ctx, args)
+        return rest

@@ -17,8 +17,6 @@ WORDS: Final = {
     errno.EFBIG: "the file is larger than the disk or the limit of this process allows",
     errno.EIO: "the disk fails",
     errno.ENAMETOOLONG: "the name is too long for this disk",
-    errno.EACCES: "you may not write there",
-    errno.EPERM: "you may not write there",
     errno.EMFILE: "this process has too many files open",
     errno.ENFILE: "this machine has too many files open",
 }

@@ -88,7 +88,12 @@ def _take(path: Path) -> int | None:
                 os.close(handle)
                 return None
             if _is_at(handle, path):
-                return handle
+                if _is_writable(handle):
+                    return handle
+                path.unlink()  # another user's, who is gone
+        except PermissionError as error:
+            os.close(handle)
+            raise _no_lock(path, error) from error
         except BaseException:
             os.close(handle)
             raise
@@ -97,7 +102,10 @@ def _take(path: Path) -> int | None:
 
 def _open(path: Path) -> int:
     try:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | SAFELY, 0o666)
+        try:
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | SAFELY, 0o666)
+        except PermissionError:  # in a folder that users share, the file may be another one's
+            handle = os.open(path, os.O_RDONLY | SAFELY)
     except OSError as error:
         if error.errno in IN_THE_WAY:
             raise _in_the_way(path) from error
@@ -123,6 +131,12 @@ def _lock(handle: int, path: Path) -> bool:
             return False
         raise _no_lock(path, error) from error
     return True
+
+
+def _is_writable(handle: int) -> bool:
+    import fcntl
+
+    return bool(fcntl.fcntl(handle, fcntl.F_GETFL) & os.O_RDWR)
 
 
 def _is_at(handle: int, path: Path) -> bool:

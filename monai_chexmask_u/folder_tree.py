@@ -36,7 +36,7 @@ def files_below(
         elif entry.name.startswith("."):
             continue
         elif _is_folder(entry):
-            if not is_outbox(Path(entry.path)):
+            if not _is_outbox(entry):
                 open_folders.append(_entries(entry.path, _real(entry, real_parent), visited, on_problem))
         elif _is_file(entry):
             path = Path(entry.path)
@@ -49,7 +49,7 @@ def _entries(
 ) -> Iterator[tuple[os.DirEntry[str], str]]:
     """Yield what a folder holds, in sorted order, with the folder's real path; nothing if it was visited before."""
     try:
-        status = os.stat(folder)
+        status = Path(folder).stat()
         if (status.st_dev, status.st_ino) in visited:
             return
         visited.add((status.st_dev, status.st_ino))
@@ -70,6 +70,13 @@ def _real(entry: os.DirEntry[str], real_parent: str) -> str:
     except OSError:
         is_link = True
     return os.path.realpath(entry.path) if is_link else f"{real_parent}{os.sep}{entry.name}"
+
+
+def _is_outbox(entry: os.DirEntry[str]) -> bool:
+    try:
+        return is_outbox(Path(entry.path))
+    except OSError:  # whoever lists the folder will say so
+        return False
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

@@ -6,10 +6,12 @@ import errno
 import fcntl
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -31,7 +33,10 @@ with folder_lock(Path(sys.argv[1])):
 
 def start_holder(folder: Path) -> subprocess.Popen[str]:
     holder = subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", HOLDER, str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert holder.stdout is not None
     assert holder.stdout.readline() == "held\n"
@@ -152,6 +157,47 @@ def test_a_file_of_somebody_else_is_not_written_to(tmp_path: Path, name: str) ->
     with pytest.raises(FolderLockError, match="not the lock's file"), folder_lock(tmp_path):
         pass
     assert (tmp_path / LOCK_NAME).read_text() == text
+
+
+def as_another_user(folder: Path) -> str:
+    """Lock a folder as a user without rights; return "held" or the error's text."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if not child:  # another user may not even start Python from here
+        os.setuid(65534)
+        try:
+            with folder_lock(folder):
+                os.write(writer, b"held")
+        except FolderLockError as error:
+            os.write(writer, str(error).encode())
+        finally:
+            os._exit(0)
+    os.close(writer)
+    os.waitpid(child, 0)
+    with os.fdopen(reader) as file:
+        return file.read()
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_a_folder_that_users_share_is_locked_among_them(tmp_path: Path, is_killed: bool) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can be two users")
+    folder = Path(tempfile.mkdtemp(dir="/tmp"))  # others cannot enter the folders above tmp_path
+    try:
+        folder.chmod(0o777)
+        holder = start_holder(folder)
+        if is_killed:
+            holder.kill()
+            holder.communicate()
+        said = as_another_user(folder)
+        if is_killed:
+            assert said == "held"
+            assert list(folder.iterdir()) == []
+        else:
+            assert f"process {holder.pid} on " in said
+            holder.communicate("")
+    finally:
+        shutil.rmtree(folder)
 
 
 @pytest.mark.parametrize("kind", ["fifo", "folder", "socket"])

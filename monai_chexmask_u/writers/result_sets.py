@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -23,18 +24,19 @@ FileIds = frozenset[tuple[int, int]]
 
 
 @contextmanager
-def output_folder(folder: Path) -> Iterator[None]:
+def output_folder(folder: Path, *, timeout: float = 0.0) -> Iterator[None]:
     """Hold a folder for the results of one run.
 
     Args:
         folder: made if it is not there.
+        timeout: seconds to wait for another process.
 
     Raises:
         FolderLockError: if another process writes into it.
         OSError: if it cannot be written to.
     """
     prepare_folder(folder)
-    with folder_lock(folder):
+    with folder_lock(folder, timeout=timeout):
         remove_leftovers(folder)  # of a process that was killed since
         yield
 
@@ -44,7 +46,10 @@ def file_ids(paths: Iterable[Path]) -> FileIds:
     found = set()
     for path in paths:
         with suppress(OSError, ValueError):
-            for status in (path.lstat(), path.stat()):
+            status = path.lstat()
+            found.add((status.st_dev, status.st_ino))
+            if stat.S_ISLNK(status.st_mode):
+                status = path.stat()
                 found.add((status.st_dev, status.st_ino))
     return frozenset(found)
 
@@ -114,7 +119,7 @@ def _staging(folder: Path) -> Iterator[Path]:
 
 def _staged(staging: Path, name: str) -> list[Path]:
     """Return what was written, the record last."""
-    return sorted(staging.glob("[!.]*"), key=lambda path: _key(path, name) == "json")
+    return sorted(staging.glob("[!.]*"), key=lambda path: (_key(path, name) == "json", path.name))
 
 
 def _move(staged: Sequence[Path], folder: Path, name: str, inputs: FileIds) -> None:

@@ -97,6 +97,8 @@ def targets(inputs: list[Path]) -> list[str]:
 @example(inputs=[Path("a.dcm"), Path("a.mrk"), Path("a.mrk_")])
 @example(inputs=[Path("Film.png"), Path("film.png"), Path("film-2.png")])
 @example(inputs=[Path("e\u0301.png"), Path("\xe9.png")])
+@example(inputs=[Path("\xc9.png"), Path("\xe9.png")])
+@example(inputs=[Path("\u017f.png"), Path("s.png")])
 @example(inputs=[Path("0/0/\ud7fc/0/0"), Path("0/0/\ud800/0/0")])
 @example(inputs=[Path("x" * 250 + ".png"), Path("x" * 251 + ".png")])
 def test_no_two_files_of_a_run_are_one_on_any_share(inputs: list[Path]) -> None:
