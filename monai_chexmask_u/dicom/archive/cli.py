@@ -111,7 +111,7 @@ def send(
     be started.
     """
     from monai_chexmask_u.dicom.archive.delivery import deliver
-    from monai_chexmask_u.dicom.archive.objects import find_dicom_files
+    from monai_chexmask_u.dicom.archive.dicom_inputs import find_dicom_files
 
     try:
         target = options.choose_target(

@@ -9,7 +9,8 @@ import pytest
 from dicom_samples import make_cr, save
 from pydicom.fileset import FileSet
 
-from monai_chexmask_u.dicom.archive.objects import DicomFile, find_dicom_files, is_uid, read_dicom_file
+from monai_chexmask_u.dicom.archive.dicom_inputs import find_dicom_files
+from monai_chexmask_u.dicom.archive.objects import DicomFile, is_uid, read_dicom_file
 from monai_chexmask_u.dicom.archive.outbox import Outbox
 from monai_chexmask_u.dicom.quiet import no_warnings
 

@@ -53,14 +53,14 @@ def listing(*items: dict[str, Any], knows_offset: bool = True, portion: int = 10
 
 def test_study_is_asked_for_by_its_uid(web_server: WebServer, query: Query) -> None:
     web_server.answers = [listing(study("1.2.3"))]
-    assert query.study(study_uid="1.2.3") == "1.2.3"
+    assert query.study(study_uid="1.2.3").uid == "1.2.3"
     assert web_server.requests[0].path == "/dicom-web/studies?0020000D=1.2.3"
     assert web_server.requests[0].headers["Accept"] == "application/dicom+json"
 
 
 def test_accession_number_is_quoted(web_server: WebServer, query: Query) -> None:
     web_server.answers = [listing(study("1.2.3", "A&B+ #1/ü"))]
-    assert query.study(accession_number="A&B+ #1/ü") == "1.2.3"
+    assert query.study(accession_number="A&B+ #1/ü").uid == "1.2.3"
     assert web_server.requests[0].path == "/dicom-web/studies?00080050=A%26B%2B%20%231/%C3%BC"
 
 
@@ -82,10 +82,10 @@ def test_several_studies_are_not_one(web_server: WebServer, query: Query) -> Non
 
 def test_studies_that_were_not_asked_for_do_not_count(web_server: WebServer, query: Query) -> None:
     web_server.answers = [listing(study("1.2", "A10"), study("1.3", "A1 "), study("1.4", ""), item(_0020000D="1.5"))]
-    assert query.study(accession_number="A1") == "1.3"
+    assert query.study(accession_number="A1").uid == "1.3"
     with pytest.raises(ArchiveUnusable, match="no study"):
         query.study(accession_number="A2")
-    assert query.study(study_uid="1.4") == "1.4"
+    assert query.study(study_uid="1.4").uid == "1.4"
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_results_come_in_portions(web_server: WebServer, query: Query, knows_off
 
 def test_archive_that_is_busy_is_asked_again(web_server: WebServer, query: Query, pauses: list[float]) -> None:
     web_server.answers = [Answer(503), Answer(429, headers={"Retry-After": "9"}), listing(study("1.2"))]
-    assert query.study(study_uid="1.2") == "1.2"
+    assert query.study(study_uid="1.2").uid == "1.2"
     assert pauses == [1.0, 9.0]
 
 
@@ -174,7 +174,7 @@ def test_other_servers_are_told_from_dicomweb(web_server: WebServer, query: Quer
 
 def test_attributes_that_are_not_looked_at_may_be_anything(web_server: WebServer, query: Query) -> None:
     web_server.answers = [listing(study("1.2") | {"00081190": None})]
-    assert query.study(study_uid="1.2") == "1.2"
+    assert query.study(study_uid="1.2").uid == "1.2"
 
 
 def test_all_series_of_a_modality_are_listed_in_portions(web_server: WebServer, query: Query) -> None:
