@@ -14,13 +14,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
-from pynetdicom import AE
+from pydicom.dataset import Dataset
+from pynetdicom import AE, evt
 from pynetdicom.association import Association
 from pynetdicom.pdu_primitives import MaximumLengthNotification
 from pynetdicom.transport import T_CONNECT, AddressInformation, AssociationSocket
 
 from monai_chexmask_u.dicom.archive.deadline import Deadline
 from monai_chexmask_u.dicom.archive.dialing import dial
+from monai_chexmask_u.dicom.archive.failures import ArchiveUnusable
 from monai_chexmask_u.dicom.archive.settings import DimseNode
 
 __all__ = ["BoundedEntity", "TooMuch"]
@@ -46,6 +48,7 @@ class BoundedEntity(AE):
 
     Attributes:
         failure: why there is no connection, or no more, if that is known.
+        answer: the command set that came last; None before.
     """
 
     def __init__(self, node: DimseNode, deadline: Deadline) -> None:
@@ -54,6 +57,7 @@ class BoundedEntity(AE):
         self.node = node
         self.deadline = deadline
         self.failure: Exception | None = None
+        self.answer: Dataset | None = None
         wait_s = max(_LOOK_S, min(deadline.remaining_s, node.timeouts.silence_s))
         self.acse_timeout = self.dimse_timeout = self.network_timeout = wait_s
         self.connection_timeout = node.timeouts.connect_s
@@ -61,27 +65,24 @@ class BoundedEntity(AE):
     @contextmanager
     def associated(self, context: Any) -> Iterator[Association]:
         """Associate for one presentation context; hand out the association, whether it came about or not."""
-        association = None
-        try:
-            address = "127.0.0.1"  # whatever the host: the connection is made here
-            association = self.associate(address, self.node.port, contexts=[context], ae_title=self.node.ae_title)
-            _limit_pieces(association)
-            yield association
-        finally:
-            if association is not None:
-                self._end(association)
-
-    def _end(self, association: Association) -> None:
-        """Release the association, or cut it: it has served its purpose."""
+        address = "127.0.0.1"  # whatever the host: the connection is made here
+        handlers: list[Any] = [(evt.EVT_DIMSE_RECV, self._keep)]
+        association = self.associate(
+            address, self.node.port, contexts=[context], ae_title=self.node.ae_title, evt_handlers=handlers
+        )
         connection: Any = association.dul.socket
-        connection.cut_in(min(_RELEASE_S, self.deadline.remaining_s))
         try:
-            if association.is_established:
-                association.release()
+            _limit_pieces(association, self.node.name)
+            yield association
+            connection.cut_in(min(_RELEASE_S, self.deadline.remaining_s))
+            association.release()  # if it was established; else nothing is left to do
         finally:
             association._kill = True
             association.dul.kill_dul()
             connection.finish()
+
+    def _keep(self, event: evt.Event) -> None:
+        self.answer = event.message.command_set
 
     def _create_socket(
         self, assoc: Association, address: AddressInformation, tls_args: tuple[ssl.SSLContext, str] | None
@@ -203,11 +204,11 @@ def _watched(run: Callable[[], None], association: Association, connection: _Bou
     return watched
 
 
-def _limit_pieces(association: Association) -> None:
+def _limit_pieces(association: Association, name: str) -> None:
     """Send pieces of a usual size, whatever size the node wants.
 
     Raises:
-        ValueError: if it wants them so small that an object would take far more memory than it has bytes.
+        ArchiveUnusable: if it wants them so small that an object would take far more memory than it has bytes.
     """
     if not association.is_established:
         return
@@ -215,5 +216,6 @@ def _limit_pieces(association: Association) -> None:
     (item,) = (each for each in answer.user_information if isinstance(each, MaximumLengthNotification))
     wanted = item.maximum_length_received or _MOST_PDU  # 0 is for any size
     if wanted < _LEAST_PDU:
-        raise ValueError(f"the node takes pieces of {wanted} bytes only")
+        message = f"the node takes objects in pieces of {wanted} bytes only"
+        raise ArchiveUnusable(f"{name}: {message}; set its largest PDU to {_LEAST_PDU} bytes or more")
     item.maximum_length_received = min(wanted, _MOST_PDU)

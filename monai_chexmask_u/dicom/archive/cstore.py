@@ -6,8 +6,9 @@ import logging
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
+from pydicom.dataset import Dataset
 from pynetdicom import _config
 from pynetdicom.association import Association
 from pynetdicom.presentation import build_context
@@ -20,10 +21,12 @@ from monai_chexmask_u.dicom.archive.objects import DicomFile
 from monai_chexmask_u.dicom.archive.settings import DimseNode
 from monai_chexmask_u.dicom.archive.statuses import check_status
 from monai_chexmask_u.dicom.archive.untrusted import why_not_trusted
+from monai_chexmask_u.dicom.quiet import no_warnings
 
 __all__ = ["StoreSender"]
 
-_REJECTED_TRANSIENT = 0x02
+_REJECTED_TRANSIENT: Final = 0x02
+_C_STORE_RSP: Final = 0x8001
 
 
 class StoreSender:
@@ -62,11 +65,12 @@ class StoreSender:
     def _status(self, file: DicomFile, entity: BoundedEntity) -> Any:
         """Return what the node says of an object; None if it says nothing."""
         context = build_context(file.sop_class_uid, file.transfer_syntax_uid)
-        with entity.associated(context) as association:
+        with no_warnings("pydicom", "pynetdicom"), entity.associated(context) as association:
             if not association.is_established:
                 raise self._why_not(association, entity, file)
             with _data_set_unchanged():
-                return association.send_c_store(file.path).get("Status")
+                status = association.send_c_store(file.path).get("Status")
+            return status if _is_of(file, entity.answer) else None
 
     def _why_not(self, association: Association, entity: BoundedEntity, file: DicomFile) -> ArchiveError:
         """Return the error for an association that did not come about."""
@@ -85,6 +89,13 @@ class StoreSender:
             return _out_of_time(self._node)
         known = f"check its log, and that it knows this program (AE title {self._node.own_ae_title})"
         return TryLater(f"{self._node.name}: the node did not confirm an object; {known}")
+
+
+def _is_of(file: DicomFile, answer: Dataset | None) -> bool:
+    """Tell whether a command set is the answer for an object, whose naming is optional (PS3.7, 9.3.1.2)."""
+    if answer is None or answer.get("CommandField") != _C_STORE_RSP:
+        return False
+    return str(answer.get("AffectedSOPInstanceUID") or file.sop_instance_uid) == file.sop_instance_uid
 
 
 @contextmanager

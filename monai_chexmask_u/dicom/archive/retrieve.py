@@ -10,7 +10,7 @@ import requests
 
 from monai_chexmask_u.dicom.archive.bounded_http import BLOCK_BYTES
 from monai_chexmask_u.dicom.archive.deadline import Deadline
-from monai_chexmask_u.dicom.archive.failures import ArchiveUnusable, ObjectNotGiven, TryLater
+from monai_chexmask_u.dicom.archive.failures import ObjectNotGiven, TryLater
 from monai_chexmask_u.dicom.archive.multipart import BrokenOff, NotOnePart, boundary_of, copy_part, media_type_of
 from monai_chexmask_u.dicom.archive.objects import DicomFile, read_dicom_file
 from monai_chexmask_u.dicom.archive.settings import DicomwebArchive
@@ -90,7 +90,7 @@ def _save(response: requests.Response, path: Path, archive: DicomwebArchive) -> 
             else:
                 copy_part(blocks, boundary_of(content_type), file)
     except NotOnePart as error:
-        raise ArchiveUnusable(f"{archive.name}: the archive's answer is no single object: {error}") from None
+        raise ObjectNotGiven(f"{archive.name}: what the archive gives is no single object: {error}") from None
     except BrokenOff:
         raise TryLater(f"{archive.name}: the archive broke off in the middle of a transfer; try again") from None
 

@@ -135,6 +135,11 @@ def _failures_explained(archive: DicomwebArchive) -> Iterator[None]:
         raise TryLater(f"{archive.name}: the archive broke off in the middle of a transfer; try again") from None
     except (requests.RequestException, HTTPError) as error:
         raise _of_connection(error, archive) from None
+    except (ArchiveError, OSError):
+        raise
+    except Exception:  # of many kinds, where libraries parse what is no HTTP
+        message = "the archive answers with something else than HTTP; check the address, and see its log"
+        raise TryLater(f"{archive.name}: {message}") from None
 
 
 def _check(response: requests.Response, archive: DicomwebArchive, tolerated: Container[int]) -> None:
