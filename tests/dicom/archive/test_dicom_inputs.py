@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from dicom_samples import make_cr, save
 
-from monai_chexmask_u.dicom.archive import dicom_inputs
 from monai_chexmask_u.dicom.archive.dicom_inputs import find_dicom_files
 from monai_chexmask_u.dicom.archive.objects import DicomFile, read_dicom_file
 from monai_chexmask_u.dicom.archive.outbox import Outbox
@@ -80,7 +79,7 @@ def test_folder_that_cannot_be_listed_is_told_and_others_go(
             raise PermissionError(13, "Permission denied")
         return real(path)
 
-    monkeypatch.setattr(dicom_inputs.os, "scandir", scandir)
+    monkeypatch.setattr(os, "scandir", scandir)
     assert find(tmp_path) == [tmp_path / "closed", found]
 
 
