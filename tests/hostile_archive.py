@@ -27,6 +27,7 @@ __all__ = ["FETCH_TRICKS", "LONGEST_S", "SEND_TRICKS", "HostileArchive", "Trick"
 
 LONGEST_S: Final = 20.0
 MEGABYTE: Final = b"\0" * 2**20
+BOMB_BYTES: Final = 2**31
 JSON: Final = "application/dicom+json"
 PART: Final = 'multipart/related; type="application/dicom"; boundary="b"'
 # What only an archive knows; it must not come back in a message. The samples' patient is in the objects.
@@ -199,7 +200,28 @@ _each(
     },
 )
 
-# Statuses and redirections
+# Statuses, redirections and bombs
+
+
+@cache
+def _deflated(start: bytes, byte: bytes) -> bytes:
+    """Return a start and two gigabytes of one byte, deflated (RFC 1951): blocks that refer to no other are repeated."""
+    deflater = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    head = deflater.compress(start) + deflater.flush(zlib.Z_FULL_FLUSH)
+    block = deflater.compress(byte * 2**24) + deflater.flush(zlib.Z_FULL_FLUSH)
+    return head + block * (BOMB_BYTES // 2**24) + deflater.flush()
+
+
+def _bomb(encoding: str, **head: Any) -> Play:
+    """Return an answer in an encoding of HTTP that grows to two gigabytes; its checksum is wrong, which comes last."""
+    frames = {"gzip": b"\x1f\x8b\x08\0\0\0\0\0\0\x03", "deflate": b"\x78\x9c"}
+
+    def play(victim: Victim) -> None:
+        victim.answer(
+            frames[encoding] + _deflated(b"[", b" ") + b"\0" * 8, more=f"Content-Encoding: {encoding}\r\n", **head
+        )
+
+    return play
 
 
 def _redirect(location: str, code: int = 302) -> Play:
@@ -240,8 +262,8 @@ _each(
         "wants to be asked again in -1 s": _answering(b"", status="503 Busy", more="Retry-After: -1\r\n"),
         "wants to be asked again in NaN s": _answering(b"", status="503 Busy", more="Retry-After: nan\r\n"),
         "an unknown encoding": _answering(b"[]", more="Content-Encoding: x-unknown\r\n"),
-        "a gzip bomb": _answering(gzip.compress(b"[" + b" " * 2**26), more="Content-Encoding: gzip\r\n"),
-        "a deflate bomb": _answering(zlib.compress(b"[" + b" " * 2**26), more="Content-Encoding: deflate\r\n"),
+        "a gzip bomb": _bomb("gzip"),
+        "a deflate bomb": _bomb("deflate"),
         "a gzip bomb in a gzip bomb": _answering(
             gzip.compress(gzip.compress(b" " * 2**26)), more="Content-Encoding: gzip, gzip\r\n"
         ),
@@ -344,15 +366,12 @@ def _set(**values: str) -> Callable[[FileDataset], None]:
 
 
 @cache
-def _bomb() -> bytes:
-    """Return a small deflated object that grows to 400 megabytes before it says what it is (PS3.5, A.5)."""
+def _deflated_object() -> bytes:
+    """Return a small deflated object that grows to two gigabytes before it says what it is (PS3.5, A.5)."""
     dataset = make_object(1)
     dataset.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
-    meta = _meta(dicom_bytes(dataset))
-    deflater = zlib.compressobj(wbits=-zlib.MAX_WBITS)
-    element = struct.pack("<HH2sHL", 0x0009, 0x1010, b"OB", 0, 400 * 2**20)
-    blocks = [deflater.compress(element), *(deflater.compress(MEGABYTE) for _ in range(400)), deflater.flush()]
-    return meta + b"".join(blocks)
+    element = struct.pack("<HH2sHL", 0x0009, 0x1010, b"OB", 0, BOMB_BYTES)
+    return _meta(dicom_bytes(dataset)) + _deflated(element, b"\0")
 
 
 def _meta(file: bytes) -> bytes:
@@ -389,10 +408,8 @@ _each(
         "no part": _answering(b"--b--\r\n\r\n", kind=PART),
         "parts in a part": _answering(_part(b"Content-Type: multipart/mixed; boundary=c\r\n\r\n--c--"), kind=PART),
         "an object as HTML": _answering(b"<html>Canary^Patient</html>", kind="text/html"),
-        "an object as a gzip bomb": _answering(
-            gzip.compress(_part(MEGABYTE * 64)), kind=PART, more="Content-Encoding: gzip\r\n"
-        ),
-        "a deflated object of 400 megabytes": lambda victim: victim.answer(_part(_bomb()), kind=PART),
+        "an object as a gzip bomb": _bomb("gzip", kind=PART),
+        "a deflated object of 2 gigabytes": lambda victim: victim.answer(_part(_deflated_object()), kind=PART),
         "sequences 100,000 deep": lambda victim: victim.answer(_part(_sequences(100_000, 0)), kind=PART),
         "a sequence of 10,000,000 items": lambda victim: victim.answer(_part(_sequences(0, 10**7)), kind=PART),
     },
@@ -453,9 +470,7 @@ _each(
             b'{"00081198": {"Value": [{"00081197": {"Value": [' + b"9" * 10**5 + b"]}}]}}"
         ),
         "confirms another object": _answering(b'{"00081199": {"Value": [{"00081155": {"Value": ["1.2.3"]}}]}}'),
-        "answers to an object with a gzip bomb": _answering(
-            gzip.compress(b" " * 2**26), more="Content-Encoding: gzip\r\n"
-        ),
+        "answers to an object with a gzip bomb": _bomb("gzip"),
         "redirects an object": _redirect("http://localhost:9/studies", 308),
         "100 Continue for ever to an object": _flood(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 1000),
     },
