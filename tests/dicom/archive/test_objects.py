@@ -67,7 +67,9 @@ def test_digits_and_dots_are_a_uid(text: str) -> None:
     assert is_uid(text)
 
 
-@pytest.mark.parametrize("text", ["", ".", "..", "1/2", "1.2\n", "1.2.x", "1" * 65, ".1", "1.2\0"])
+@pytest.mark.parametrize(
+    "text", ["", ".", "..", "1/2", "1.2\n", "1.2.x", "1" * 65, ".1", "1.2\0", "1..2", "1.", "\u0661.2"]
+)
 def test_other_texts_are_no_uid(text: str) -> None:
     assert not is_uid(text)
 

@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from archive_servers import Answer, Request, WebServer
 
+from monai_chexmask_u.dicom.archive import query as query_module
 from monai_chexmask_u.dicom.archive.failures import ArchiveUnusable, TryLater
 from monai_chexmask_u.dicom.archive.query import Query
 from monai_chexmask_u.dicom.archive.retry import Backoff
@@ -97,6 +98,12 @@ def test_studies_that_were_not_asked_for_do_not_count(web_server: WebServer, que
         {"accession_number": "A*"},
         {"accession_number": "A?"},
         {"accession_number": "A\\B"},
+        {"accession_number": "A,B"},
+        {"accession_number": " "},
+        {"accession_number": "A\nB"},
+        {"accession_number": "A\0"},
+        {"study_uid": "1..2"},
+        {"study_uid": "../1"},
         {"study_uid": "1.2,1.3"},
         {"study_uid": "1.2/series"},
     ],
@@ -114,6 +121,25 @@ def test_series_of_wanted_modalities_are_chosen(web_server: WebServer, query: Qu
     assert query.series("1.2", ("CR", "DX")) == ["1", "3"]
     assert query.series("1.2", ("OT",)) == ["4"]
     assert web_server.requests[0].path == "/dicom-web/studies/1.2/series"
+
+
+@pytest.mark.parametrize("modalities", [(), ("",), ("CR", "*"), ("CR\\DX",), ("cr",), ("A" * 17,)])
+def test_modality_that_is_none_is_refused(web_server: WebServer, query: Query, modalities: tuple[str, ...]) -> None:
+    with pytest.raises(ValueError, match="a modality is a code of up to 16 capital letters and digits"):
+        query.series("1.2", modalities)
+    assert web_server.requests == []
+
+
+def test_pages_have_an_end(web_server: WebServer, query: Query, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(query_module, "_MOST_PAGES", 3)
+    items = [item(_00080018=f"1.{number}") for number in range(10)]
+    web_server.answers = [listing(*items, portion=2)]
+    with pytest.raises(ArchiveUnusable, match="does not end within"):
+        query.instances("1.2", "1.3")
+    monkeypatch.setattr(query_module, "_MOST_RESULTS", 5)
+    web_server.answers = [listing(*items, portion=6)]
+    with pytest.raises(ArchiveUnusable, match="does not end within"):
+        query.instances("1.2", "1.3")
 
 
 def test_study_without_radiographs_says_what_it_has(web_server: WebServer, query: Query) -> None:
