@@ -102,31 +102,30 @@ def main() -> int:
 
 
 def _fetching(program: str, command: list[str], deadline_s: float) -> Iterator[Row]:
-    with WatchedRuns() as runs:
-        _warm_up(runs, program)
+    with _warm_runs() as (runs, _):
         for trick in FETCH_TRICKS.values():
             with tempfile.TemporaryDirectory() as folder, serve_trick(trick) as archive:
                 asked = [*command, archive.url, "--accession", ACCESSION, "-o", f"{folder}/out"]
-                yield _row(
-                    trick.name, runs.run(program, [*asked, "--answer-timeout", deadline_s]), deadline_s, archive.url
-                )
+                run = runs.run(program, [*asked, "--answer-timeout", deadline_s])
+                yield _row(trick.name, run, deadline_s, archive.url)
 
 
 def _sending(option: str, ways: Iterator[tuple[str, AbstractContextManager[str]]], deadline_s: float) -> Iterator[Row]:
-    with tempfile.TemporaryDirectory() as folder, WatchedRuns() as runs:
-        file = save(make_cr(rows=2500, columns=2000), Path(folder) / "cr.dcm")
-        _warm_up(runs, "archive")
+    with _warm_runs() as (runs, file):
         for number, (name, way) in enumerate(ways):
             with way as address:
-                sent = ["send", file, option, address, "--outbox", f"{folder}/{number}", "--answer-timeout", deadline_s]
+                outbox = file.parent / f"{number}"
+                sent = ["send", file, option, address, "--outbox", outbox, "--answer-timeout", deadline_s]
                 yield _row(name, runs.run("archive", sent), deadline_s, address)
 
 
-def _warm_up(runs: WatchedRuns, program: str) -> None:
-    """Have everything imported, so that it counts for no trick."""
-    with serve_trick(next(iter(FETCH_TRICKS.values()))) as archive, tempfile.TemporaryDirectory() as folder:
-        command = ["--fetch-from"] if program == "app" else ["fetch", "--url"]
-        runs.run(program, [*command, archive.url, "--study", "1.2", "-o", folder, "--answer-timeout", 0.1])
+@contextmanager
+def _warm_runs() -> Iterator[tuple[WatchedRuns, Path]]:
+    """Start the process that runs all; give it, and an object to send."""
+    with tempfile.TemporaryDirectory() as folder, WatchedRuns() as runs:
+        file = save(make_cr(rows=2500, columns=2000), Path(folder) / "cr.dcm")
+        runs.warm_up(file, Path(folder))
+        yield runs, file
 
 
 def _row(trick: str, run: Run, deadline_s: float, address: str) -> Row:

@@ -17,6 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+from hostile_archive import FETCH_TRICKS, serve_trick
+from study_archive import STUDY
+
 __all__ = ["Run", "WatchedRuns"]
 
 
@@ -56,6 +59,20 @@ class WatchedRuns:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._process.kill()
         self._process.communicate()
+
+    def warm_up(self, file: Path, folder: Path) -> None:
+        """Have everything imported by runs that fail, so that it counts for none.
+
+        Args:
+            file: a DICOM object.
+            folder: for what the runs write.
+        """
+        once = ["--attempts", 1]
+        with serve_trick(FETCH_TRICKS["no DICOM"]) as archive:
+            self.run("archive", ["fetch", "--url", archive.url, "--study", STUDY, "-o", folder / "fetched", *once])
+            self.run("app", ["--fetch-from", archive.url, "--study", STUDY, "-o", folder / "app", *once])
+        for target in (["--url", "http://127.0.0.1:9"], ["--node", "NODE@127.0.0.1:9"]):
+            self.run("archive", ["send", file, *target, "--outbox", folder / target[0], *once])
 
     def run(self, program: str, arguments: Sequence[object]) -> Run:
         """Run ``archive`` (of the command line) or ``app``."""

@@ -138,6 +138,7 @@ def _pools(allowance: Allowance) -> dict[str, type[HTTPConnectionPool]]:
             except socket.gaierror as error:
                 raise NameResolutionError(self.host, self, error) from error
             except TimeoutError as error:
+                allowance.wait_s()  # where all of the time is over, that is what is told
                 raise ConnectTimeoutError(self, "no connection in time") from error
             except OSError as error:
                 raise NewConnectionError(self, "no connection") from error

@@ -27,9 +27,9 @@ OF_THE_APPLICATION = (
 
 
 @pytest.fixture(scope="module")
-def runs() -> Iterator[WatchedRuns]:
+def runs(radiograph: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WatchedRuns]:
     with WatchedRuns() as watched:
-        watched.run("archive", ["fetch", "--help"])
+        watched.warm_up(radiograph, tmp_path_factory.mktemp("warm"))
         yield watched
 
 
