@@ -16,8 +16,12 @@ _MOST_VALUES: Final = 2_500_000
 _TAG: Final = re.compile(r"[0-9A-Fa-f]{8}")
 
 
-def items_of(body: bytes) -> list[Item]:
+def items_of(body: bytes, *, most: int = 10_000) -> list[Item]:
     """Return the items of an answer, one by itself as a list of one; none if there is no text.
+
+    Args:
+        body: the answer.
+        most: items.
 
     Raises:
         ValueError: if this is no DICOM JSON; the message repeats nothing of it.
@@ -31,6 +35,8 @@ def items_of(body: bytes) -> list[Item]:
     except ValueError:  # its text quotes the answer
         raise ValueError("it is no JSON") from None
     items = content if isinstance(content, list) else [content]
+    if len(items) > most:
+        raise ValueError(f"there are more than {most:,} items in it")
     if not all(_is_item(item) for item in items):
         raise ValueError("it is no DICOM JSON")
     return items

@@ -22,7 +22,7 @@ from monai_chexmask_u.dicom.quiet import no_warnings
 __all__ = ["NoDicomFile", "read_header"]
 
 _LAST: Final = 0x0020000E  # Series Instance UID
-_MOST_BYTES: Final = 1024**2
+_MOST_BYTES: Final = 512 * 1024
 _MOST_INFLATED_BYTES: Final = 64 * 1024**2  # what is skipped has to be inflated, too
 _PIECE_BYTES: Final = 64 * 1024
 

@@ -29,7 +29,8 @@ _INSTANCE: Final = "00080018"
 _LOOKED_AT: Final = (_ACCESSION_NUMBER, _MODALITY, _PATIENT_ID, _ISSUER, _STUDY, _SERIES, _INSTANCE)
 
 _MOST_PAGES: Final = 1000
-_MOST_RESULTS: Final = 100_000
+_MOST_RESULTS: Final = 10_000  # in a study
+_MOST_SERIES: Final = 100_000  # in an archive
 _CODE_STRING: Final = re.compile(r"[A-Z0-9_ ]{1,16}")  # PS3.5, 6.2
 # No accession number has these: the first would match several, the others break what they are put in.
 _FORBIDDEN: Final = "*?\\,"
@@ -126,7 +127,7 @@ class Query:
 
     def series_of_modality(self, modality: str) -> dict[str, str]:
         """Return the Study Instance UIDs of all series of a modality in the archive, by their Series Instance UIDs."""
-        found = self._all("series", _SERIES, {_MODALITY: modality})
+        found = self._all("series", _SERIES, {_MODALITY: modality}, most=_MOST_SERIES)
         # Archives that do not know a filter leave it out.
         return {text_of(item, _SERIES): _study_of(item) for item in found if _modality(item) == modality}
 
@@ -148,11 +149,17 @@ class Query:
     def metadata(self, study_uid: str, series_uid: str) -> list[Item]:
         """Return the headers of a series' instances in DICOM JSON (PS3.18, 10.4.1.1.2)."""
         deadline = Deadline(self._archive.timeouts.answer_s)
-        ask = self._asking(f"studies/{study_uid}/series/{series_uid}/metadata", _INSTANCE, {}, deadline)
+        ask = self._asking(f"studies/{study_uid}/series/{series_uid}/metadata", _INSTANCE, {}, deadline, _MOST_RESULTS)
         return list(self._backoff.run(ask, deadline).values())
 
     def _all(
-        self, path: str, level: str, filters: dict[str, str] | None = None, *, above: dict[str, str] | None = None
+        self,
+        path: str,
+        level: str,
+        filters: dict[str, str] | None = None,
+        *,
+        above: dict[str, str] | None = None,
+        most: int | None = None,
     ) -> list[Item]:
         """Return all results of a search: an archive may give them in pages, for which there is one time in all.
 
@@ -161,12 +168,14 @@ class Query:
             level: attribute that tells the results apart.
             filters: what to match.
             above: attributes that all results share, where the archive gives them.
+            most: results; None for as many as a study may have.
         """
+        most = most or _MOST_RESULTS
         deadline = Deadline(self._archive.timeouts.answer_s)
         found: dict[str, Item] = {}
         for _ in range(_MOST_PAGES):
             parameters = (filters or {}) | ({"offset": str(len(found))} if found else {})
-            page = self._backoff.run(self._asking(path, level, parameters, deadline), deadline)
+            page = self._backoff.run(self._asking(path, level, parameters, deadline, most), deadline)
             new = {uid: item for uid, item in page.items() if uid not in found}
             if not new:  # archives that know no offset begin again
                 return list(found.values())
@@ -174,17 +183,17 @@ class Query:
                 message = "the archive lists what belongs to another study or series than was asked for; see its log"
                 raise ArchiveUnusable(f"{self._archive.name}: {message}")
             found |= new
-            if len(found) > _MOST_RESULTS:
+            if len(found) > most:
                 break
-        message = f"the archive's list does not end within {_MOST_RESULTS:,} results on {_MOST_PAGES:,} pages"
+        message = f"the archive's list does not end within {most:,} results on {_MOST_PAGES:,} pages"
         raise ArchiveUnusable(f"{self._archive.name}: {message}; see its log")
 
     def _asking(
-        self, path: str, level: str, parameters: dict[str, str], deadline: Deadline
+        self, path: str, level: str, parameters: dict[str, str], deadline: Deadline, most: int
     ) -> Callable[[], dict[str, Item]]:
-        return partial(self._ask, path, level, parameters, deadline)
+        return partial(self._ask, path, level, parameters, deadline, most)
 
-    def _ask(self, path: str, level: str, parameters: dict[str, str], deadline: Deadline) -> dict[str, Item]:
+    def _ask(self, path: str, level: str, parameters: dict[str, str], deadline: Deadline, most: int) -> dict[str, Item]:
         """Return one page, by the UIDs of its level."""
         # Orthanc's plug-in 1.7 decodes nothing: what may stand as it is (RFC 3986, 3.4) does. A plus would be a space.
         query = urlencode(parameters, safe="/:@!$'()*;", quote_via=quote)
@@ -194,7 +203,7 @@ class Query:
         ) as response:
             body = read_body(response)
         try:
-            items = items_of(body)
+            items = items_of(body, most=most)
         except ValueError as error:
             raise ArchiveUnusable(f"{wrong_address(self._archive)}; its answer is of no use: {error}") from None
         named: dict[str, Item] = {}

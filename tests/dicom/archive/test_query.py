@@ -137,7 +137,7 @@ def test_pages_have_an_end(web_server: WebServer, query: Query, monkeypatch: pyt
     with pytest.raises(ArchiveUnusable, match="does not end within"):
         query.instances("1.2", "1.3")
     monkeypatch.setattr(query_module, "_MOST_RESULTS", 5)
-    web_server.answers = [listing(*items, portion=6)]
+    web_server.answers = [listing(*items, portion=4)]
     with pytest.raises(ArchiveUnusable, match="does not end within"):
         query.instances("1.2", "1.3")
 
