@@ -80,9 +80,11 @@ def _read(path: Path, follow_links: bool) -> tuple[list[str], list[str], list[st
         stated = (meta.TransferSyntaxUID, meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID)
         uids = [str(header.get(keyword) or "") for keyword in _UIDS]
         return uids, [str(uid) for uid in stated], [_text(header, keyword) for keyword in _TEXTS]
-    except (OSError, NoRegularFile, NoDicomFile):
+    except (NoRegularFile, NoDicomFile):
         raise
-    except Exception:  # of many kinds, in broken files; their texts may quote the header
+    except Exception as error:  # of many kinds, in broken files; their texts may quote the header
+        if isinstance(error, OSError) and error.errno is not None:  # pydicom's own have no number
+            raise
         raise ValueError(f"{path}: this DICOM file is broken") from None
 
 

@@ -33,6 +33,19 @@ def test_other_file_is_refused_and_named(tmp_path: Path, content: bytes) -> None
         read_dicom_file(path)
 
 
+@pytest.mark.parametrize("cut", [0, 4, 6])
+def test_file_that_ends_in_a_sequence_is_broken(tmp_path: Path, cut: int) -> None:
+    """Of which pydicom says that it cannot be read."""
+    dataset = make_cr(rows=8, columns=8)
+    dataset.ReferencedImageSequence = [pydicom.Dataset() for _ in range(3)]
+    dataset["ReferencedImageSequence"].is_undefined_length = True
+    content = save(dataset, tmp_path / "x.dcm").read_bytes()
+    place = content.index(b"\x08\x00\x40\x11SQ")
+    (tmp_path / "x.dcm").write_bytes(content[: place + 12 + 8 + cut])
+    with pytest.raises(ValueError, match="this DICOM file is broken"):
+        read_dicom_file(tmp_path / "x.dcm")
+
+
 def test_missing_file_is_another_matter(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         read_dicom_file(tmp_path / "x.dcm")
