@@ -83,7 +83,11 @@ def _study(settings: Settings, arguments: list[str]) -> Iterator[list[str]]:
     with tempfile.TemporaryDirectory(prefix="chexmask-u-") as folder:
         try:
             fetch_study(
-                archive.source, Path(folder), study_uid=archive.study_uid, accession_number=archive.accession_number
+                archive.source,
+                Path(folder),
+                study_uid=archive.study_uid,
+                accession_number=archive.accession_number,
+                backoff=archive.backoff,
             )
         except ArchiveError as error:
             raise ValueError(str(error)) from error
