@@ -9,7 +9,7 @@ import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -151,7 +151,7 @@ def _is_at(handle: int, path: Path) -> bool:
 
 def _sign(handle: int) -> None:
     """Write down who holds the lock: process, host and time, a line each. On a full disk it holds without."""
-    now = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
+    now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     with suppress(OSError):
         os.ftruncate(handle, 0)
         os.pwrite(handle, f"{os.getpid()}\n{socket.gethostname()}\n{now}\n".encode(), 0)

@@ -239,7 +239,7 @@ async def _body(scope: Scope, receive: Receive) -> bytes:
     while True:
         try:
             message = await asyncio.wait_for(receive(), end - asyncio.get_running_loop().time())
-        except asyncio.TimeoutError as error:
+        except TimeoutError as error:
             raise _Refusal(408, "The request came too slowly; try again.") from error
         if message["type"] != "http.request":
             raise _Refusal(400, "The request ended early.")

@@ -209,7 +209,7 @@ async def _in_time(chunks: AsyncIterator[bytes], size: int) -> AsyncIterator[byt
             chunk = await asyncio.wait_for(anext(chunks), max(patience, 0))
         except StopAsyncIteration:
             break
-        except asyncio.TimeoutError as error:
+        except TimeoutError as error:
             raise UploadError(408, "The file came too slowly; try again over a faster connection.") from error
         received += len(chunk)
         if received > size:

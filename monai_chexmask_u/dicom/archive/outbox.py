@@ -15,7 +15,7 @@ import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -160,7 +160,7 @@ class Outbox:
         with self._changing():
             if not self._is_still(path, version):
                 return None
-            now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+            now = datetime.now(UTC).isoformat(timespec="seconds")
             refusal = Refusal(path.stem, reason, self.target() or "", now)
             # The reason first: a process that is killed in between leaves the object where it waits.
             with atomic_path(self._refused / f"{path.stem}.json") as temporary:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Container, Iterator
 from contextlib import contextmanager
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Final
@@ -212,7 +212,7 @@ def _retry_after_s(response: requests.Response) -> float | None:
     try:
         date = parsedate_to_datetime(value)
         if date.tzinfo is None:
-            date = date.replace(tzinfo=timezone.utc)
-        return min(_DAY_S, max(0.0, (date - datetime.now(timezone.utc)).total_seconds()))
+            date = date.replace(tzinfo=UTC)
+        return min(_DAY_S, max(0.0, (date - datetime.now(UTC)).total_seconds()))
     except (ValueError, TypeError, IndexError, OverflowError):
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
 
@@ -116,7 +116,7 @@ def test_archive_asks_for_a_pause_in_seconds(web_server: WebServer) -> None:
 
 @pytest.mark.parametrize(("ahead", "least", "most"), [(3600, 3500, 3600), (-60, 0, 0)])
 def test_archive_asks_for_a_pause_until_a_date(web_server: WebServer, ahead: int, least: int, most: int) -> None:
-    date = datetime.now(timezone.utc) + timedelta(seconds=ahead)
+    date = datetime.now(UTC) + timedelta(seconds=ahead)
     web_server.answers = [Answer(503, headers={"Retry-After": format_datetime(date, usegmt=True)})]
     error = failure(DicomwebArchive(web_server.url))
     assert isinstance(error, TryLater)
