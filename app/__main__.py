@@ -42,6 +42,9 @@ def main(arguments: list[str]) -> int:
     try:
         if "" in arguments:
             raise ValueError("an argument is empty; give a name, or . for the current folder")
+        for argument in arguments:
+            if argument.startswith("-") and argument.endswith("=") and argument.count("=") == 1:
+                raise ValueError(f"{argument} has no value; give one, or leave the option away")
         from app.settings import read_settings
 
         settings, others = read_settings(arguments)

@@ -184,6 +184,20 @@ def test_a_mistake_of_the_user_is_told_in_one_line(
     assert str(next(iter(changes[wrong].values()))) in line
 
 
+@pytest.mark.parametrize("empty", ["--input=", "-i=", "--output=", "--model="])
+def test_an_option_without_a_value_is_not_the_current_folder(
+    empty: str,
+    study: Path,
+    tmp_path: Path,
+    run_app: RunApp,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run_app("-i", study, "-o", "out", empty) == 2
+    assert capfd.readouterr().err == f"chexmask-u app: {empty} has no value; give one, or leave the option away\n"
+
+
 def test_the_cuda_runtime_of_the_wheel_is_loaded_where_the_system_has_none(
     tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
