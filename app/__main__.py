@@ -42,10 +42,14 @@ def main(arguments: list[str]) -> int:
     try:
         if "" in arguments:
             raise ValueError("an argument is empty; give a name, or . for the current folder")
+        for argument in arguments:
+            if argument.startswith("-") and argument.endswith("=") and argument.count("=") == 1:
+                raise ValueError(f"{argument} has no value; give one, or leave the option away")
         from app.settings import read_settings
+        from monai_chexmask_u.signals import stopping_on_signals
 
         settings, others = read_settings(arguments)
-        with _study(settings, others) as completed:
+        with stopping_on_signals(), _study(settings, others) as completed:
             return _run(_quiet([sys.executable, "app", *completed]), settings)
     except ImportError as error:
         return _stop(f"{error}; install what app/requirements.txt lists, and this project")

@@ -10,6 +10,7 @@ from monai.deploy.core.domain import DICOMStudy
 from monai.deploy.operators import DICOMDataLoaderOperator
 
 from app.run_record import RunRecord
+from monai_chexmask_u.dicom.read import is_bounded
 from monai_chexmask_u.folder_tree import files_below
 from monai_chexmask_u.radiograph import RadiographError
 
@@ -66,6 +67,8 @@ class StudyLoaderOperator(DICOMDataLoaderOperator):
         return studies
 
     def _load_file(self, file: str) -> list[DICOMStudy]:
+        if not is_bounded(Path(file)):  # the SDK's loader would inflate it, whatever it grows to
+            return []
         try:
             loaded: list[DICOMStudy] = super()._load_data([file])
         except Exception:  # a broken header makes pydicom raise nearly anything

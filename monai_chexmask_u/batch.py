@@ -101,7 +101,7 @@ class _Run:
         if len(left_out) == len(self.formats):
             raise RadiographError("needs_dicom", "DICOM outputs need a DICOM image; ask for json or png instead")
         check_replaceable(self.folder, name, self.formats, inputs=self.inputs)
-        self.register.check(image_key(radiograph))
+        self.register.check(image_key(radiograph), path)
         segmentation = self.segmenter.segment(radiograph)
         with new_results(self.folder, name, inputs=self.inputs) as staging:
             staged = write_outputs(segmentation, radiograph, staging, name, self.formats, self.numbering)

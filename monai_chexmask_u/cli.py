@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import sys
@@ -46,6 +47,9 @@ app.command()(demo)
 
 def main() -> None:
     """Run the command line."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")  # a name of a file may hold what the terminal cannot show
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # of libraries on their own affairs; pydicom's may quote the patient's name
     logging.getLogger("pydicom").setLevel(logging.CRITICAL)

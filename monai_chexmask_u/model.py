@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from monai_chexmask_u.checksum import sha256_of
+from monai_chexmask_u.disk_faults import cause_of
 from monai_chexmask_u.networks import HybridGNet
 from monai_chexmask_u.networks.checkpoints import CheckpointError, read_checkpoint
 from monai_chexmask_u.segmentation import ModelIdentity
@@ -61,8 +62,16 @@ def load_model(path: Path | None = None, *, calibrated: bool = True) -> Model:
         CalibrationError: if its calibration is broken or belongs to other weights.
     """
     path = path or default_bundle()
-    network, identity = read_checkpoint(weights_file(path)), model_identity(path)
-    calibration = load_calibration(path) if calibrated else None  # after the weights: damaged ones are others, too
+    try:
+        identity = model_identity(path)
+        network = read_checkpoint(weights_file(path))
+        if model_identity(path) != identity:  # a training may be writing there; results would name other weights
+            raise CheckpointError(f"{weights_file(path)}: the file has changed while it was read; try again")
+        calibration = load_calibration(path) if calibrated else None  # after the weights: damaged ones are others, too
+    except OSError as error:
+        raise CheckpointError(
+            f"{path}: the model cannot be read ({cause_of(error)}); check its name and its permissions"
+        ) from error
     if calibration is not None:
         _check_fit(calibration, network, calibration_file(weights_file(path)))
         identity = replace(identity, calibration_sha256=calibration.sha256)

@@ -305,6 +305,18 @@ def test_names_of_files_that_no_terminal_should_see_are_done_and_told_in_one_lin
     )
 
 
+def test_a_folder_whose_name_is_no_text_is_written_to_and_named(
+    picture: Path, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    output = os.fsencode(tmp_path) + b"/out\xff"
+    command: list[str | bytes] = [sys.executable, "-m", "monai_chexmask_u", "segment", str(picture), "-o", output]
+    command += ["--model", str(tiny_bundle), "--samples", "2", "--write", "json"]
+    environment = {**os.environ, "PYTHONIOENCODING": "utf-8:strict"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "out\\udcff" in done.stdout
+
+
 def test_a_full_disk_is_told_for_each_file_and_leaves_no_half_result(
     segment: Segment, picture: Path, tmp_path: Path
 ) -> None:

@@ -19,7 +19,7 @@ from monai_chexmask_u.model import (
     weights_file,
 )
 from monai_chexmask_u.networks import HybridGNet
-from monai_chexmask_u.networks.checkpoints import CheckpointError, write_checkpoint
+from monai_chexmask_u.networks.checkpoints import CheckpointError, read_checkpoint, write_checkpoint
 from monai_chexmask_u.uncertainty.calibration import CalibrationError, write_calibration
 
 
@@ -190,3 +190,30 @@ def test_a_calibration_is_no_weights_file(calibrated: Path) -> None:
         load_model(calibrated / "models")
     with pytest.raises(CheckpointError, match=re.escape("model.calibration.pt")):
         load_model(calibrated / "models" / "model.calibration.pt")
+
+
+def test_weights_that_are_replaced_while_they_are_read_are_not_taken_for_the_new_ones(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(path: Path) -> HybridGNet:
+        network = read_checkpoint(path)
+        write_checkpoint(HybridGNet(64), path)
+        return network
+
+    monkeypatch.setattr("monai_chexmask_u.model.read_checkpoint", read)
+    with pytest.raises(CheckpointError, match=r"model\.pt: the file has changed while it was read; try again"):
+        load_model(bundle)
+
+
+def test_a_model_that_the_system_does_not_give_is_told_in_one_line(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(CheckpointError, match=r"the model cannot be read \(the name is too long for this disk: "):
+        load_model(tmp_path / ("x" * 300))
+
+    def refuse(path: Path) -> bytes:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(CheckpointError, match=r"the model cannot be read \(Permission denied\); check its name"):
+        load_model(bundle)

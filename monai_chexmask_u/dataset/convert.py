@@ -151,7 +151,7 @@ def new_folder(folder: Path) -> Iterator[Path]:
         raise DatasetError(f"{folder}: is there and not empty, and nothing is replaced; choose another folder with -o")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".partial-{folder.name}-", dir=folder.parent))
+        temporary = Path(tempfile.mkdtemp(prefix=f".partial-of-{folder.name}-", dir=folder.parent))
     except OSError as error:
         cause = f"results cannot be written here ({error.strerror}); choose another folder with -o"
         raise OSError(f"{folder}: {cause}") from error

@@ -28,7 +28,7 @@ from monai_chexmask_u.dicom.quiet import no_warnings
 from monai_chexmask_u.radiograph import Radiograph, RadiographError
 from monai_chexmask_u.source_file import HEAD_BYTES, SourceFile, open_source
 
-__all__ = ["read_dicom"]
+__all__ = ["is_bounded", "read_dicom"]
 
 # The largest image in 32 bits, and a quarter as much for its header. More is not read into memory, but only measured.
 MAX_BYTES: Final = 5 * MAX_PIXELS
@@ -64,6 +64,21 @@ def read_dicom(path: Path) -> Radiograph:
     except Exception:  # pydicom converts on access; its errors quote values from the header
         message = "the file's header or pixels are malformed: export or send it again"
         raise RadiographError("undecodable", message) from None
+
+
+def is_bounded(path: Path) -> bool:
+    """Tell whether another reader may take a DICOM file into memory as a whole: it is not too large, deflated or not.
+
+    What cannot be read or parsed is not; `read_dicom` tells why.
+    """
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            return False
+        with path.open("rb") as file:
+            _check_inflated_size(file)
+    except Exception:  # a damaged file can raise nearly anything in the parser
+        return False
+    return True
 
 
 def _radiograph(dataset: FileDataset, path: Path, source: SourceFile) -> Radiograph:

@@ -34,7 +34,7 @@ class ImageKey:
 
     Attributes:
         sop_instance_uid: which no other image must have.
-        fingerprint: of its study, its patient and its pixels; copies of an image have the same.
+        fingerprint: of its study, its patient, its pixels and how they lie; copies of an image have the same.
     """
 
     sop_instance_uid: str
@@ -52,7 +52,9 @@ def image_key(radiograph: Radiograph) -> ImageKey | None:
     if header is None:
         return None
     digest = hashlib.sha256(np.ascontiguousarray(radiograph.pixels).tobytes())
-    digest.update(f"{header.get('StudyInstanceUID')}\n{patient_of(header)}".encode())
+    geometry = (radiograph.shape, radiograph.spacing_mm, radiograph.pixel_aspect)
+    display = (radiograph.view, radiograph.mirrored, radiograph.upside_down)
+    digest.update(f"{geometry}\n{display}\n{header.get('StudyInstanceUID')}\n{patient_of(header)}".encode())
     return ImageKey(str(header.SOPInstanceUID), digest.hexdigest())
 
 
@@ -67,22 +69,32 @@ class ImageRegister:
         """Start empty."""
         self._noted: defaultdict[str, set[str]] = defaultdict(set)
         self._done: set[str] = set()
+        self._expected: dict[Path, str] = {}
+
+    def expect(self, path: Path, sop_instance_uid: str | None) -> None:
+        """Note which SOP Instance UID a file had when it was looked at first; None if it could not be read."""
+        self._expected[path] = sop_instance_uid or ""
 
     def note(self, key: ImageKey | None) -> None:
         """Note an image."""
         if key is not None:
             self._noted[key.sop_instance_uid].add(key.fingerprint)
 
-    def check(self, key: ImageKey | None) -> None:
+    def check(self, key: ImageKey | None, path: Path | None = None) -> None:
         """See that an image may be done, and take it for done.
 
         Raises:
             RadiographError: ``duplicate`` for a copy of an image that is done, ``conflicting_identifiers`` for each of
-                several images with one SOP Instance UID: nobody can tell whose results they would be.
+                several images with one SOP Instance UID: nobody can tell whose results they would be; ``changed`` if
+                the file of this path has another one than was expected.
         """
         if key is None:
             return
         uid = key.sop_instance_uid
+        if path in self._expected and self._expected[path] != uid:
+            # What was done by now was not compared with this image.
+            message = "its SOP Instance UID is another one than at the start, or stands in it twice; export it again"
+            raise RadiographError("changed", message)
         self.note(key)  # the file may have been replaced since
         if len(self._noted[uid]) > 1:
             message = "different images have this SOP Instance UID; find out which is right and give it alone"
@@ -103,6 +115,7 @@ def register_images(paths: Sequence[Path]) -> ImageRegister:
     counts = Counter(uid for uid in uids if uid is not None)
     register = ImageRegister()
     for path, uid in zip(paths, uids, strict=True):
+        register.expect(path, uid)
         if uid is not None and counts[uid] > 1:
             register.note(_key_of(path))
     return register

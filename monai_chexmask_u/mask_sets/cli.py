@@ -44,13 +44,16 @@ def landmarks(
         except (ValueError, OSError) as error:
             raise usage_error(str(error)) from error
         failed = 0
-        with progress_bar() as progress:
-            task = progress.add_task("placing landmarks", total=len(pairs))
-            for conversion in convert_masks(pairs, output, labels=organs):
-                progress.advance(task)
-                if conversion.landmarks is None:
-                    failed += 1
-                    err.print(f"chexmask-u: {printable(conversion.image.name)}: {printable(conversion.message)}")
+        try:
+            with progress_bar() as progress:
+                task = progress.add_task("placing landmarks", total=len(pairs))
+                for conversion in convert_masks(pairs, output, labels=organs):
+                    progress.advance(task)
+                    if conversion.landmarks is None:
+                        failed += 1
+                        err.print(f"chexmask-u: {printable(conversion.image.name)}: {printable(conversion.message)}")
+        except OSError as error:  # of the folder, or of the file of all landmarks
+            raise usage_error(str(error)) from error
     out.print(f"{len(pairs) - failed} of {len(pairs)} masks became landmarks in {output}")
     if failed:
         raise typer.Exit(EXIT_SOME_FAILED)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import filecmp
+import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -113,12 +115,14 @@ def _add_film(image: Path, output: Path, names: dict[str, str]) -> None:
         names: the films in it, by what they are called without suffix.
 
     Raises:
-        ValueError: if another file in it is called so.
+        ValueError: if another file in it is called so, or one that holds something else.
     """
     path = output / "images" / image.name
     if names.setdefault(folded(image.stem), image.name) != image.name:
         other = path.with_name(names[folded(image.stem)])
         raise ValueError(f"{other} has the name of this film already; choose another folder with -o")
+    if os.path.lexists(path) and not (path.is_file() and filecmp.cmp(image, path, shallow=False)):
+        raise ValueError(f"{path} is another file of this name: move it away, or choose another folder with -o")
     (output / LANDMARKS).unlink(missing_ok=True)
     with atomic_path(path) as temporary:
         shutil.copyfile(image, temporary)

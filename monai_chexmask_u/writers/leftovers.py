@@ -13,8 +13,9 @@ from monai_chexmask_u.folder_lock import SAFELY, FolderLockError, folder_lock
 
 __all__ = ["PARTIAL", "claim", "remove_leftovers"]
 
-# What temporary files and folders are called; hidden, so that no one takes them for results.
-PARTIAL: Final = ".partial-"
+# What temporary files and folders are called: hidden, so that no one takes them for results, and as nothing is called
+# that somebody else made, since whatever is called so goes.
+PARTIAL: Final = ".partial-chexmask-u-"
 
 
 def claim(handle: int, path: Path) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -21,6 +22,19 @@ pytestmark = [pytest.mark.deploy, NEEDS_SDK]
 
 RunApp = Callable[..., int]
 SUFFIXES = (".json", ".overlay.png", ".pr.dcm", ".seg.dcm", ".sr.dcm")
+
+
+FETCHING = """
+import sys, time
+from monai_chexmask_u.dicom.archive import fetch
+def fetch_study(archive, folder, **options):
+    (folder / "1.dcm").touch()
+    print(folder, flush=True)
+    time.sleep(60)
+fetch.fetch_study = fetch_study
+from app.__main__ import main
+sys.exit(main(["--fetch-from", "http://localhost:1/", "--study", "1.2.3", "-o", "out"]))
+"""
 
 
 def outputs_of(*images: FileDataset) -> set[str]:
@@ -182,6 +196,37 @@ def test_a_mistake_of_the_user_is_told_in_one_line(
     (line,) = capfd.readouterr().err.splitlines()
     assert line.startswith("chexmask-u app: ")
     assert str(next(iter(changes[wrong].values()))) in line
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_no_image_of_the_archive_is_left_by_a_run_that_is_stopped_while_it_fetches(
+    number: signal.Signals, repository: Path, tmp_path: Path
+) -> None:
+    environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": str(repository)}
+    app = subprocess.Popen(
+        [sys.executable, "-c", FETCHING], cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True
+    )
+    assert app.stdout is not None
+    fetched = Path(app.stdout.readline().strip())
+    assert list(fetched.iterdir()) == [fetched / "1.dcm"]
+    app.send_signal(number)
+    app.communicate(timeout=60)
+    assert app.returncode == 128 + number
+    assert not fetched.exists()
+
+
+@pytest.mark.parametrize("empty", ["--input=", "-i=", "--output=", "--model="])
+def test_an_option_without_a_value_is_not_the_current_folder(
+    empty: str,
+    study: Path,
+    tmp_path: Path,
+    run_app: RunApp,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run_app("-i", study, "-o", "out", empty) == 2
+    assert capfd.readouterr().err == f"chexmask-u app: {empty} has no value; give one, or leave the option away\n"
 
 
 def test_the_cuda_runtime_of_the_wheel_is_loaded_where_the_system_has_none(

@@ -111,6 +111,31 @@ def test_record_of_a_run_holds_no_patient_data(study: Path, output: Path, bundle
     assert "Synthetic^Chest" not in text
 
 
+def test_no_loader_inflates_what_is_larger_than_any_radiograph(
+    study: Path, output: Path, bundle: Path, run_app: RunApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from monai.deploy.operators import dicom_data_loader_operator as sdk
+
+    loaded: list[str] = []
+
+    def spy(file: str) -> FileDataset:
+        loaded.append(Path(file).name)
+        return pydicom.dcmread(file)
+
+    monkeypatch.setattr(sdk, "dcmread", spy)
+    monkeypatch.setattr("monai_chexmask_u.dicom.read.MAX_BYTES", 1_000_000)
+    save(make_dx(), study / "good.dcm")
+    save(make_dx(rows=1000, columns=1000), study / "large.dcm")
+    deflated = make_dx(rows=1000, columns=1000)
+    deflated.PixelData = bytes(2_000_000)
+    deflated.file_meta.TransferSyntaxUID = pydicom.uid.DeflatedExplicitVRLittleEndian
+    assert save(deflated, study / "bomb.dcm").stat().st_size < 10_000
+    assert run_app("-i", study, "-o", output, "-m", bundle) == 1
+    assert loaded == ["good.dcm"]
+    failures = {failure["name"]: failure["code"] for failure in record_of(output)["failures"]}
+    assert failures == {"bomb.dcm": "too_large", "large.dcm": "too_large"}
+
+
 def test_nothing_usable_is_recorded(study: Path, output: Path, bundle: Path, run_app: RunApp) -> None:
     lateral = make_lateral()
     save(lateral, study / "1.dcm")

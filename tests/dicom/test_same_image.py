@@ -32,7 +32,7 @@ def refusals(paths: list[Path]) -> list[str | None]:
     register, found = register_images(paths), list[str | None]()
     for path in paths:
         try:
-            register.check(image_key(read_radiograph(path)))
+            register.check(image_key(read_radiograph(path)), path)
             found.append(None)
         except RadiographError as error:
             found.append(error.code)
@@ -60,6 +60,35 @@ def test_a_copy_is_refused_and_the_first_is_done(tmp_path: Path) -> None:
 def test_a_copy_among_different_images_is_refused_too(tmp_path: Path) -> None:
     paths = [film(tmp_path / "1.dcm"), film(tmp_path / "2.dcm"), film(tmp_path / "3.dcm", seed=1)]
     assert refusals(paths) == ["conflicting_identifiers"] * 3
+
+
+@pytest.mark.parametrize("kind", ["shape", "spacing", "view", "side"])
+def test_the_same_pixels_that_lie_otherwise_are_another_image(tmp_path: Path, kind: str) -> None:
+    first, second = film(tmp_path / "1.dcm"), film(tmp_path / "2.dcm")
+    dataset = pydicom.dcmread(second)
+    if kind == "shape":
+        dataset.Rows, dataset.Columns = dataset.Columns, dataset.Rows
+    elif kind == "spacing":
+        dataset.ImagerPixelSpacing = [0.2, 0.2]
+    elif kind == "view":
+        dataset.ViewCodeSequence[0].CodeValue = "399348003"
+        dataset.ViewCodeSequence[0].CodeMeaning = "antero-posterior"
+    elif kind == "side":
+        dataset.PatientOrientation = ["R", "F"]
+    dataset.save_as(second)
+    assert refusals([first, second]) == ["conflicting_identifiers"] * 2
+
+
+def test_a_second_identifier_further_on_in_a_file_does_not_hide_that_it_conflicts(tmp_path: Path) -> None:
+    hiding, plain = film(tmp_path / "1.dcm"), film(tmp_path / "2.dcm", seed=1)
+    content = hiding.read_bytes()
+    uid = ROOT.encode() + b"\0" * (len(ROOT) % 2)
+    element = b"\x08\0\x18\0UI" + len(uid).to_bytes(2, "little") + uid
+    other = element.replace(uid, uid.replace(b"1.2.826", b"1.2.827"))
+    place = content.index(b"\x28\0\x02\0US")  # behind all of the group of identifiers
+    hiding.write_bytes(content[:place].replace(element, other) + element + content[place:])
+    assert str(pydicom.dcmread(hiding).SOPInstanceUID) == ROOT
+    assert refusals([hiding, plain]) == ["changed", None]
 
 
 @pytest.mark.parametrize("kind", ["deflated", "long header", "without preamble", "big header first"])

@@ -14,6 +14,7 @@ pytest.importorskip("skimage", reason="tracing masks needs scikit-image")
 from monai_chexmask_u.anatomy import HEART, LEFT_LUNG, RIGHT_LUNG
 from monai_chexmask_u.cli import app
 from monai_chexmask_u.data import landmark_datalist
+from monai_chexmask_u.disk_faults import NotWrittenError
 from monai_chexmask_u.folder_lock import folder_lock
 from monai_chexmask_u.geometry import fill_polygon
 from monai_chexmask_u.mask_sets.convert import pair_masks, parse_labels
@@ -122,3 +123,37 @@ def test_a_folder_that_another_process_writes_into_is_left_to_it(films: Path) ->
         code, text = convert(films)
     assert code == 2
     assert "writes into this folder since" in text
+
+
+def test_films_of_others_in_the_data_set_are_not_replaced(films: Path) -> None:
+    (films / "set" / "images").mkdir(parents=True)
+    (films / "set" / "images" / "plain.dcm").write_bytes(b"mine")
+    (films / "set" / "landmarks.npz").write_bytes(b"mine, too")
+    (films / "masks" / "mirrored.png").unlink()
+    code, text = convert(films)
+    assert code == 1
+    assert "plain.dcm is another file of this name: move it away" in text
+    assert (films / "set" / "images" / "plain.dcm").read_bytes() == b"mine"
+    assert (films / "set" / "landmarks.npz").read_bytes() == b"mine, too"
+
+
+def test_the_same_films_may_be_converted_again(films: Path) -> None:
+    assert [convert(films)[0] for _ in range(2)] == [1, 1]
+    assert len(landmark_datalist(films / "set")) == 2
+
+
+def test_a_data_set_that_cannot_be_written_is_told_in_one_line(films: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (films / "set").mkdir()
+    (films / "set" / "images").touch()
+    code, text = convert(films)
+    assert (code, len(text.splitlines())) == (2, 1)
+    assert "images: results cannot be written here (File exists); choose another folder" in text
+    (films / "set" / "images").unlink()
+
+    def fill(path: Path, *_: object) -> None:
+        raise NotWrittenError(OSError(28, "No space left on device"), path)
+
+    monkeypatch.setattr("monai_chexmask_u.mask_sets.convert.write_arrays", fill)
+    code, text = convert(films)
+    assert code == 2
+    assert "landmarks.npz: this file cannot be written (the disk is full: No space left on device)" in text

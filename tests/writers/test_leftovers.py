@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from monai_chexmask_u.writers.atomic import atomic_path, prepare_folder
-from monai_chexmask_u.writers.leftovers import remove_leftovers
+from monai_chexmask_u.writers.leftovers import PARTIAL, remove_leftovers
 
 WRITER = """
 import sys
@@ -50,9 +50,9 @@ def test_links_pipes_and_other_names_are_not_touched(tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.mkdir()
     (other / "mine").write_text("mine")
-    (tmp_path / ".partial-link").symlink_to(other)
-    (tmp_path / ".partial-file-link.json").symlink_to(other / "mine")
-    os.mkfifo(tmp_path / ".partial-pipe")
+    (tmp_path / f"{PARTIAL}link").symlink_to(other)
+    (tmp_path / f"{PARTIAL}file-link.json").symlink_to(other / "mine")
+    os.mkfifo(tmp_path / f"{PARTIAL}pipe")
     (tmp_path / ".hidden").write_text("mine")
     (tmp_path / "partial-x").write_text("mine")
     before = sorted(tmp_path.rglob("*"))
@@ -61,9 +61,27 @@ def test_links_pipes_and_other_names_are_not_touched(tmp_path: Path) -> None:
     assert (other / "mine").read_text() == "mine"
 
 
+@pytest.mark.parametrize("name", ["download", "x", "of-set-abcdefgh", "CHEXMASK-U-1", "chexmask-u"])
+def test_what_others_call_partial_is_not_touched(tmp_path: Path, name: str) -> None:
+    (tmp_path / f".partial-{name}").mkdir()
+    (tmp_path / f".partial-{name}" / "mine").write_text("mine")
+    (tmp_path / f".partial-{name}.json").write_text("mine")
+    before = sorted(tmp_path.rglob("*"))
+    prepare_folder(tmp_path)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_data_set_in_the_making_is_not_touched(tmp_path: Path) -> None:
+    convert = pytest.importorskip("monai_chexmask_u.dataset.convert", reason="data sets need pyarrow")
+    with convert.new_folder(tmp_path / "chexmask-u-set") as making:
+        (making / "part.parquet").write_text("rows")
+        prepare_folder(tmp_path)
+    assert [path.name for path in (tmp_path / "chexmask-u-set").iterdir()] == ["part.parquet"]
+
+
 def test_a_link_inside_a_leftover_folder_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("mine")
-    leftover = tmp_path / "out" / ".partial-1"
+    leftover = tmp_path / "out" / f"{PARTIAL}1"
     leftover.mkdir(parents=True)
     (leftover / "link").symlink_to(tmp_path)
     remove_leftovers(tmp_path / "out")

@@ -22,6 +22,7 @@ from monai_chexmask_u.radiograph import Radiograph, RadiographError
 from monai_chexmask_u.reading import read_radiograph
 from monai_chexmask_u.segmentation import LandmarkSegmentation
 from monai_chexmask_u.writers.formats import FORMATS, write_outputs
+from monai_chexmask_u.writers.leftovers import PARTIAL
 from monai_chexmask_u.writers.naming import RESULT_SUFFIXES
 from monai_chexmask_u.writers.own_files import is_own_file
 from monai_chexmask_u.writers.result_sets import (
@@ -246,9 +247,9 @@ def test_two_runs_do_not_write_into_one_folder(tmp_path: Path) -> None:
 
 
 def test_a_run_removes_what_a_killed_one_left(folder: Path) -> None:
-    (folder / ".partial-abc").mkdir()
-    (folder / ".partial-abc" / "film.json").write_text("{")
-    (folder / ".partial-def.json").write_text("{")
+    (folder / f"{PARTIAL}abc").mkdir()
+    (folder / f"{PARTIAL}abc" / "film.json").write_text("{")
+    (folder / f"{PARTIAL}def.json").write_text("{")
     with output_folder(folder):
         assert names(folder) == [LOCK_NAME]
 
