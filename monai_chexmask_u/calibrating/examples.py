@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from monai_chexmask_u.calibrating.views import FOREIGN_VIEWS, corrupted_view, frontal_view
+from monai_chexmask_u.transforms.views import FOREIGN_VIEWS, corrupted_view, frontal_view
 from monai_chexmask_u.data.film_sets import Film
 from monai_chexmask_u.geometry import Frame
 from monai_chexmask_u.inferers import LandmarkUncertaintyInferer
