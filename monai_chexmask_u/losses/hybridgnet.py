@@ -72,11 +72,10 @@ class HybridGNetLoss(nn.Module):
             raise ValueError("no landmark of the batch is known: leave images without landmarks out of the training")
         errors = []
         for level in prediction["levels"]:
-            truth, is_known = targets[level.shape[2]]
-            errors.append(_mean((level - truth.unsqueeze(1)).square(), is_known))
+            truth, is_known = targets[level.shape[1]]
+            errors.append(_mean((level - truth).square(), is_known))
         for level in prediction.get("refined", ()):
-            truth = filled.unsqueeze(1).expand_as(level)
-            errors.append(_mean(F.smooth_l1_loss(level, truth, beta=SMOOTH, reduction="none"), known))
+            errors.append(_mean(F.smooth_l1_loss(level, filled, beta=SMOOTH, reduction="none"), known))
         loss: Tensor = torch.stack(errors).sum()
         mean, log_var = prediction["latent_mean"], prediction["latent_log_var"]
         loss = loss - 0.5 * self.kl_weight * (1 + log_var - mean.square() - log_var.exp()).mean()
@@ -107,8 +106,8 @@ def level_targets(target: Tensor, pool: Tensor) -> dict[int, tuple[Tensor, Tenso
 
 
 def _mean(error: Tensor, known: Tensor) -> Tensor:
-    """Average an error ``(batch, sample, node, 2)`` over samples and the coordinates of known nodes."""
-    return torch.where(known, error.mean(dim=(1, 3)), 0.0).sum() / known.sum().clamp(min=1)
+    """Average an error ``(batch, node, 2)`` over the coordinates of known nodes."""
+    return torch.where(known, error.mean(dim=-1), 0.0).sum() / known.sum().clamp(min=1)
 
 
 def organ_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:

@@ -34,7 +34,8 @@ class VariationalTraining(nn.Module):
         """Run the network on images ``(batch, 1, size, size)``.
 
         Returns:
-            ``levels``: the published network's landmarks and the positions before them, ``(batch, sample, node, 2)``;
+            ``levels``: the published network's landmarks and the positions before them, ``(batch, sample, node, 2)``
+            each, or ``(batch, node, 2)`` where one sample is drawn, as in the published training;
             ``latent_mean`` and ``latent_log_var``, ``(batch, latent)``; and with refinements ``refined``, the
             landmarks after each of them, and ``organ_logits``, ``(batch, 3, size / 4, size / 4)``.
         """
@@ -43,6 +44,8 @@ class VariationalTraining(nn.Module):
         mean, std = latent_mean.unsqueeze(1), torch.exp(0.5 * latent_log_var).unsqueeze(1)
         noise = torch.randn(len(image), self.samples, mean.shape[-1], device=mean.device)
         levels = self.network.decode_levels(mean + noise * std, features)
+        if self.samples == 1:
+            levels = [level.squeeze(1) for level in levels]
         result: dict[str, Tensor | list[Tensor]] = {
             "levels": levels,
             "latent_mean": latent_mean,
