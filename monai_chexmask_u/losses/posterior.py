@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,10 @@ from monai_chexmask_u.losses.hybridgnet import level_targets, organ_cross_entrop
 from monai_chexmask_u.losses.shape_code import ShapeCode
 
 __all__ = ["PosteriorLoss"]
+
+# Nobody places outlines more exactly than to a hundredth of their spread over the population; without this floor, one
+# image whose variance is rounded to 0 ends the training.
+SMALLEST_VARIANCE: Final = 1e-4
 
 
 class PosteriorLoss(nn.Module):
@@ -100,7 +104,8 @@ class PosteriorLoss(nn.Module):
         known = target.isfinite().all(dim=-1)
         size = self.shape_code.size
         code = self.shape_code(target).nan_to_num()  # NaN would reach the gradient even where it does not count
-        likelihood = 0.5 * (log_var[:, :size] + (code - mean[:, :size]).square() / log_var[:, :size].exp())
+        variance = log_var[:, :size].exp() + SMALLEST_VARIANCE
+        likelihood = 0.5 * (variance.log() + (code - mean[:, :size]).square() / variance)
         terms = (
             (self.code_weight, likelihood, known.all(dim=-1)),
             (self.free_weight, divergence[:, size:], known.any(dim=-1)),
