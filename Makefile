@@ -5,6 +5,8 @@
 # make web    the web page: make web [PORT=7860]
 # make bundle the MONAI Bundle as a zip file for the model zoo, in dist/
 # make map    the MONAI Application Package, a container image; needs Docker and the network
+# make lock   the lock files in locks/, with checksums, from constraints.txt
+# make sbom   the software bill of materials of make demo and make test (CycloneDX), in dist/
 # make train-smoke  the bundle's training on a few images: two epochs, killed and resumed, two processes
 
 PYTHON ?= python3
@@ -15,9 +17,13 @@ LABEL := .venv-label
 PIP := -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 TOOLS := dcmtk dicom3tools orthanc orthanc-dicomweb chromium
 ORTHANC_PLUGINS := /usr/share/orthanc/plugins
-INPUTS := pyproject.toml setup.py constraints.txt
+INPUTS := pyproject.toml setup.py constraints.txt $(wildcard locks/*.txt)
+# On the platform of the lock files each file that is installed has its checksum there; elsewhere the versions alone hold.
+LOCKED := $(shell $(PYTHON) -c 'import platform as p, sys; print("yes" * (p.system() == "Linux" and p.machine() == "x86_64" and sys.version_info[:2] == (3, 11)))')
+LOCKED_PIP := -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement
+BUILD := $(if $(LOCKED),--no-build-isolation)
 
-.PHONY: demo label web bundle map test check tools test-deploy test-plain test-label train-smoke clean
+.PHONY: demo label web bundle lock sbom map test check tools test-deploy test-plain test-label train-smoke clean
 
 demo: $(VENV)/.demo-ready
 	@$(BIN)/python -W ignore scripts/demo.py
@@ -31,6 +37,12 @@ web: $(VENV)/.web-ready
 
 bundle: $(VENV)/.demo-ready
 	@$(BIN)/python scripts/build_bundle.py
+
+lock: $(VENV)/.demo-ready
+	@$(BIN)/python scripts/lock.py
+
+sbom: $(VENV)/.test-ready
+	@$(BIN)/python scripts/sbom.py dist
 
 # TORCH_INDEX=URL: a package index with builds of PyTorch for CPUs (app/README.md).
 map: $(VENV)/.demo-ready
@@ -49,7 +61,7 @@ test-deploy: $(VENV)/.test-ready
 
 # Without it, from the built wheel, outside the checkout: what somebody has who ran `pip install`.
 test-plain: $(PLAIN)/.ready
-	$(PLAIN)/bin/python $(PIP) --force-reinstall --no-deps .
+	$(PLAIN)/bin/python $(PIP) $(BUILD) --force-reinstall --no-deps .
 	cd $(PLAIN) && OMP_NUM_THREADS=1 bin/pytest -c ../pyproject.toml --rootdir .. -n 2 --dist loadscope -m "not deploy and not fresh and not slow" ../tests
 
 # The MONAI Label app, and what it gives to 3D Slicer judged by Slicer's own code.
@@ -59,35 +71,40 @@ test-label: $(LABEL)/.test-ready
 # torch first: with 2.13.0 installed, nothing asks for another build of it.
 $(VENV)/.demo-ready: $(INPUTS)
 	$(PYTHON) -m venv $(VENV)
+	$(if $(LOCKED),$(BIN)/python $(LOCKED_PIP) locks/demo.txt)
 	$(BIN)/python $(PIP) torch
-	$(BIN)/python $(PIP) --editable '.[deploy,archive]' pydicom-data
+	$(BIN)/python $(PIP) $(BUILD) --editable '.[deploy,archive]' pydicom-data
 	$(BIN)/python scripts/preload_cuda_runtime.py
 	touch $@
 
 $(VENV)/.test-ready: $(VENV)/.demo-ready
-	$(BIN)/python $(PIP) --editable '.[deploy,archive,bundle,export,experiments,ray,rca,demo,dev]'
+	$(if $(LOCKED),$(BIN)/python $(LOCKED_PIP) locks/test.txt)
+	$(BIN)/python $(PIP) $(BUILD) --editable '.[deploy,archive,bundle,export,experiments,ray,rca,demo,dev]'
 	touch $@
 
 $(VENV)/.web-ready: $(VENV)/.demo-ready
-	$(BIN)/python $(PIP) --editable '.[demo]'
+	$(BIN)/python $(PIP) $(BUILD) --editable '.[demo]'
 	touch $@
 
 $(PLAIN)/.ready: $(INPUTS)
 	$(PYTHON) -m venv $(PLAIN)
+	$(if $(LOCKED),$(PLAIN)/bin/python $(LOCKED_PIP) locks/plain.txt)
 	$(PLAIN)/bin/python $(PIP) torch
-	$(PLAIN)/bin/python $(PIP) '.[archive,bundle,dataset,experiments,demo,dev]'
+	$(PLAIN)/bin/python $(PIP) $(BUILD) '.[archive,bundle,dataset,experiments,demo,dev]'
 	touch $@
 
 # MONAI Label without its dependencies: they name sam2, which needs CUDA, and packages that need an old numpy.
 $(LABEL)/.ready: $(INPUTS)
 	$(PYTHON) -m venv $(LABEL)
+	$(if $(LOCKED),$(LABEL)/bin/python $(LOCKED_PIP) locks/label.txt)
 	$(LABEL)/bin/python $(PIP) torch
-	$(LABEL)/bin/python $(PIP) --editable '.[label]'
+	$(LABEL)/bin/python $(PIP) $(BUILD) --editable '.[label]'
 	$(LABEL)/bin/python $(PIP) --no-deps monailabel
 	touch $@
 
 $(LABEL)/.test-ready: $(LABEL)/.ready
-	$(LABEL)/bin/python $(PIP) --editable '.[label,slicer,dev]'
+	$(if $(LOCKED),$(LABEL)/bin/python $(LOCKED_PIP) locks/label-test.txt)
+	$(LABEL)/bin/python $(PIP) $(BUILD) --editable '.[label,slicer,dev]'
 	touch $@
 
 # Two epochs on a few images, a training killed and resumed, two processes, an evaluation.

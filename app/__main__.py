@@ -40,6 +40,8 @@ def main(arguments: list[str]) -> int:
     for library in QUOTING_LIBRARIES:
         logging.getLogger(library).setLevel(logging.CRITICAL + 1)
     try:
+        if "" in arguments:
+            raise ValueError("an argument is empty; give a name, or . for the current folder")
         from app.settings import read_settings
 
         settings, others = read_settings(arguments)
@@ -81,7 +83,11 @@ def _study(settings: Settings, arguments: list[str]) -> Iterator[list[str]]:
     with tempfile.TemporaryDirectory(prefix="chexmask-u-") as folder:
         try:
             fetch_study(
-                archive.source, Path(folder), study_uid=archive.study_uid, accession_number=archive.accession_number
+                archive.source,
+                Path(folder),
+                study_uid=archive.study_uid,
+                accession_number=archive.accession_number,
+                backoff=archive.backoff,
             )
         except ArchiveError as error:
             raise ValueError(str(error)) from error

@@ -12,6 +12,7 @@ from monai.deploy.core import AppContext, Application, Operator
 
 from app.delivery_operator import DeliveryOperator
 from app.document_writer_operator import DocumentWriterOperator
+from app.earlier_results_operator import EarlierResultsOperator
 from app.frontal_chest_selector_operator import FrontalChestSelectorOperator
 from app.landmark_inference_operator import LandmarkInferenceOperator
 from app.overlay_writer_operator import OverlayWriterOperator
@@ -20,13 +21,14 @@ from app.radiograph_operator import RadiographOperator
 from app.report_writer_operator import ReportWriterOperator
 from app.result_writer_operator import Output
 from app.run_end_operator import RunEndOperator
-from app.run_record import RunRecord
+from app.run_record import RECORD_NAME, RunRecord
 from app.segmentation_writer_operator import SegmentationWriterOperator
 from app.settings import Settings, read_settings
 from app.study_loader_operator import StudyLoaderOperator
 from monai_chexmask_u.dicom.numbering import Numbering
 from monai_chexmask_u.model import default_bundle
-from monai_chexmask_u.writers.atomic import prepare_folder
+from monai_chexmask_u.writers.own_files import is_own_file
+from monai_chexmask_u.writers.result_sets import output_folder
 
 __all__ = ["ChestLandmarkApp"]
 
@@ -64,20 +66,36 @@ class ChestLandmarkApp(Application):
         self.numbering = Numbering(reproducible=self.settings.reproducible_uids)
         super().__init__(argv, *args, **kwargs)
 
+    def run(self) -> None:
+        """Run the operators, while no other process writes into the output folder.
+
+        Raises:
+            FolderLockError: if one does.
+            OSError: if the input cannot be read or the output cannot be written.
+            ValueError: if the output holds a ``run.json`` of another program.
+        """
+        output = Path(Application.init_app_context(self.argv).output_path)
+        with output_folder(output):
+            remove_record(output)  # it would describe files that this run replaces
+            super().run()
+
     def compose(self) -> None:
         """Connect the operators.
 
         Raises:
-            OSError: if the input cannot be read or the output cannot be written.
+            OSError: if the input cannot be read.
         """
         context = Application.init_app_context(self.argv)
         output = Path(context.output_path)
-        prepare_folder(output)
         if self.settings.archive.source is not None:
             logger.info("the study comes from %s", self.settings.archive.source.name)
 
         loader = StudyLoaderOperator(
-            self, CountCondition(self, 1), input_folder=existing_input(Path(context.input_path)), name="loader"
+            self,
+            CountCondition(self, 1),
+            input_folder=existing_input(Path(context.input_path)),
+            record=self.record,
+            name="loader",
         )
         selector = FrontalChestSelectorOperator(self, record=self.record, name="selector")
         reader = RadiographOperator(self, record=self.record, name="reader")
@@ -91,7 +109,8 @@ class ChestLandmarkApp(Application):
 
     def _add_writers(self, inference: Operator, output: Output) -> None:
         """Connect the writers that are needed one after the other, the report's last."""
-        previous = inference
+        previous: Operator = EarlierResultsOperator(self, output=output, name="earlier results")
+        self.add_flow(inference, previous, {("results", "results")})
         for operator in WRITERS:
             if set(operator.formats).intersection(output.settings.formats):
                 writer = operator(self, output=output, name=operator.__name__)
@@ -101,6 +120,19 @@ class ChestLandmarkApp(Application):
         end = RunEndOperator(self, output=output, name="run end")
         self.add_flow(previous, delivery, {("results", "results")})
         self.add_flow(delivery, end, {("results", "results")})
+
+
+def remove_record(folder: Path) -> None:
+    """Remove the record of an earlier run.
+
+    Raises:
+        ValueError: if the file is not this application's.
+    """
+    path = folder / RECORD_NAME
+    if os.path.lexists(path):
+        if not is_own_file(path, "json"):
+            raise ValueError(f"{path} was not written by this program: move it away, or choose another folder with -o")
+        path.unlink()
 
 
 def existing_input(folder: Path) -> Path:

@@ -8,12 +8,13 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from monai_chexmask_u.dicom.archive.credentials import read_credentials
-from monai_chexmask_u.dicom.archive.settings import OWN_AE_TITLE, DicomwebArchive, DimseNode, Tls
+from monai_chexmask_u.dicom.archive.retry import Backoff
+from monai_chexmask_u.dicom.archive.settings import OWN_AE_TITLE, DicomwebArchive, DimseNode, Timeouts, Tls
 
 __all__ = ["ARCHIVE_KEYS", "ArchiveSettings", "add_archive_options", "archive_settings"]
 
@@ -24,7 +25,8 @@ ACCESSION_VARIABLE: Final = "CHEXMASK_U_ACCESSION"
 _TEXTS: Final = ("fetch-from", "study", "accession", "send-to", "own-ae-title")
 _PATHS: Final = ("outbox", "password-file", "token-file", "ca-file", "certificate", "key")
 _SWITCHES: Final = ("allow-plain-http", "tls")
-ARCHIVE_KEYS: Final = (*_TEXTS, *_PATHS, *_SWITCHES)
+_NUMBERS: Final = ("connect-timeout", "answer-timeout", "attempts")
+ARCHIVE_KEYS: Final = (*_TEXTS, *_PATHS, *_SWITCHES, *_NUMBERS)
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class ArchiveSettings:
         accession_number: or its accession number.
         target: the archive to send to, or None.
         outbox: where results wait until it has confirmed them; by default a folder in the output folder.
+        backoff: how often to try what may pass.
     """
 
     source: DicomwebArchive | None = None
@@ -44,11 +47,12 @@ class ArchiveSettings:
     accession_number: str | None = None
     target: DicomwebArchive | DimseNode | None = None
     outbox: Path | None = None
+    backoff: Backoff = field(default_factory=Backoff)
 
 
 def add_archive_options(parser: argparse.ArgumentParser) -> None:
     """Add an option for each of the keys."""
-    for key in (*_TEXTS, *_PATHS):
+    for key in (*_TEXTS, *_PATHS, *_NUMBERS):
         parser.add_argument(f"--{key}")
     for key in _SWITCHES:
         parser.add_argument(f"--{key}", action="store_true", default=None)
@@ -73,20 +77,44 @@ def archive_settings(options: argparse.Namespace, section: Mapping[str, Any]) ->
     if source and not (study or accession):
         raise ValueError(f"--fetch-from needs --study UID or --accession NUMBER (or {STUDY_VARIABLE})")
     tls = Tls(paths["ca-file"], paths["certificate"], paths["key"])
+    timeouts = _timeouts(values)
     target: DicomwebArchive | DimseNode | None = None
     if send_to and "://" in send_to:
-        target = _dicomweb(send_to, values, paths, tls)
+        target = _dicomweb(send_to, values, paths, tls, timeouts)
     elif send_to:
         with_tls = bool(values["tls"] or paths["ca-file"] or paths["certificate"])
         own_ae_title = texts["own-ae-title"] or OWN_AE_TITLE
-        target = DimseNode.parse(send_to, own_ae_title=own_ae_title, tls=tls if with_tls else None)
+        own_tls = tls if with_tls else None
+        target = DimseNode.parse(send_to, own_ae_title=own_ae_title, tls=own_tls, timeouts=timeouts)
     return ArchiveSettings(
-        source=_dicomweb(source, values, paths, tls) if source else None,
+        source=_dicomweb(source, values, paths, tls, timeouts) if source else None,
         study_uid=study,
         accession_number=accession,
         target=target,
         outbox=paths["outbox"],
+        backoff=_backoff(values),
     )
+
+
+def _timeouts(values: Mapping[str, Any]) -> Timeouts:
+    usual = Timeouts()
+    return Timeouts(
+        _number(values, "connect-timeout", usual.connect_s), _number(values, "answer-timeout", usual.answer_s)
+    )
+
+
+def _backoff(values: Mapping[str, Any]) -> Backoff:
+    attempts = _number(values, "attempts", Backoff().attempts)
+    if not (attempts >= 1 and float(attempts).is_integer()):
+        raise ValueError("archive, attempts: must be a whole number from 1")
+    return Backoff(int(attempts))
+
+
+def _number(values: Mapping[str, Any], key: str, default: float) -> float:
+    try:
+        return default if values[key] is None else float(str(values[key]))
+    except ValueError:
+        raise ValueError(f"archive, {key}: must be a number") from None
 
 
 def _study(*places: Mapping[str, Any]) -> tuple[str | None, str | None]:
@@ -103,6 +131,8 @@ def _study(*places: Mapping[str, Any]) -> tuple[str | None, str | None]:
     return None, None
 
 
-def _dicomweb(url: str, values: Mapping[str, Any], paths: Mapping[str, Path | None], tls: Tls) -> DicomwebArchive:
+def _dicomweb(
+    url: str, values: Mapping[str, Any], paths: Mapping[str, Path | None], tls: Tls, timeouts: Timeouts
+) -> DicomwebArchive:
     credentials = read_credentials(os.environ, password_file=paths["password-file"], token_file=paths["token-file"])
-    return DicomwebArchive(url, credentials, tls, allow_plain_http=bool(values["allow-plain-http"]))
+    return DicomwebArchive(url, credentials, tls, timeouts, allow_plain_http=bool(values["allow-plain-http"]))

@@ -46,7 +46,8 @@ class DeliveryOperator(Operator):
             outbox = archive.outbox or self._output.folder / OUTBOX_NAME
             paths = [path for path in self._output.record.written if path.suffix == ".dcm"]
             try:
-                self._output.record.delivered(archive.target.name, deliver(paths, archive.target, outbox))
+                delivery = deliver(paths, archive.target, outbox, backoff=archive.backoff)
+                self._output.record.delivered(archive.target.name, delivery)
             except (ArchiveError, ValueError, OSError) as error:
                 self._output.record.not_delivered(archive.target.name, str(error))
         op_output.emit(results, "results")

@@ -9,8 +9,8 @@ from monai.deploy.core import Fragment, Operator, OperatorSpec
 from app.frontal_chest_selector_operator import ImageFile
 from app.run_record import RunRecord
 from monai_chexmask_u.dicom.read import read_dicom
-from monai_chexmask_u.dicom.same_image import is_same_image
-from monai_chexmask_u.radiograph import Radiograph, RadiographError
+from monai_chexmask_u.dicom.same_image import ImageKey, ImageRegister, image_key
+from monai_chexmask_u.radiograph import Radiograph
 
 __all__ = ["RadiographOperator", "instance_uid"]
 
@@ -38,23 +38,19 @@ class RadiographOperator(Operator):
     def compute(self, op_input: Any, op_output: Any, context: Any) -> None:
         """Read the images."""
         files: list[ImageFile] = op_input.receive("image_files")
-        radiographs: dict[str, Radiograph] = {}
-        conflicting: set[str] = set()
+        register, radiographs = ImageRegister(), list[tuple[ImageFile, ImageKey | None, Radiograph]]()
         for file in files:
             with self._record.attempt(file.name):
                 radiograph = read_dicom(file.path)
-                uid = instance_uid(radiograph)
-                first = radiographs.setdefault(uid, radiograph)
-                if first is not radiograph:
-                    if not is_same_image(first, radiograph):
-                        conflicting.add(uid)
-                    raise RadiographError("duplicate", "the study holds the image twice")
-        for uid in conflicting:  # nobody can tell whose results they would be
-            with self._record.attempt(uid):
-                del radiographs[uid]
-                message = "different images have this SOP Instance UID; find out which is right and send it alone"
-                raise RadiographError("conflicting_identifiers", message)
-        op_output.emit(list(radiographs.values()), "radiographs")
+                key = image_key(radiograph)
+                register.note(key)
+                radiographs.append((file, key, radiograph))
+        taken: list[Radiograph] = []
+        for file, key, radiograph in radiographs:
+            with self._record.attempt(file.name):
+                register.check(key)
+                taken.append(radiograph)
+        op_output.emit(taken, "radiographs")
 
 
 def instance_uid(radiograph: Radiograph) -> str:

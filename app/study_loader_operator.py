@@ -9,6 +9,10 @@ from monai.deploy.core import Fragment, OperatorSpec
 from monai.deploy.core.domain import DICOMStudy
 from monai.deploy.operators import DICOMDataLoaderOperator
 
+from app.run_record import RunRecord
+from monai_chexmask_u.folder_tree import files_below
+from monai_chexmask_u.radiograph import RadiographError
+
 __all__ = ["StudyLoaderOperator"]
 
 
@@ -16,7 +20,8 @@ class StudyLoaderOperator(DICOMDataLoaderOperator):
     """Loads every DICOM file below a folder, one by one.
 
     The SDK's loader stops at the first file whose header is broken, drops files without a word, and of the images of a
-    series that have the same ImagePositionPatient it keeps a single one, which is meant for slices.
+    series that have the same ImagePositionPatient it keeps a single one, which is meant for slices. Hidden files and
+    folders are left out, and so are outboxes of results.
 
     Named output:
         dicom_study_list: list of DICOMStudy, one per file.
@@ -25,9 +30,10 @@ class StudyLoaderOperator(DICOMDataLoaderOperator):
 
     UNREAD = "unread_files"
 
-    def __init__(self, fragment: Fragment, *args: Any, input_folder: Path, **kwargs: Any) -> None:
-        """Load from `input_folder`; an empty one is for the selector to report."""
+    def __init__(self, fragment: Fragment, *args: Any, input_folder: Path, record: RunRecord, **kwargs: Any) -> None:
+        """Load from `input_folder`, and report what cannot be listed; an empty one is for the selector to report."""
         self._unread: list[Path] = []
+        self._record = record
         super().__init__(fragment, *args, input_folder=input_folder, must_load=False, **kwargs)
 
     def setup(self, spec: OperatorSpec) -> None:
@@ -40,6 +46,15 @@ class StudyLoaderOperator(DICOMDataLoaderOperator):
         self._unread = []
         super().compute(op_input, op_output, context)
         op_output.emit(self._unread, self.UNREAD)
+
+    def _list_files(self, path: Path, files: list[str]) -> None:
+        """List files as the library does; the SDK's loader follows links in circles, and waits for pipes."""
+        below = files_below(Path(path), wanted=lambda file: True, on_problem=self._not_listed)
+        files.extend(str(file) for file, _ in below)
+
+    def _not_listed(self, folder: Path, problem: RadiographError) -> None:
+        with self._record.attempt(folder.name):
+            raise RadiographError(problem.code, "the folder cannot be listed; check its permissions") from problem
 
     def _load_data(self, files: list[str]) -> list[DICOMStudy]:
         studies = []

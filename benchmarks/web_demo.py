@@ -18,7 +18,7 @@ from web_page import chromium, open_page, page_server, upload
 
 from monai_chexmask_u.demo import figure, results
 from monai_chexmask_u.demo.alterations import Alteration
-from monai_chexmask_u.demo.sessions import Sessions
+from monai_chexmask_u.demo.sessions import Session
 from monai_chexmask_u.model import load_model
 
 # The picture is fetched once more before the clock stops, so that its loading is counted.
@@ -62,11 +62,11 @@ def _in_browser(film: Path, levels: list[float]) -> list[float]:
 
 
 def _in_process(film: Path, levels: list[float]) -> list[float]:
-    sessions, model = Sessions(), load_model()
-    try:
-        session = sessions.get("benchmark")
+    model = load_model()
+    seconds = []
+    with tempfile.TemporaryDirectory() as folder:
+        session = Session(Path(folder))
         results.open_film(session, film)
-        seconds = []
         for level in levels:
             start = time.perf_counter()
             results.segment(session, model, Alteration(noise=level), samples=50)
@@ -74,8 +74,6 @@ def _in_process(film: Path, levels: list[float]) -> list[float]:
             for one in shown:
                 figure.draw_figure(one, "film", "radius", 1.0, pictures="pictures")
             seconds.append(time.perf_counter() - start)
-    finally:
-        sessions.close_all()
     return seconds
 
 

@@ -5,16 +5,21 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import signal
 import socket
 import sys
+import warnings
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
+from types import FrameType
 
 APP = Path(__file__).resolve().parent
 STUBS = APP / "stubs"
 OPTIONAL = ("torchvision", "pydicom_seg")
 NUMBERS = {"samples": int, "seed": int, "balance": float}
 CONF = {*NUMBERS, "device", "model", "models", "replay", "modalities", "allow_plain_http"}
+ORIGINS_VARIABLE = "MONAI_LABEL_CORS_ORIGINS"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -26,16 +31,41 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     _prepare(options)
-    url = f"http://{options.host}:{options.port}"
+    url = _url(options)
     print(f"MONAI Label server for {options.studies}: {url}  (Ctrl+C stops it)")
     print(f"3D Slicer: module MONAILabel (or ChestLandmarks), server {url}; by hand: {url}/docs")
-    reach = "only this machine reaches it" if options.host in ("127.0.0.1", "localhost") else "OTHER MACHINES REACH IT"
-    print(f"The server asks nobody for a password: {reach}.", flush=True)
+    from monai_chexmask_u.request_guard import is_loopback
+
+    reach = "only this machine reaches it" if is_loopback(options.host) else "OTHER MACHINES REACH IT"
+    print(f"The server asks nobody for a password: {reach}.")
+    others = f" and of {', '.join(options.allow_origin)}" if options.allow_origin else ""
+    print(f"Browsers may use it from its own pages{others}, and by no other name of a host.", flush=True)
+    from monailabel.config import settings
     from monailabel.main import Main
 
+    # What MONAI Label says of origins is then true; a list of its own type would end it with an error.
+    warnings.filterwarnings("ignore", "Pydantic serializer warnings")
+    settings.MONAI_LABEL_CORS_ORIGINS = [url, *options.allow_origin]
+    from label.own_folder import use_own_temporary_folder
+
+    _end_cleanly(use_own_temporary_folder())  # before MONAI Label and PyTorch ask for a folder
     sys.argv = _monailabel_arguments(options)
     Main().run()
     return 0
+
+
+def _end_cleanly(end: Callable[[], None]) -> None:
+    """Do something before a signal ends the process: when the server has ended, it sends itself the signal again."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        end()
+        signal.signal(number, signal.SIG_DFL)
+        signal.raise_signal(number)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    # The server does not know this one: a terminal that is closed.
+    signal.signal(signal.SIGHUP, lambda number, frame: signal.raise_signal(signal.SIGTERM))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -43,6 +73,20 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("studies", help="folder of films, or the address of a DICOMweb archive (http://...)")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen at (default: this machine alone)")
     parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="further name by which browsers may reach the server: name, name:port, or https://name behind a proxy",
+    )
+    parser.add_argument(
+        "--allow-origin",
+        action="append",
+        default=[],
+        metavar="ORIGIN",
+        help=f"page of another server that may use this one, as https://viewer.example; also {ORIGINS_VARIABLE}",
+    )
     parser.add_argument("--model", type=Path, help="bundle folder of another model than the shipped one")
     parser.add_argument("--models", type=Path, help="folder of the models trained here (default: label/model)")
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1 ... (default: a GPU if there is one)")
@@ -66,7 +110,11 @@ def _check(options: argparse.Namespace) -> None:
         raise ValueError(f"there is no model {options.model}; give a bundle folder or leave --model out")
     for key, value in options.conf:
         _check_conf(key, value)
-    with socket.socket() as listener:
+    from label.guarding import check_names, named_origins
+
+    options.allow_origin = named_origins(options.allow_origin, os.environ.pop(ORIGINS_VARIABLE, None))
+    check_names(hosts=options.allow_host)
+    with socket.socket(socket.AF_INET6 if ":" in options.host else socket.AF_INET) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((options.host, options.port))
@@ -101,6 +149,14 @@ def _prepare(options: argparse.Namespace) -> None:
         os.environ.setdefault(name, value)
 
 
+def _url(options: argparse.Namespace) -> str:
+    """Return the address to open in a browser of this machine."""
+    from monai_chexmask_u.request_guard import is_wildcard
+
+    host = "127.0.0.1" if is_wildcard(options.host) else options.host
+    return f"http://[{host}]:{options.port}" if ":" in host else f"http://{host}:{options.port}"
+
+
 def _imports(name: str) -> bool:
     """Return whether a package is installed and works; what does not is replaced by its stub."""
     sys.path.remove(str(STUBS))
@@ -122,7 +178,8 @@ def _imports(name: str) -> bool:
 def _monailabel_arguments(options: argparse.Namespace) -> list[str]:
     arguments = ["monailabel", "start_server", "--app", str(APP), "--studies", options.studies]
     arguments += ["--host", options.host, "--port", str(options.port), "--verbose", "WARNING"]
-    named = {"model": options.model, "models": options.models, "device": options.device}
+    named = {"model": options.model, "models": options.models, "device": options.device, "listen": options.host}
+    named |= {"allow_hosts": " ".join(options.allow_host), "allow_origins": " ".join(options.allow_origin)}
     for key, value in [*((key, str(value)) for key, value in named.items() if value), *options.conf]:
         arguments += ["--conf", key, value]
     return arguments

@@ -20,8 +20,11 @@ from monailabel.interfaces.tasks.train import TrainTask
 from label.datastore import ChestLocalDatastore
 from label.infer import LandmarkInfer, ModelInUse, remove_result
 from label.latents import LatentStore
+from label.leftovers import sweep_models
 from label.model_store import ModelStore
+from label.own_folder import use_own_temporary_folder
 from label.scoring import LandmarkUncertaintyScoring
+from label.sessions import FilmSessions
 from label.strategies import MostUncertain, UncertainAndDiverse
 from label.training import FineTune
 from monai_chexmask_u import __version__
@@ -33,6 +36,8 @@ from monai_chexmask_u.segmentation import LandmarkSegmentation
 __all__ = ["ChestLandmarksApp"]
 
 # MONAI Label logs every request, parameter and label at this level, in a file that is kept.
+PROGRAMS = ("monailabel.app", "monailabel.main")
+"""MONAI Label's own: its server; only they may have the temporary files of all that runs in their process."""
 TALKATIVE = ("monailabel", "timeloop", "dicomweb_client", "multipart")
 
 
@@ -54,7 +59,10 @@ class ChestLandmarksApp(MONAILabelApp):
         for name in TALKATIVE:
             logging.getLogger(name).setLevel(logging.WARNING)
         conf = dict(conf or {})
+        if any(name in sys.modules for name in PROGRAMS):
+            use_own_temporary_folder()
         folder = Path(conf.get("models") or Path(app_dir) / "model")
+        sweep_models(folder)
         self.store = ModelStore(folder, Path(conf["model"]) if conf.get("model") else None)
         self.latents = LatentStore(folder / "latents", studies)
         self.model = ModelInUse(
@@ -115,6 +123,10 @@ class ChestLandmarksApp(MONAILabelApp):
 
             return open_datastore(self.studies, self.conf)
         return ChestLocalDatastore(Path(self.studies), read_only=settings.MONAI_LABEL_DATASTORE_READ_ONLY)
+
+    def _load_sessions(self, load: bool = False) -> FilmSessions | None:
+        """Open the sessions, unless they are switched off."""
+        return FilmSessions(settings.MONAI_LABEL_SESSION_PATH, settings.MONAI_LABEL_SESSION_EXPIRY) if load else None
 
     def segment(self, radiograph: Radiograph) -> LandmarkSegmentation:
         """Segment a film with the model in use."""

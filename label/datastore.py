@@ -31,6 +31,7 @@ from monailabel.interfaces.exception import (
 )
 
 from label.film_names import IMAGE_ENDINGS, LABEL_ENDINGS, ending_of, plain_name, refused
+from label.leftovers import sweep_films
 from monai_chexmask_u.radiograph import RadiographError
 from monai_chexmask_u.reading import is_candidate, read_radiograph
 from monai_chexmask_u.writers.atomic import atomic_path
@@ -55,6 +56,8 @@ class ChestLocalDatastore(LocalDatastore):
         self._is_open = False
         self._seen: tuple[Any, ...] = ()
         folder.mkdir(parents=True, exist_ok=True)
+        if not read_only:
+            sweep_films(folder)
         # Not MONAI Label's own watcher: it sees events late, and misses those of other processes.
         super().__init__(str(folder), auto_reload=False, read_only=read_only)
         self._is_open = True

@@ -7,7 +7,7 @@ server waiting while a file is stored, which takes its time with an archive; the
 from __future__ import annotations
 
 import shutil
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
@@ -18,7 +18,7 @@ from monailabel.endpoints.user.auth import RBAC, User
 from monailabel.interfaces.datastore import DefaultLabelTag
 
 from label.app import ChestLandmarksApp
-from label.cached_datastore import label_extension
+from label.film_names import IMAGE_ENDINGS, LABEL_ENDINGS, ending_of, plain_ending
 from label.request_parameters import parsed_object
 from label.submissions import read_submission
 from monai_chexmask_u.radiograph import RadiographError
@@ -35,15 +35,20 @@ def datastore_router(app: ChestLandmarksApp) -> APIRouter:
     annotator = Depends(RBAC(settings.MONAI_LABEL_AUTH_ROLE_ANNOTATOR))
 
     def put_image(
-        tasks: BackgroundTasks,
         file: Annotated[UploadFile, File()],
         image: str | None = None,
         params: Text = "{}",
         asking: User = annotator,
     ) -> Any:
         """Add an image."""
-        parsed_object(params)
-        return datastore.add_image(tasks, image, params, file, asking.username)
+        about = parsed_object(params) | ({"user": asking.username} if asking.username else {})
+        name = PureWindowsPath(file.filename or "").name
+        with TemporaryDirectory(prefix="chexmask-u-") as folder:
+            path = Path(folder) / f"film{plain_ending(name)}"
+            with path.open("wb") as copy:
+                shutil.copyfileobj(file.file, copy)
+            image_id = image or name.removesuffix(ending_of(name, IMAGE_ENDINGS))
+            return {"image": app.datastore().add_image(image_id, str(path), about)}
 
     def put_label(
         image: str,
@@ -56,7 +61,7 @@ def datastore_router(app: ChestLandmarksApp) -> APIRouter:
         about = parsed_object(params) | ({"user": asking.username} if asking.username else {})
         store = app.datastore()
         with TemporaryDirectory(prefix="chexmask-u-") as folder:
-            path = Path(folder) / f"label{label_extension(Path(label.filename or '').name)}"
+            path = Path(folder) / f"label{plain_ending(label.filename or '', LABEL_ENDINGS)}"
             with path.open("wb") as copy:
                 shutil.copyfileobj(label.file, copy)
             if tag == DefaultLabelTag.FINAL:

@@ -8,7 +8,6 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from monailabel.datastore.local import DataModel, ImageLabelModel, LocalDatastore
@@ -17,6 +16,7 @@ from monailabel.interfaces.exception import ImageNotFoundException, MONAILabelEr
 
 from label.cached_datastore import CachedDatastore, label_extension
 from label.dicomweb_films import ArchiveAnnotation, ArchiveFilms
+from label.own_folder import partial_folder
 from label.submissions import read_submission
 from monai_chexmask_u.dicom.annotation import write_annotation
 from monai_chexmask_u.dicom.archive.fetch import MODALITIES
@@ -182,8 +182,8 @@ class ChestDICOMwebDatastore(CachedDatastore):
                 submission = read_submission(source, radiograph, info)
             except ValueError as error:
                 raise _refused(str(error)) from error
-            with TemporaryDirectory(dir=self._datastore_path, prefix=".storing-") as temporary:
-                path = Path(temporary) / "label.dcm"
+            with partial_folder(Path(self._datastore_path)) as temporary:
+                path = temporary / "label.dcm"
                 info["SeriesInstanceUID"] = write_annotation(
                     submission.masks, radiograph, path, algorithm_type=submission.algorithm_type
                 )
@@ -282,8 +282,8 @@ class ChestDICOMwebDatastore(CachedDatastore):
     def _fetch_label(self, image_id: str, annotation: ArchiveAnnotation) -> Path:
         """Fetch a label from the archive, and note from which series it is."""
         self.get_image_uri(image_id)
-        with TemporaryDirectory(dir=self._folder, prefix=".fetching-") as temporary:
-            path = Path(temporary) / "label.dcm"
+        with partial_folder(Path(self._folder)) as temporary:
+            path = temporary / "label.dcm"
             self._films.fetch_annotation(annotation, path)
             self._keep_label(image_id, path, FINAL, ".dcm", {"SeriesInstanceUID": annotation.series_uid})
         return self._label_path(image_id, FINAL, ".dcm")

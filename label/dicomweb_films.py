@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Final
 
+from label.leftovers import sweep_cache
+from label.own_folder import partial_folder
 from monai_chexmask_u.dicom.annotation import AnnotationFacts, annotation_facts
 from monai_chexmask_u.dicom.archive.objects import read_dicom_file
 from monai_chexmask_u.dicom.archive.query import Query
@@ -58,6 +59,7 @@ class ArchiveFilms:
         self._folder = folder
         self._refusals = folder / "refused"
         self._refusals.mkdir(exist_ok=True)
+        sweep_cache(folder)
         self._modalities = modalities
         self._annotations: dict[str, AnnotationFacts | None] = {}
 
@@ -85,9 +87,9 @@ class ArchiveFilms:
         with self._query() as query:
             images = sorted(query.instances(study_uid, series_uid))
         self._raise_known_refusal(series_uid, images)
-        with TemporaryDirectory(dir=self._folder, prefix=".fetching-") as temporary:
+        with partial_folder(self._folder) as temporary:
             try:
-                film = self._select(study_uid, series_uid, images, Path(temporary))
+                film = self._select(study_uid, series_uid, images, temporary)
             except RadiographError as refusal:
                 self._remember(series_uid, images, refusal)
                 raise

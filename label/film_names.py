@@ -7,12 +7,16 @@ from typing import Final
 
 from monailabel.interfaces.exception import MONAILabelError, MONAILabelException
 
-__all__ = ["IMAGE_ENDINGS", "LABEL_ENDINGS", "ending_of", "plain_name", "refused"]
+__all__ = ["IMAGE_ENDINGS", "LABEL_ENDINGS", "ending_of", "plain_ending", "plain_name", "refused"]
 
 IMAGE_ENDINGS: Final = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".dcm", ".dicom", ".img")
 # The longest first, since some end like others.
 LABEL_ENDINGS: Final = (".mrk.json", ".seg.nrrd", ".seg.dcm", ".nii.gz", ".nii", ".nrrd", ".json", ".png", ".dcm")
-NAME: Final = re.compile(r"[^/\\\x00-\x1f]{1,200}")
+NAME: Final = re.compile(r"[^/\\\x00-\x1f\x7f]{1,200}")
+MAX_BYTES: Final = 200
+"""Of a name; file systems take 255, and endings come to it."""
+# What the folder holds beside films, whatever a share makes of capital letters.
+TAKEN: Final = ("labels", "datastore_v2.json", "datastore_v2.json.broken")
 
 
 def ending_of(name: str, endings: tuple[str, ...]) -> str:
@@ -27,9 +31,20 @@ def plain_name(name: str) -> str:
     Raises:
         MONAILabelException: if it would lead elsewhere.
     """
-    if not NAME.fullmatch(name) or name.startswith("."):
-        raise refused("an id or tag must be a plain name, without slashes and not beginning with a dot")
+    is_short = len(name.encode(errors="replace")) <= MAX_BYTES
+    if not (NAME.fullmatch(name) and is_short) or name.startswith(".") or not name.isprintable():
+        raise refused(
+            "an id or tag must be a plain name of at most 200 bytes, without slashes, not beginning with a dot"
+        )
+    if name.casefold() in TAKEN:
+        raise refused(f"{name} is the name of something else in the folder of the films; give another id or tag")
     return name
+
+
+def plain_ending(name: str, known: tuple[str, ...] = ()) -> str:
+    """Return the end of a file's name that a client gave: a known one, or else at most ten letters and digits."""
+    found = re.search(r"\.[A-Za-z0-9]{1,10}\Z", name)
+    return ending_of(name, known) or (found[0] if found else "")
 
 
 def refused(sentence: str) -> MONAILabelException:

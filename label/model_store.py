@@ -10,7 +10,7 @@ import tempfile
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ __all__ = ["ModelStore", "ModelVersion"]
 logger = logging.getLogger(__name__)
 
 SHIPPED = 0
+PUBLISHING = ".publish-"
 
 
 @dataclass(frozen=True)
@@ -129,10 +130,10 @@ class ModelStore:
         read_checkpoint(weights)
         prepare_folder(self.folder)
         with self._turn, FileLock(str(self.folder / ".publishing")):
-            for stale in self.folder.glob(".partial-*"):  # of a process that was killed: it held the lock
+            for stale in self.folder.glob(f"{PUBLISHING}*"):  # of a process that was killed: it held the lock
                 shutil.rmtree(stale, ignore_errors=True) if stale.is_dir() else stale.unlink(missing_ok=True)
             parent, number = self.current(), max([SHIPPED, *self.numbers()]) + 1
-            partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=self.folder))
+            partial = Path(tempfile.mkdtemp(prefix=PUBLISHING, dir=self.folder))
             try:
                 self._fill(partial, number, weights, parent, record)
                 partial.chmod(0o755)
@@ -189,7 +190,7 @@ class ModelStore:
             **record,
             "sha256": sha256_of(copy),
             "parent": {"version": parent.number, "sha256": parent.identity.sha256},
-            "published": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "published": datetime.now(UTC).isoformat(timespec="seconds"),
         }
         for path, content in ((partial / "configs" / "metadata.json", metadata), (partial / "record.json", about)):
             path.write_text(json.dumps(content, indent=2, default=str) + "\n", encoding="utf-8")

@@ -61,6 +61,8 @@ def serve_ohif(path: str) -> Response:
     adapted = _adapted_scripts().get(path)
     if adapted is not None:
         return Response(adapted, media_type="text/javascript")
+    if path and not (_FOLDER / path).is_file():
+        path = ""  # the viewer's own page; MONAI Label fails at the name of a folder
     response: Response = get_ohif(path)
     return response
 

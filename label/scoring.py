@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 from monailabel.interfaces.datastore import Datastore
+from monailabel.interfaces.exception import ImageNotFoundException
 from monailabel.interfaces.tasks.scoring import ScoringMethod
 from numpy.typing import NDArray
 
@@ -144,6 +145,8 @@ def _examine(
         radiograph = read_radiograph(Path(datastore.get_image_uri(image_id)))
         posterior, frame = segmenter.infer(radiograph)
         result = segmentation_from_posterior(posterior, radiograph, frame, model.identity, model.calibration)
+    except ImageNotFoundException:  # somebody has deleted it meanwhile
+        return _failure("not_readable", "the image is gone"), None
     except ArchiveError as error:  # it may answer next time
         return _failure("not_readable", str(error)), None
     except OSError as error:

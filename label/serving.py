@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import shutil
+import subprocess
 import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,18 +18,22 @@ from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 from fastapi import APIRouter, BackgroundTasks, Depends, FastAPI, File, Form, HTTPException, Request, UploadFile
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
 from monailabel.config import settings
 from monailabel.endpoints.infer import send_response
 from monailabel.endpoints.user.auth import RBAC
 from monailabel.interfaces.exception import ImageNotFoundException, LabelNotFoundException, MONAILabelException
+from starlette.middleware import Middleware
 
 from label.app import ChestLandmarksApp, UnknownNameError
 from label.datastore_routes import datastore_router
 from label.dicom_results import DICOM_OUTPUTS, dicom_result
+from label.film_names import plain_ending
+from label.guarding import guard
 from label.infer import remove_result
 from label.model_routes import model_router
 from label.request_parameters import parsed_object
+from label.session_routes import session_router
 from label.task_routes import task_router
 from label.upload_limit import UploadLimit
 from monai_chexmask_u.dicom.archive.failures import ArchiveError
@@ -54,7 +59,7 @@ def extend(server: FastAPI, app: ChestLandmarksApp) -> None:
     # Of archives that are unpacked for sessions, nothing may land elsewhere (PEP 706).
     if hasattr(tarfile, "data_filter"):  # in the security releases of Python from 2023 on
         tarfile.TarFile.extraction_filter = staticmethod(tarfile.data_filter)
-    routers = [_infer_router(app), task_router(app), model_router(), datastore_router(app)]
+    routers = [_infer_router(app), task_router(app), model_router(), datastore_router(app), session_router(app)]
     if app.studies.startswith(("http://", "https://")):
         from label.dicomweb_proxy import make_router
         from label.dicomweb_settings import archive_of
@@ -64,11 +69,12 @@ def extend(server: FastAPI, app: ChestLandmarksApp) -> None:
         routers.append(_no_archive_router())
     from label import ohif
 
-    routers.append(ohif.router)
+    routers += [ohif.router, _logs_router()]
     for router in routers:
         server.router.routes[:0] = router.routes  # before MONAI Label's own of that path
-    server.middleware_stack = None  # was built before the app was loaded; the next request builds it again
-    server.add_middleware(UploadLimit)
+    server.user_middleware[:] = [each for each in server.user_middleware if each.cls is not UploadLimit]
+    server.user_middleware.insert(0, Middleware(UploadLimit))
+    guard(server, app.conf)  # before all of it; the stack was built before the app was loaded, and is built again
 
 
 def _answer(request: Request, error: Exception) -> JSONResponse:
@@ -124,7 +130,13 @@ def _infer_router(app: ChestLandmarksApp) -> APIRouter:
         tasks.add_task(remove_result, result["file"])
         return send_response(app.datastore(), result, output, BackgroundTasks())
 
+    def refuse_slides(model: str) -> None:
+        """Refuse, before anything is stored."""
+        raise HTTPException(400, "radiographs are no whole-slide images; use /infer")
+
     router.add_api_route("/{model}", run_inference, methods=["POST"], summary="Run Inference for supported model")
+    for path in ("/wsi/{model}", "/wsi_v2/{model}"):
+        router.add_api_route(path, refuse_slides, methods=["POST"], include_in_schema=False)
     return router
 
 
@@ -140,6 +152,23 @@ def _no_archive_router() -> APIRouter:
     return router
 
 
+def _logs_router() -> APIRouter:
+    """Return what tells of the GPU; without one, MONAI Label fails at it."""
+    admin = Depends(RBAC(settings.MONAI_LABEL_AUTH_ROLE_ADMIN))
+    router = APIRouter(prefix=f"{settings.MONAI_LABEL_API_STR}/logs", tags=["Others"], dependencies=[admin])
+
+    def tell() -> Any:
+        """Return what `nvidia-smi` says."""
+        program = shutil.which("nvidia-smi")
+        if program is None:
+            raise HTTPException(404, "this server has no GPU, or no nvidia-smi")
+        done = subprocess.run([program], capture_output=True, text=True, timeout=60)
+        return PlainTextResponse(done.stdout)
+
+    router.add_api_route("/gpu", tell, methods=["GET"], summary="Get GPU Info (nvidia-smi)")
+    return router
+
+
 @contextmanager
 def _image(app: ChestLandmarksApp, image: str, session_id: str, file: UploadFile | None) -> Iterator[str]:
     """Give the image's id, or the path of what was sent, which is removed afterwards.
@@ -150,7 +179,7 @@ def _image(app: ChestLandmarksApp, image: str, session_id: str, file: UploadFile
     """
     if file is not None:
         with TemporaryDirectory(prefix="chexmask-u-") as folder:
-            path = Path(folder) / f"upload{Path(file.filename or '').suffix[:10]}"
+            path = Path(folder) / f"upload{plain_ending(file.filename or '')}"
             with path.open("wb") as copy:
                 shutil.copyfileobj(file.file, copy)
             yield str(path)

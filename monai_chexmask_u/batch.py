@@ -5,12 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from monai_chexmask_u.disk_faults import cause_of
+from monai_chexmask_u.folder_lock import FolderLockError
 from monai_chexmask_u.radiograph import RadiographError
 from monai_chexmask_u.reading import read_radiograph
 from monai_chexmask_u.segmenter import Segmenter
 from monai_chexmask_u.writers.formats import FORMATS, write_outputs
-from monai_chexmask_u.writers.naming import output_names
+from monai_chexmask_u.writers.naming import RESULT_SUFFIXES, folded, output_names
+from monai_chexmask_u.writers.result_sets import FileIds, check_replaceable, clear_results, file_ids, new_results
+
+if TYPE_CHECKING:
+    from monai_chexmask_u.dicom.numbering import Numbering
+    from monai_chexmask_u.dicom.same_image import ImageRegister
 
 __all__ = ["Outcome", "check_targets", "fault_of", "segment_files"]
 
@@ -21,7 +29,7 @@ class Outcome:
 
     Attributes:
         path: the input.
-        written: output files.
+        written: output files; none after a failure.
         left_out: formats that need a DICOM source, for a picture.
         code: machine-readable reason of a failure, or None.
         message: the failure in one sentence.
@@ -46,6 +54,10 @@ def segment_files(
 ) -> Iterator[Outcome]:
     """Segment files one by one and write their outputs.
 
+    The results of a file replace all that an earlier run left under its name, and where a file fails, nothing is left
+    under it. Nothing is written for images that differ, but have one SOP Instance UID: before any work is done, the
+    headers of all files are read. Whoever calls this holds the folder (`output_folder`).
+
     Args:
         segmenter: does the work.
         paths: images.
@@ -57,24 +69,52 @@ def segment_files(
         One outcome per file, in order.
     """
     from monai_chexmask_u.dicom.numbering import Numbering  # keeps pydicom out of `--help`
-    from monai_chexmask_u.dicom.same_image import ImageRegister
+    from monai_chexmask_u.dicom.same_image import register_images
 
-    numbering, register = Numbering(reproducible=reproducible_uids), ImageRegister()
+    numbering, register, inputs = Numbering(reproducible=reproducible_uids), register_images(paths), file_ids(paths)
+    run = _Run(segmenter, folder, tuple(formats), numbering, register, inputs)
     for path, name in zip(paths, output_names(paths), strict=True):
-        written: list[Path] = []
         try:
-            radiograph = read_radiograph(path)
-            left_out = tuple(key for key in formats if FORMATS[key].needs_dicom and radiograph.header is None)
-            if len(left_out) == len(formats):
-                raise RadiographError("needs_dicom", "DICOM outputs need a DICOM image; ask for json or png instead")
-            segmentation = segmenter.segment(radiograph)
-            register.add(radiograph)
-            for key in formats:  # one by one, so that what was written before a failure is known
-                written += write_outputs(segmentation, radiograph, folder, name, [key], numbering)
-            yield Outcome(path, tuple(written), left_out, verdict=segmentation.reliability.verdict)
+            yield run.segment(path, name)
         except Exception as error:  # whatever is wrong with one file, the others go on
             code, message = fault_of(error)
-            yield Outcome(path, tuple(written), code=code, message=message)
+            yield Outcome(path, code=code, message=f"{message}{run.clear(name)}")
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What all files of a run share."""
+
+    segmenter: Segmenter
+    folder: Path
+    formats: tuple[str, ...]
+    numbering: Numbering
+    register: ImageRegister
+    inputs: FileIds
+
+    def segment(self, path: Path, name: str) -> Outcome:
+        """Segment one file; its results are written together, or none of them."""
+        from monai_chexmask_u.dicom.same_image import image_key
+
+        radiograph = read_radiograph(path)
+        left_out = tuple(key for key in self.formats if FORMATS[key].needs_dicom and radiograph.header is None)
+        if len(left_out) == len(self.formats):
+            raise RadiographError("needs_dicom", "DICOM outputs need a DICOM image; ask for json or png instead")
+        check_replaceable(self.folder, name, self.formats, inputs=self.inputs)
+        self.register.check(image_key(radiograph))
+        segmentation = self.segmenter.segment(radiograph)
+        with new_results(self.folder, name, inputs=self.inputs) as staging:
+            staged = write_outputs(segmentation, radiograph, staging, name, self.formats, self.numbering)
+        written = tuple(self.folder / each.name for each in staged)
+        return Outcome(path, written, left_out, verdict=segmentation.reliability.verdict)
+
+    def clear(self, name: str) -> str:
+        """Remove what an earlier run left under the name of a file that failed; return what else is to be said."""
+        try:
+            clear_results(self.folder, name, inputs=self.inputs)
+        except OSError as error:
+            return f"; results of an earlier run cannot be removed ({cause_of(error)})"
+        return ""
 
 
 def fault_of(error: Exception) -> tuple[str, str]:
@@ -85,8 +125,9 @@ def fault_of(error: Exception) -> tuple[str, str]:
     if isinstance(error, RadiographError):
         return error.code, str(error)
     if isinstance(error, OSError):
-        cause = error.strerror or type(error).__name__
-        return "not_written", f"the file cannot be read or its results cannot be written ({cause})"
+        return "not_written", f"the file cannot be read or its results cannot be written ({cause_of(error)})"
+    if isinstance(error, FolderLockError):
+        return "not_written", str(error)
     return "failed", f"the segmentation failed ({type(error).__name__}); please report it with the kind of file"
 
 
@@ -96,9 +137,11 @@ def check_targets(paths: Sequence[Path], folder: Path, formats: Sequence[str]) -
     Raises:
         ValueError: if one would.
     """
-    inputs = {path.resolve() for path in paths}
+    inputs, here = file_ids(paths), file_ids([folder])
+    beside = {folder for folder in {path.parent for path in paths} if not here.isdisjoint(file_ids([folder]))}
+    names = {folded(path.name) for path in paths if path.parent in beside}
     for name in output_names(paths):
         for key in formats:
-            target = folder / f"{name}{FORMATS[key].suffix}"
-            if target.resolve() in inputs:
+            target = folder / f"{name}{RESULT_SUFFIXES[key]}"
+            if folded(target.name) in names or not inputs.isdisjoint(file_ids([target])):
                 raise ValueError(f"{target}: this input would be replaced by a result; choose another folder with -o")

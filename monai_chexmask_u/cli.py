@@ -7,6 +7,7 @@ import logging
 import sys
 import warnings
 from collections import Counter
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,7 +16,7 @@ from rich.table import Table
 
 import monai_chexmask_u
 from monai_chexmask_u.calibrating.cli import calibrate
-from monai_chexmask_u.console import EXIT_SOME_FAILED, err, out, progress_bar, usage_error
+from monai_chexmask_u.console import EXIT_SOME_FAILED, CommandGroup, err, out, printable, progress_bar, usage_error
 from monai_chexmask_u.dataset.cli import dataset
 from monai_chexmask_u.demo.cli import demo
 from monai_chexmask_u.dicom.archive.cli import archive
@@ -24,12 +25,15 @@ from monai_chexmask_u.mask_sets.cli import landmarks
 
 if TYPE_CHECKING:
     from monai_chexmask_u.batch import Outcome
+    from monai_chexmask_u.radiograph import RadiographError
     from monai_chexmask_u.segmenter import Segmenter
 
 __all__ = ["main"]
 
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
+app = typer.Typer(
+    cls=CommandGroup, add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None
+)
 weights = typer.Typer(no_args_is_help=True, help="Weights files.")
 app.add_typer(weights, name="weights")
 app.add_typer(experiments, name="experiments")
@@ -86,26 +90,34 @@ def segment(
 ) -> None:
     """Segment radiographs; a folder goes on after a bad file.
 
-    Ends with 0 if every image was done, with 1 if some failed (they are listed), with 2 if nothing could be started.
+    Ends with 0 if every image was done, with 1 if some failed or a folder could not be listed (they are named), with 2
+    if nothing could be started: also while another process writes into the output folder.
     """
     from monai_chexmask_u.batch import check_targets
     from monai_chexmask_u.reading import list_inputs
-    from monai_chexmask_u.writers.atomic import prepare_folder
+    from monai_chexmask_u.signals import stopping_on_signals
     from monai_chexmask_u.writers.formats import parse_formats
+    from monai_chexmask_u.writers.result_sets import output_folder
 
-    try:
-        formats = parse_formats(write)
-        paths = list_inputs(inputs)
-        if not paths:
-            raise ValueError(f"{', '.join(map(str, inputs))}: no image found (DICOM, PNG, JPEG or TIFF)")
-        check_targets(paths, output, formats)
-        prepare_folder(output)
-    except (ValueError, OSError) as error:
-        raise usage_error(str(error)) from error
-    segmenter = _segmenter(model, samples, seed, device)
-    outcomes = _segment_with_progress(segmenter, paths, output, formats, reproducible_uids)
-    _report(outcomes, output)
-    if any(outcome.code for outcome in outcomes):
+    with ExitStack() as held:
+        problems: list[RadiographError] = []
+        try:
+            formats = parse_formats(write)
+            paths = list_inputs(inputs, on_problem=lambda _, problem: problems.append(problem))
+            for problem in problems:
+                err.print(f"chexmask-u: {printable(problem)} [{problem.code}]")
+            if not paths:
+                raise ValueError(f"{', '.join(map(str, inputs))}: no image found (DICOM, PNG, JPEG or TIFF)")
+            check_targets(paths, output, formats)
+            held.enter_context(stopping_on_signals())
+            held.enter_context(output_folder(output))
+        except (ValueError, OSError) as error:
+            raise usage_error(str(error)) from error
+        segmenter = _segmenter(model, samples, seed, device)
+        outcomes = _segment_with_progress(segmenter, paths, output, formats, reproducible_uids)
+    codes = [*(problem.code for problem in problems), *(outcome.code for outcome in outcomes if outcome.code)]
+    _report(outcomes, codes, output)
+    if codes:
         raise typer.Exit(EXIT_SOME_FAILED)
 
 
@@ -246,20 +258,15 @@ def _segment_with_progress(
             outcomes.append(outcome)
             progress.advance(task)
             if outcome.code:
-                err.print(f"chexmask-u: {_printable(outcome.path)}: {outcome.message} [{outcome.code}]")
+                err.print(f"chexmask-u: {printable(outcome.path)}: {printable(outcome.message)} [{outcome.code}]")
             elif outcome.left_out:
                 err.print(
-                    f"chexmask-u: {_printable(outcome.path)}: no DICOM image, so without {', '.join(outcome.left_out)}"
+                    f"chexmask-u: {printable(outcome.path)}: no DICOM image, so without {', '.join(outcome.left_out)}"
                 )
     return outcomes
 
 
-def _printable(path: Path) -> str:
-    """Return a path without line breaks and other control characters."""
-    return "".join(character if character.isprintable() else "?" for character in str(path))
-
-
-def _report(outcomes: list[Outcome], folder: Path) -> None:
+def _report(outcomes: list[Outcome], codes: list[str], folder: Path) -> None:
     """Say what was written, and count the verdicts, and the failures by cause."""
     done = [outcome for outcome in outcomes if not outcome.code]
     files = sum(len(outcome.written) for outcome in outcomes)
@@ -268,7 +275,7 @@ def _report(outcomes: list[Outcome], folder: Path) -> None:
     if verdicts:
         counts = ", ".join(f"{verdicts[name]} {name}" for name in ("accept", "review", "reject") if verdicts[name])
         out.print(f"verdicts: {counts}")
-    failures = Counter(outcome.code for outcome in outcomes if outcome.code)
+    failures = Counter(codes)
     if failures:
         causes = ", ".join(f"{count} {code}" for code, count in failures.most_common())
         out.print(f"{failures.total()} failed: {causes}")

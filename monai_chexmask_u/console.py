@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from importlib.util import find_spec
-from typing import Final
+from typing import Any, Final
 
 import typer
 from rich.console import Console
@@ -19,8 +19,19 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.text import Text
+from typer.core import TyperGroup
 
-__all__ = ["EXIT_SOME_FAILED", "EXIT_USAGE", "err", "out", "progress_bar", "require_packages", "usage_error"]
+__all__ = [
+    "EXIT_SOME_FAILED",
+    "EXIT_USAGE",
+    "CommandGroup",
+    "err",
+    "out",
+    "printable",
+    "progress_bar",
+    "require_packages",
+    "usage_error",
+]
 
 EXIT_SOME_FAILED: Final = 1
 EXIT_USAGE: Final = 2
@@ -72,5 +83,36 @@ def require_packages(extra: str, *packages: str) -> None:
 
 def usage_error(message: str) -> typer.Exit:
     """Say in one line why nothing could be done, and return the exit to raise."""
-    err.print(f"chexmask-u: {message}")
+    err.print(f"chexmask-u: {printable(message)}")
     return typer.Exit(EXIT_USAGE)
+
+
+def printable(text: object) -> str:
+    """Return a text without line breaks and other control characters, which names of files may hold."""
+    return "".join(character if character.isprintable() else "?" for character in str(text))
+
+
+class CommandGroup(TyperGroup):
+    """Commands that take no empty argument: as a path it would be the current folder.
+
+    An empty text is no answer to any option, and mostly a variable of a script that is not set.
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Refuse an empty argument or option, before any command is looked for.
+
+        Raises:
+            typer.Exit: if there is one.
+        """
+        for place, argument in enumerate(args):
+            if argument == "--":
+                break
+            if argument.startswith("--") and argument.endswith("=") and argument.count("=") == 1:
+                raise usage_error(f"{argument} has no value; give one, or leave the option away")
+            if argument == "":
+                before = f" after {args[place - 1]}" if place and args[place - 1].startswith("-") else ""
+                raise usage_error(f"an argument{before} is empty; give a name, or . for the current folder")
+        if "" in args:
+            raise usage_error("an argument is empty; give a name, or . for the current folder")
+        rest: list[str] = super().parse_args(ctx, args)
+        return rest

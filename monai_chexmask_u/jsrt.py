@@ -8,9 +8,11 @@ from typing import Final
 import numpy as np
 
 from monai_chexmask_u.radiograph import Radiograph, RadiographError
+from monai_chexmask_u.source_file import open_source
 
-__all__ = ["is_jsrt", "read_jsrt"]
+__all__ = ["JSRT_SUFFIX", "is_jsrt", "read_jsrt"]
 
+JSRT_SUFFIX: Final = ".img"
 SIDE: Final = 2048
 SPACING_MM: Final = 0.175
 MAX_VALUE: Final = 4095
@@ -18,7 +20,7 @@ MAX_VALUE: Final = 4095
 
 def is_jsrt(path: Path) -> bool:
     """Return whether a file is one of JSRT's by its name; it has no header to tell."""
-    return path.suffix.lower() == ".img"
+    return path.suffix.lower() == JSRT_SUFFIX
 
 
 def read_jsrt(path: Path) -> Radiograph:
@@ -35,15 +37,17 @@ def read_jsrt(path: Path) -> Radiograph:
     """
     from monai_chexmask_u.dicom.pixels import stretched  # keeps pydicom out of `--help`
 
-    size = path.stat().st_size
-    if size != SIDE * SIDE * 2:
-        message = f"a raw JSRT image has {SIDE * SIDE * 2} bytes, and this file has {size}; fetch it again"
-        raise RadiographError("truncated", message)
-    values = np.fromfile(path, dtype=">u2").reshape(SIDE, SIDE).astype(np.int32)
+    with open_source(path, limit=SIDE * SIDE * 2) as source:
+        if source.size != SIDE * SIDE * 2:
+            message = f"a raw JSRT image has {SIDE * SIDE * 2} bytes, and this file has {source.size}; fetch it again"
+            raise RadiographError("truncated", message)
+        values = np.frombuffer(source.stream.read(), dtype=">u2").reshape(SIDE, SIDE).astype(np.int32)
     if values.max() > MAX_VALUE:
         raise RadiographError("not_an_image", "its values exceed 12 bits: this is no raw JSRT image")
     if values.min() == values.max():
         raise RadiographError("constant_image", "all pixels of the picture have one value; fetch it again")
     density = MAX_VALUE - values
     notes = ("photometric_inverted", "intensity_stretched", "orientation_assumed", "spacing_from_imager")
-    return Radiograph(stretched(density, density), path, spacing_mm=(SPACING_MM, SPACING_MM), view="PA", notes=notes)
+    spacing = (SPACING_MM, SPACING_MM)
+    pixels = stretched(density, density)
+    return Radiograph(pixels, path, spacing_mm=spacing, view="PA", notes=notes, sha256=source.sha256)

@@ -11,7 +11,7 @@ from monai_chexmask_u.checksum import sha256_of
 from monai_chexmask_u.networks import HybridGNet
 from monai_chexmask_u.networks.checkpoints import CheckpointError, read_checkpoint
 from monai_chexmask_u.segmentation import ModelIdentity
-from monai_chexmask_u.uncertainty.calibration import Calibration, read_calibration
+from monai_chexmask_u.uncertainty.calibration import Calibration, CalibrationError, read_calibration
 
 __all__ = [
     "Model",
@@ -64,8 +64,23 @@ def load_model(path: Path | None = None, *, calibrated: bool = True) -> Model:
     network, identity = read_checkpoint(weights_file(path)), model_identity(path)
     calibration = load_calibration(path) if calibrated else None  # after the weights: damaged ones are others, too
     if calibration is not None:
+        _check_fit(calibration, network, calibration_file(weights_file(path)))
         identity = replace(identity, calibration_sha256=calibration.sha256)
     return Model(network, identity, calibration)
+
+
+def _check_fit(calibration: Calibration, network: HybridGNet, path: Path) -> None:
+    """See that the examiner can look at what this network computes.
+
+    Raises:
+        CalibrationError: if it cannot, though the file names these weights.
+    """
+    latent_size = len(calibration.examiner.latent.mean)
+    if latent_size != network.latent_size or not network.refinements:
+        raise CalibrationError(
+            f"{path}: was made for a network with refinements and {latent_size} latent dimensions, and these weights "
+            "are of another; make it anew with chexmask-u calibrate, or take the file away"
+        )
 
 
 def load_calibration(path: Path) -> Calibration | None:

@@ -45,6 +45,7 @@ class Radiograph:
         upside_down: the head is at the bottom of the stored image.
         notes: what was decided on the way, as codes such as ``photometric_inverted``; they are written to every output.
         header: the source's DICOM data set without its pixels, or None for a picture file.
+        sha256: of the file's bytes, those that were read; None where there is no file.
     """
 
     pixels: NDArray[np.float32]
@@ -56,6 +57,7 @@ class Radiograph:
     notes: tuple[str, ...] = ()
     header: Any = None
     pixel_aspect: float | None = None
+    sha256: str | None = None
 
     def __post_init__(self) -> None:
         """Check what every later step relies on.

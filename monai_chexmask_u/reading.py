@@ -5,8 +5,9 @@ A file is known by its content, not by its name: a DICOM file called ``.png`` is
 
 from __future__ import annotations
 
+import os
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path, PurePath
 from typing import Any, Final
 
@@ -14,10 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from monai_chexmask_u.dicom.archive.outbox_mark import is_outbox
 from monai_chexmask_u.dicom.header import MAX_PIXELS, check_size, looks_like_dicom
-from monai_chexmask_u.jsrt import is_jsrt, read_jsrt
+from monai_chexmask_u.disk_faults import cause_of
+from monai_chexmask_u.folder_tree import files_below
+from monai_chexmask_u.jsrt import JSRT_SUFFIX, is_jsrt, read_jsrt
 from monai_chexmask_u.radiograph import Radiograph, RadiographError
+from monai_chexmask_u.source_file import SourceFile, open_source, read_head
+from monai_chexmask_u.writers.naming import RESULT_SUFFIXES
 
 __all__ = [
     "is_candidate",
@@ -33,11 +37,14 @@ DICOM_SUFFIXES: Final = frozenset({".dcm", ".dicom"})
 PICTURE_STARTS: Final = (b"\x89PNG", b"\xff\xd8\xff", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 # What this project writes beside its inputs: a second run over a folder must not segment the first one's results.
-OUTPUT_SUFFIXES: Final = (".overlay.png", ".mask.png", ".seg.dcm", ".sr.dcm", ".pr.dcm", ".sc.dcm", ".pdf.dcm")
+OUTPUT_SUFFIXES: Final = tuple(each for each in RESULT_SUFFIXES.values() if each.endswith((".png", ".dcm")))
 
 # Mean difference between the largest and the smallest of red, green and blue that still counts as gray, of 255.
 # JPEG at quality 20 makes 11 of a film's faint tint of 6; a color photograph has several tens.
 MAX_TINT: Final = 12
+
+# The largest picture in 32 bits, and a quarter as much beside it.
+MAX_PICTURE_BYTES: Final = 5 * MAX_PIXELS
 
 # What each EXIF orientation says of the stored picture: mirrored, upside down. The other four are turned by 90 degrees.
 EXIF_FLIPS: Final = {1: (False, False), 2: (True, False), 3: (True, True), 4: (False, True)}
@@ -51,7 +58,7 @@ def read_radiograph(path: Path) -> Radiograph:
     Raises:
         RadiographError: if the file is none of these, is broken, or must not be used; `code` tells why.
     """
-    head = _head(path)
+    head = read_head(path)
     is_picture = head.startswith(PICTURE_STARTS) and head[128:132] != b"DICM"  # DICOM may start with a TIFF header
     if is_picture or (path.suffix.lower() in PICTURE_SUFFIXES and not looks_like_dicom(head)):
         return read_picture(path)
@@ -73,49 +80,63 @@ def read_picture(path: Path) -> Radiograph:
     Raises:
         RadiographError: if it is none, is broken, in color, blank, too large or too small; `code` tells why.
     """
-    head = _head(path)
+    with open_source(path, limit=MAX_PICTURE_BYTES) as source:
+        pixels, mirrored, upside_down, notes = _decoded(source)
+    pixels = np.ascontiguousarray(pixels, dtype=np.float32)
+    notes = [*notes, *_turned(mirrored, upside_down), "view_unknown", "spacing_unknown"]
+    return Radiograph(
+        pixels, path, mirrored=mirrored, upside_down=upside_down, notes=tuple(notes), sha256=source.sha256
+    )
+
+
+def _decoded(source: SourceFile) -> tuple[NDArray[Any], bool, bool, list[str]]:
+    """Return the gray levels of a picture, whether it is stored mirrored and upside down, and notes."""
+    starts_well = source.stream.read(4).startswith(PICTURE_STARTS)
+    source.stream.seek(0)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of Pillow on size, which is checked here, and on broken metadata
-            with Image.open(path, formats=("PNG", "JPEG", "TIFF")) as image:
+            with Image.open(source.stream, formats=("PNG", "JPEG", "TIFF")) as image:
                 mirrored, upside_down = _check(image)
+                if source.is_oversized:  # told last: a file of many pictures is refused for these
+                    raise RadiographError("too_large", f"the file holds more than {MAX_PICTURE_BYTES} bytes; reduce it")
                 image.load()
                 pixels, notes = _gray(image)
                 if image.format == "TIFF":  # Pillow turned it already; nothing may be flipped here
                     pixels = pixels[:: -1 if upside_down else 1, :: -1 if mirrored else 1]
+                return pixels, mirrored, upside_down, notes
     except RadiographError:
         raise
     except Image.DecompressionBombError as error:
         limit = f"{MAX_PIXELS // 1_000_000} megapixels"
         raise RadiographError("too_large", f"the picture has more than {limit}; reduce it") from error
     except Exception as error:  # Pillow's plugins raise nearly anything on broken data
-        if isinstance(error, UnidentifiedImageError) and not head.startswith(PICTURE_STARTS):
+        if isinstance(error, UnidentifiedImageError) and not starts_well:
             raise RadiographError("not_an_image", "this is no PNG, JPEG or TIFF picture; give one of these") from error
         raise RadiographError("truncated", "the picture ends early or is broken; fetch it again") from error
-    pixels = np.ascontiguousarray(pixels, dtype=np.float32)
-    notes = [*notes, *_turned(mirrored, upside_down), "view_unknown", "spacing_unknown"]
-    return Radiograph(pixels, path, mirrored=mirrored, upside_down=upside_down, notes=tuple(notes))
 
 
 def is_candidate(path: Path) -> bool:
     """Return whether a file in a folder may be a radiograph, by its suffix or else by its first bytes."""
+    return path.is_file() and _is_candidate_file(path)
+
+
+def _is_candidate_file(path: Path) -> bool:
     by_name = is_candidate_name(path.name)
-    if by_name is False or not path.is_file():
-        return False
-    if by_name:
-        return True
+    if by_name is not None:
+        return by_name
     try:
-        return is_candidate_head(path.name, _head(path))
+        return is_candidate_head(path.name, read_head(path))
     except RadiographError:
         return False
 
 
 def is_candidate_name(name: str) -> bool | None:
     """Return whether a file in a folder may be a radiograph, by its name alone; None if that cannot tell."""
-    if name.startswith(".") or name.upper() == "DICOMDIR" or name.endswith(OUTPUT_SUFFIXES):
+    if name.startswith(".") or name.upper() == "DICOMDIR" or name.lower().endswith(OUTPUT_SUFFIXES):
         return False
     suffix = PurePath(name).suffix.lower()
-    return True if suffix in PICTURE_SUFFIXES | DICOM_SUFFIXES or is_jsrt(Path(name)) else None
+    return True if suffix in PICTURE_SUFFIXES | DICOM_SUFFIXES or suffix == JSRT_SUFFIX else None
 
 
 def is_candidate_head(name: str, head: bytes) -> bool:
@@ -127,57 +148,41 @@ def is_candidate_head(name: str, head: bytes) -> bool:
     return head[128:132] == b"DICM" if is_named else looks_like_dicom(head)
 
 
-def list_inputs(paths: Iterable[Path]) -> list[Path]:
+def list_inputs(
+    paths: Iterable[Path], *, on_problem: Callable[[Path, RadiographError], None] | None = None
+) -> list[Path]:
     """Return the files to read: files as given, folders searched through all their subfolders in sorted order.
 
     Hidden files and folders are left out, and so are outboxes of results and what `is_candidate` refuses. No file is
     listed twice. Links to folders are followed, each folder once.
 
+    Args:
+        paths: files and folders.
+        on_problem: is told of each folder that cannot be listed, and the others go on; by default its error is raised.
+
     Raises:
         RadiographError: ``not_found`` if a path does not exist (its name is in the message, as there may be several),
             ``not_readable`` if a folder may not be listed.
     """
-    found: list[Path] = []
+    found: dict[str, Path] = {}
     for path in paths:
-        if path.is_dir():
-            found.extend(_walk(path, set()))
-        elif path.exists():
-            found.append(path)
-        else:
-            raise RadiographError("not_found", f"there is no file or folder {path}; check its name")
-    unique = {path.resolve(): path for path in reversed(found)}
-    return [path for path in dict.fromkeys(found) if unique[path.resolve()] == path]
+        try:
+            if path.is_dir():
+                below = files_below(path, wanted=_is_candidate_file, on_problem=on_problem or _raise)
+                for file, real in below:
+                    found.setdefault(real, file)
+            elif path.exists():
+                found.setdefault(os.path.realpath(path), path)
+            else:
+                raise RadiographError("not_found", f"there is no file or folder {path}; check its name")
+        except OSError as error:  # above it is a folder that may not be entered, or its name is too long
+            message = f"{path} cannot be read ({cause_of(error)}); check its permissions and its name"
+            (on_problem or _raise)(path, RadiographError("not_readable", message))
+    return list(found.values())
 
 
-def _walk(folder: Path, visited: set[Path]) -> Iterator[Path]:
-    """Yield the candidates below a folder but for folders that were visited: links may run in circles."""
-    if folder.resolve() in visited:
-        return
-    visited.add(folder.resolve())
-    try:
-        entries = sorted(folder.iterdir())
-    except OSError as error:
-        raise RadiographError("not_readable", f"the folder {folder} cannot be listed; check its permissions") from error
-    for entry in entries:
-        if entry.is_dir():
-            if not entry.name.startswith(".") and not is_outbox(entry):
-                yield from _walk(entry, visited)
-        elif is_candidate(entry):
-            yield entry
-
-
-def _head(path: Path) -> bytes:
-    """Return the first bytes of a file, enough to know what it is."""
-    try:
-        with path.open("rb") as file:
-            head = file.read(132)
-    except FileNotFoundError as error:
-        raise RadiographError("not_found", "there is no such file; check its name") from error
-    except OSError as error:
-        raise RadiographError("not_readable", "the file cannot be opened; check that you may read it") from error
-    if not head:
-        raise RadiographError("truncated", "the file is empty; fetch it again")
-    return head
+def _raise(path: Path, error: RadiographError) -> None:
+    raise error
 
 
 def _check(image: Image.Image) -> tuple[bool, bool]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from monai_chexmask_u.anatomy import NODE_COUNT, ORGANS, Organ
 from monai_chexmask_u.geometry import fill_polygon, polygon_area
 
-__all__ = ["Estimate", "LandmarkSegmentation", "ModelIdentity", "Reliability"]
+__all__ = ["Estimate", "LandmarkSegmentation", "ModelIdentity", "Origin", "Reliability"]
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,20 @@ class ModelIdentity:
     version: str
     sha256: str
     calibration_sha256: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Origin:
+    """What a result was computed from, and which landmarks came out.
+
+    Attributes:
+        sha256: of all that determines the result: pixels and their geometry, weights, calibration, seed and number of
+            samples, options. The device and its number of threads are not among it: they round differently.
+        landmarks: ``(120, 2)``, those that were computed.
+    """
+
+    sha256: str
+    landmarks: NDArray[np.float64]
 
 
 _REASONS_IN_WORDS: Final = {
@@ -86,6 +101,7 @@ class LandmarkSegmentation:
             not kept.
         scores: how foreign the image is to the network, by the name of the score, higher is more foreign; empty
             without a calibration.
+        origin: what it was computed from, if that is known.
     """
 
     landmarks: NDArray[np.float64]
@@ -104,6 +120,7 @@ class LandmarkSegmentation:
     radius90: NDArray[np.float64] | None = None
     samples: NDArray[np.float32] | None = None
     scores: Mapping[str, float] = field(default_factory=dict)
+    origin: Origin | None = None
 
     def __post_init__(self) -> None:
         """Check shapes and that every number can be written to a file.
@@ -118,6 +135,16 @@ class LandmarkSegmentation:
         ):
             if array is not None and (array.shape != shape or not np.isfinite(array).all()):
                 raise ValueError(f"{name} must be finite and have shape {shape}, got {array.shape}")
+
+    @property
+    def identity(self) -> str:
+        """What tells this result from others of its image, a SHA-256: that of its origin.
+
+        Landmarks that are not those of the origin, or have none, stand for themselves, to the last bit.
+        """
+        if self.origin is not None and np.array_equal(self.origin.landmarks, self.landmarks):
+            return self.origin.sha256
+        return hashlib.sha256(np.ascontiguousarray(self.landmarks).tobytes()).hexdigest()
 
     @property
     def score(self) -> float:

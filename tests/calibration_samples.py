@@ -10,6 +10,7 @@ from monai_chexmask_u.anatomy import ORGANS
 from monai_chexmask_u.networks import Examiner
 from monai_chexmask_u.uncertainty import Limit, Limits
 from monai_chexmask_u.uncertainty.calibration import Calibration
+from monai_chexmask_u.uncertainty.calibration_checks import limit_range
 
 __all__ = ["CRITERIA", "make_calibration", "make_examiner", "make_limits"]
 
@@ -32,9 +33,13 @@ def make_examiner(latent_size: int = 64, *, seed: int = 0) -> Examiner:
     return examiner.eval()
 
 
-def make_limits(review: float = 1e9, reject: float = float("inf"), **changes: Limit) -> Limits:
-    """Return the same limits for every criterion, which accept everything by default; keywords replace some."""
-    return Limits({name: Limit(review, reject) for name in CRITERIA} | changes)
+def make_limits(review: float | None = None, reject: float = float("inf"), **changes: Limit) -> Limits:
+    """Return the same limits for every criterion, by default the greatest of a file; keywords replace some."""
+    if review is None:
+        same = {name: Limit(limit_range(name)[1], limit_range(name)[1]) for name in CRITERIA}
+    else:
+        same = {name: Limit(review, reject) for name in CRITERIA}
+    return Limits(same | changes)
 
 
 def make_calibration(weights_sha256: str, **changes: Any) -> Calibration:

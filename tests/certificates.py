@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-__all__ = ["Certificates", "make_certificates", "server_context"]
+__all__ = ["BAD_CERTIFICATES", "Certificates", "make_certificates", "server_context", "server_context_of"]
 
 _OF_AUTHORITIES: Final = ("-addext", "keyUsage=critical,keyCertSign,cRLSign")
 _OF_THIS_MACHINE: Final = """
@@ -18,6 +18,13 @@ keyUsage=critical,digitalSignature
 subjectKeyIdentifier=hash
 authorityKeyIdentifier=keyid
 """
+# What is wrong with a certificate: its extensions, and how long it lasts.
+BAD_CERTIFICATES: Final = {
+    "expired": (_OF_THIS_MACHINE, "-1"),
+    "other host": (_OF_THIS_MACHINE.replace("IP:127.0.0.1", "DNS:archive.example"), "2"),
+    "no host": (_OF_THIS_MACHINE.replace("subjectAltName=IP:127.0.0.1", ""), "2"),
+    "for clients": (_OF_THIS_MACHINE + "extendedKeyUsage=clientAuth\n", "2"),
+}
 
 
 @dataclass(frozen=True)
@@ -26,6 +33,8 @@ class Certificates:
 
     Attributes:
         both: certificate and key in one file.
+        bad: certificates of the first authority by what is wrong with them, and one that signed itself, each with its
+            key in one file.
     """
 
     authority: Path
@@ -33,19 +42,40 @@ class Certificates:
     certificate: Path
     key: Path
     both: Path
+    bad: dict[str, Path]
 
 
 def make_certificates(folder: Path) -> Certificates:
     """Make them in a folder."""
     for name in ("authority", "other"):
         _openssl(folder, "req", "-x509", *_request(name), "-days", "2", "-out", f"{name}.pem", *_OF_AUTHORITIES)
-    _openssl(folder, "req", *_request("machine"), "-out", "request.pem")
-    (folder / "extensions").write_text(_OF_THIS_MACHINE)
+    both = _signed(folder, "machine", _OF_THIS_MACHINE, "2")
+    bad = {why: _signed(folder, why.replace(" ", "-"), *how) for why, how in BAD_CERTIFICATES.items()}
+    bad["self-signed"] = _self_signed(folder)
+    names = ("authority.pem", "other.pem", "machine.pem", "machine.key")
+    authority, other, certificate, key = (folder / name for name in names)
+    return Certificates(authority, other, certificate, key, both, bad)
+
+
+def _signed(folder: Path, name: str, extensions: str, days: str) -> Path:
+    """Make a certificate that the authority signs; return the file with it and its key."""
+    _openssl(folder, "req", *_request(name), "-out", "request.pem")
+    (folder / "extensions").write_text(extensions)
     signing = ("-CA", "authority.pem", "-CAkey", "authority.key", "-CAcreateserial", "-extfile", "extensions")
-    _openssl(folder, "x509", "-req", "-in", "request.pem", *signing, "-days", "2", "-out", "machine.pem")
-    certificate, key, both = folder / "machine.pem", folder / "machine.key", folder / "both.pem"
-    both.write_bytes(certificate.read_bytes() + key.read_bytes())
-    return Certificates(folder / "authority.pem", folder / "other.pem", certificate, key, both)
+    _openssl(folder, "x509", "-req", "-in", "request.pem", *signing, "-days", days, "-out", f"{name}.pem")
+    return _in_one(folder, name)
+
+
+def _self_signed(folder: Path) -> Path:
+    host = ("-addext", "subjectAltName=IP:127.0.0.1")
+    _openssl(folder, "req", "-x509", *_request("itself"), "-days", "2", "-out", "itself.pem", *host)
+    return _in_one(folder, "itself")
+
+
+def _in_one(folder: Path, name: str) -> Path:
+    both = folder / f"{name}.both.pem"
+    both.write_bytes((folder / f"{name}.pem").read_bytes() + (folder / f"{name}.key").read_bytes())
+    return both
 
 
 def server_context(certificates: Certificates, *, wants_certificate: bool = True) -> ssl.SSLContext:
@@ -53,6 +83,13 @@ def server_context(certificates: Certificates, *, wants_certificate: bool = True
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=certificates.authority)
     context.load_cert_chain(certificates.certificate, certificates.key)
     context.verify_mode = ssl.CERT_REQUIRED if wants_certificate else ssl.CERT_NONE
+    return context
+
+
+def server_context_of(certificate: Path) -> ssl.SSLContext:
+    """Return a server's side of TLS with a certificate and its key in one file."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
     return context
 
 

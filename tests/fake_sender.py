@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from monai_chexmask_u.dicom.archive.deadline import Deadline
 from monai_chexmask_u.dicom.archive.failures import ArchiveUnusable, ObjectRefused, TryLater
 from monai_chexmask_u.dicom.archive.objects import DicomFile
 from monai_chexmask_u.dicom.archive.outbox import Outbox
@@ -24,7 +25,7 @@ class FakeSender:
         self.tried: list[str] = []
         self.stored: list[str] = []
 
-    def send(self, file: DicomFile) -> None:
+    def send(self, file: DicomFile, deadline: Deadline) -> None:
         assert file.path.is_file()
         uid = file.sop_instance_uid
         self.tried.append(uid)

@@ -94,6 +94,20 @@ class LabelServer:
                 raise RuntimeError(f"the label server did not start:\n{self.log.read_text()[-3000:]}")
             time.sleep(0.2)
 
+    @property
+    def pid(self) -> int:
+        """Number of the server's process."""
+        assert self._process is not None, "the server is not started"
+        return self._process.pid
+
+    def wait(self, *, seconds: float) -> int | None:
+        """Return the exit code of a server that was told to stop, or None if it goes on."""
+        assert self._process is not None, "the server is not started"
+        try:
+            return self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return None
+
     def answers(self) -> bool:
         """Return whether the server answers now."""
         try:

@@ -109,16 +109,17 @@ def test_an_interruption_is_none_of_the_files_failures(tmp_path: Path, folder: P
         run([picture(tmp_path / "bad.png", rows=65)], folder, error=KeyboardInterrupt())
 
 
-def test_what_was_written_before_a_failure_is_told(
+def test_results_of_a_file_are_all_written_or_none(
     tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setitem(FORMATS, "csv", Format(".csv", refuse))
+    monkeypatch.setitem(FORMATS, "csv", Format(".landmarks.csv", refuse))
     (outcome,) = run([picture(tmp_path / "a.png")], folder, "json", "csv")
-    assert (outcome.code, [path.name for path in outcome.written]) == ("not_written", ["a.json"])
-    assert outcome.verdict is None
+    assert (outcome.code, outcome.written, outcome.verdict) == ("not_written", (), None)
+    assert "(the disk is full: No space left on device)" in outcome.message
+    assert list(folder.iterdir()) == []
 
 
 def test_a_result_may_not_replace_an_input(tmp_path: Path) -> None:
@@ -142,10 +143,10 @@ def test_images_of_two_patients_with_one_identifier_are_never_mixed(tmp_path: Pa
     second.PatientID, second.PatientName = "SYN-0002", "Other^Person"
     second.SOPInstanceUID = second.file_meta.MediaStorageSOPInstanceUID = first.SOPInstanceUID
     paths = [save(first, tmp_path / "1.dcm"), save(second, tmp_path / "2.dcm")]
-    outcomes = run(paths, folder, "seg", "sr")
-    assert [outcome.code for outcome in outcomes] == [None, "conflicting_identifiers"]
-    assert "use the results of neither" in outcomes[1].message
-    assert {path.name for path in folder.iterdir()} == {"1.seg.dcm", "1.sr.dcm"}
+    outcomes = run(paths, folder, "json", "seg", "sr")
+    assert [outcome.code for outcome in outcomes] == ["conflicting_identifiers"] * 2
+    assert "find out which is right" in outcomes[1].message
+    assert list(folder.iterdir()) == []
 
 
 def test_pictures_have_no_identity(tmp_path: Path, folder: Path) -> None:

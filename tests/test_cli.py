@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from dicom_samples import make_cr, make_dx, save
+from full_disk import small_disk
 from highdicom import sr
 from PIL import Image
 from pydicom.uid import CTImageStorage
@@ -20,6 +22,7 @@ from monai_chexmask_u import __version__
 from monai_chexmask_u.anatomy import NODE_IDS
 from monai_chexmask_u.checksum import sha256_of
 from monai_chexmask_u.cli import app
+from monai_chexmask_u.folder_lock import folder_lock
 from monai_chexmask_u.networks import HybridGNet
 from monai_chexmask_u.networks.checkpoints import read_checkpoint
 
@@ -209,6 +212,113 @@ def test_a_file_in_the_place_of_the_output_folder_is_an_error_of_use(
     (tmp_path / "file").write_text("a file")
     assert_usage_error(segment(picture, "-o", tmp_path / "file" / below), tmp_path / "file", "choose another folder")
     assert (tmp_path / "file").read_text() == "a file"
+
+
+def test_a_folder_that_another_process_writes_into_is_an_error_of_use(
+    segment: Segment, picture: Path, tmp_path: Path
+) -> None:
+    segment(picture, "-o", tmp_path / "out")
+    before = {path: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    with folder_lock(tmp_path / "out"):
+        result = segment(picture, "-o", tmp_path / "out", "--write", "json")
+    assert_usage_error(result, tmp_path / "out", f"process {os.getpid()} on", "writes into this folder since", "wait")
+    assert {path: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+
+
+EMPTY = [
+    ["segment", "", "-o", "out"],
+    ["segment", "in", "-o", ""],
+    ["segment", "in", "--output="],
+    ["segment", "in", "-o", "out", "--model", ""],
+    ["segment", "-o", "out", "--", ""],
+    ["train", "--data", "", "-o", "out"],
+    ["evaluate", "--data", "in", "-o", ""],
+    ["weights", "convert", "", "-o", "out"],
+    ["archive", "send", "--outbox", "", "--node", "PACS@host:104"],
+    ["archive", "status", "--outbox="],
+    ["dataset", "build", "", "-o", "out"],
+    ["landmarks", "--images", "", "--masks", "in", "-o", "out"],
+    ["calibrate", "", "-o", "out"],
+    ["demo", "--model", ""],
+]
+
+
+@pytest.mark.parametrize("arguments", EMPTY, ids=" ".join)
+def test_no_command_takes_an_empty_path_for_the_current_folder(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in").mkdir()
+    result = CliRunner().invoke(app, arguments)
+    assert_usage_error(result, "is empty; give a name" if "" in arguments else "has no value; give one")
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]
+
+
+def test_a_folder_that_cannot_be_listed_is_told_and_the_others_are_done(
+    segment: Segment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("good", "locked"):
+        (tmp_path / "in" / name).mkdir(parents=True)
+        save(make_cr(rows=80, columns=64), tmp_path / "in" / name / f"{name}.dcm")
+    scandir = os.scandir
+
+    def refuse(folder: Any) -> Any:
+        if isinstance(folder, str) and Path(folder).name == "locked":
+            raise PermissionError(13, "Permission denied")
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    result = segment(tmp_path / "in" / "locked", tmp_path / "in", "-o", tmp_path / "out", "--write", "json")
+    assert result.exit_code == 1
+    problem = f"chexmask-u: the folder {tmp_path / 'in' / 'locked'} cannot be listed (Permission denied); "
+    assert [line[: len(problem)] for line in lines(result.stderr)] == [problem, problem]
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["good.json"]
+    assert lines(result.stdout)[0].startswith("1 of 1 images segmented")
+    assert lines(result.stdout)[-1] == "2 failed: 2 not_readable"
+
+
+@pytest.mark.parametrize("kind", ["pipe", "/dev/zero"])
+def test_what_is_no_file_is_a_failure_and_holds_nothing_up(segment: Segment, tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "chest.dcm"
+    if kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to(kind)
+    result = segment(path, "-o", tmp_path / "out")
+    assert result.exit_code == 1
+    assert "a folder, a pipe or a device; give a file [not_readable]" in result.stderr
+
+
+def test_names_of_files_that_no_terminal_should_see_are_done_and_told_in_one_line(
+    segment: Segment, picture: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in (b"\xff\xfe.png", b"a\nb.png", b"\x1b[2J.png", "‮a.png".encode()):
+        (folder / os.fsdecode(name)).write_bytes(picture.read_bytes())
+    (folder / "c\nd.png").write_bytes(b"no picture")
+    result = segment(folder, "-o", tmp_path / "out", "--write", "json")
+    assert result.exit_code == 1
+    assert len(lines(result.stderr)) == 1
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(
+        ["__.json", "a_b.json", "_[2J.json", "_a.json"]
+    )
+
+
+def test_a_full_disk_is_told_for_each_file_and_leaves_no_half_result(
+    segment: Segment, picture: Path, tmp_path: Path
+) -> None:
+    second = tmp_path / "second.png"
+    second.write_bytes(picture.read_bytes())
+    with small_disk(tmp_path / "disk", kilobytes=200) as disk:
+        (disk / "large").write_bytes(bytes(150 * 1024))
+        result = segment(picture, second, "-o", disk, "--write", "json,png,csv")
+        assert result.exit_code == 1
+        for line, path in zip(lines(result.stderr), (picture, second), strict=True):
+            assert line.startswith(f"chexmask-u: {path}: ")
+            assert "the disk is full: No space left on device" in line
+            assert line.endswith("[not_written]")
+        assert [path.name for path in disk.iterdir()] == ["large"]
 
 
 @pytest.mark.parametrize("arguments", [["--samples", "1"], ["--nonsense"]])

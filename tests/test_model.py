@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from calibration_samples import make_calibration
 
+from monai_chexmask_u.checksum import sha256_of
 from monai_chexmask_u.model import (
     calibration_file,
     default_bundle,
@@ -17,8 +19,8 @@ from monai_chexmask_u.model import (
     weights_file,
 )
 from monai_chexmask_u.networks import HybridGNet
-from monai_chexmask_u.networks.checkpoints import CheckpointError
-from monai_chexmask_u.uncertainty.calibration import CalibrationError
+from monai_chexmask_u.networks.checkpoints import CheckpointError, write_checkpoint
+from monai_chexmask_u.uncertainty.calibration import CalibrationError, write_calibration
 
 
 @pytest.fixture
@@ -132,6 +134,17 @@ def test_a_calibration_beside_the_weights_is_found(calibrated: Path) -> None:
         assert model.calibration is not None
         assert model.calibration.sha256 == model.identity.calibration_sha256 == checksum
         assert weights_file(path) == weights(calibrated)
+
+
+@pytest.mark.parametrize(("latent_size", "refinements"), [(16, 3), (64, 0)])
+def test_a_calibration_of_another_kind_of_network_is_refused(
+    tmp_path: Path, latent_size: int, refinements: int
+) -> None:
+    file = tmp_path / "model.pt"
+    write_checkpoint(HybridGNet(64, latent_size=latent_size, refinements=refinements), file)
+    write_calibration(make_calibration(sha256_of(file)), calibration_file(file))
+    with pytest.raises(CalibrationError, match=f"^{re.escape(str(calibration_file(file)))}: was made for a network"):
+        load_model(file)
 
 
 def test_a_calibration_can_be_left_aside(calibrated: Path) -> None:

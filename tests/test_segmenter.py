@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,8 @@ from monai_chexmask_u.uncertainty import predictive_uncertainty
 PIXELS = chest_phantom(100, 80)
 
 
-def radiograph(pixels: Any = PIXELS, **options: Any) -> Radiograph:
-    return Radiograph(np.ascontiguousarray(pixels, np.float32), Path("chest.png"), **options)
+def radiograph(pixels: Any = PIXELS, path: Path = Path("chest.png"), **options: Any) -> Radiograph:
+    return Radiograph(np.ascontiguousarray(pixels, np.float32), path, **options)
 
 
 def segment(model: Model, image: Radiograph, **options: Any) -> LandmarkSegmentation:
@@ -81,7 +82,7 @@ def test_landmarks_land_on_the_image_content_at_any_size_aspect_and_orientation(
 
 
 @pytest.mark.parametrize("flags", [{"mirrored": True}, {"upside_down": True}, {"mirrored": True, "upside_down": True}])
-def test_a_turned_image_gives_the_landmarks_turned(tiny_model: Model, flags: dict[str, bool]) -> None:
+def test_a_turned_image_gives_the_landmarks_turned(tiny_model: Model, flags: dict[str, Any]) -> None:
     plain = segment(tiny_model, radiograph())
     sign = np.array([-1 if flags.get(name) else 1 for name in ("mirrored", "upside_down")])
     turned = segment(tiny_model, radiograph(PIXELS[:: sign[1], :: sign[0]], **flags))
@@ -160,3 +161,57 @@ def test_posterior_of_several_images_is_refused(tiny_model: Model) -> None:
     posterior = LandmarkUncertaintyInferer(2)(torch.rand(2, 1, 64, 64), tiny_model.network)
     with pytest.raises(ValueError, match="posterior of one image, got 2"):
         segmentation_from_posterior(posterior, image, fit_frame(image, 64), tiny_model.identity)
+
+
+def test_the_identity_of_a_result_is_that_of_what_it_was_computed_from(tiny_model: Model) -> None:
+    first = segment(tiny_model, radiograph())
+    assert first.origin is not None
+    again = segment(tiny_model, radiograph(path=Path("other.png"), notes=("photometric_inverted",)))
+    assert first.identity == again.identity == first.origin.sha256
+    rounded = replace(first, landmarks=first.landmarks + 6e-5)  # as another number of threads computes them
+    other_machine = replace(rounded, origin=replace(first.origin, landmarks=rounded.landmarks))
+    assert other_machine.identity == first.identity
+
+
+@pytest.mark.parametrize(
+    ("image", "options"),
+    [
+        ({}, {"seed": 1}),
+        ({}, {"num_samples": 6}),
+        ({}, {"crop_border": True}),
+        ({"pixels": PIXELS * np.float32(0.999999)}, {}),
+        ({"pixels": PIXELS.reshape(80, 100)}, {}),
+        ({"spacing_mm": (0.2, 0.2)}, {}),
+        ({"pixel_aspect": 1.5}, {}),
+        ({"mirrored": True}, {}),
+        ({"upside_down": True}, {}),
+    ],
+)
+def test_whatever_determines_a_result_gives_it_another_identity(
+    tiny_model: Model, image: dict[str, Any], options: dict[str, Any]
+) -> None:
+    assert segment(tiny_model, radiograph(**image), **options).identity != segment(tiny_model, radiograph()).identity
+
+
+@pytest.mark.parametrize("name", ["sha256", "calibration_sha256"])
+def test_other_weights_and_calibrations_give_another_identity(tiny_model: Model, name: str) -> None:
+    other = replace(tiny_model, identity=replace(tiny_model.identity, **{name: "12" * 32}))
+    assert segment(other, radiograph()).identity != segment(tiny_model, radiograph()).identity
+
+
+def test_landmarks_that_were_not_computed_stand_for_themselves(tiny_model: Model) -> None:
+    first = segment(tiny_model, radiograph())
+    identities = {
+        result.identity
+        for result in (
+            first,
+            replace(first, origin=None),
+            replace(first, landmarks=first.landmarks + 1e-9),
+            replace(first, landmarks=first.landmarks + 1e-9, origin=None),
+            replace(first, landmarks=first.landmarks + 2e-9),
+        )
+    }
+    assert len(identities) == 4
+    landmarks = first.landmarks
+    landmarks += 1  # in place
+    assert first.identity not in identities

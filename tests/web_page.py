@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,9 +43,17 @@ PATIENCE = 60 * SECOND
 
 
 @contextmanager
-def page_server(temporary: Path, *arguments: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """Run `chexmask-u demo` on a free port; yield its address and process, and end it as Ctrl-C does."""
-    command = [sys.executable, "-m", "monai_chexmask_u", "demo", "--port", "0", *arguments]
+def page_server(
+    temporary: Path, *arguments: str, prefix: Sequence[str] = ()
+) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """Run `chexmask-u demo` on a free port; yield its address and process, and end it as Ctrl-C does.
+
+    Args:
+        temporary: its folder for temporary files, where its log lies as well.
+        arguments: of the command.
+        prefix: a command that runs the command, such as one that changes the user.
+    """
+    command = [*prefix, sys.executable, "-m", "monai_chexmask_u", "demo", "--port", "0", *arguments]
     environment = os.environ | {"TMPDIR": str(temporary), "OMP_NUM_THREADS": "1"}
     log = temporary / "server.log"
     with log.open("w", encoding="utf-8") as errors:
@@ -53,7 +61,7 @@ def page_server(temporary: Path, *arguments: str) -> Iterator[tuple[str, subproc
     try:
         assert process.stdout is not None
         line = process.stdout.readline()
-        found = re.match(r"http://127\.0\.0\.1:\d+/", line)
+        found = re.match(r"http://\S+:\d+/(\?token=\S+)?", line)
         assert found, line + log.read_text(encoding="utf-8")
         yield found[0], process
     finally:

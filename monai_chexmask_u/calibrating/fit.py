@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -104,7 +104,7 @@ def calibrate(
     judged = [criteria(result.scores, organ_uncertainty(draft.expected(result.covariance))) for result in results]
     limits = choose_limits(judged[: len(outlined)], judged[len(outlined) :])
     record = {
-        "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "software": software(code),
         "settings": asdict(settings),
         "films": {name: _by_source(getattr(films, name)) for name in CalibrationFilms.__dataclass_fields__},

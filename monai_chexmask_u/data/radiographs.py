@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 
-from monai_chexmask_u.radiograph import Radiograph, RadiographError
+from monai_chexmask_u.radiograph import RadiographError
 from monai_chexmask_u.reading import list_inputs, read_radiograph
 from monai_chexmask_u.writers.naming import output_names
 
@@ -18,7 +17,8 @@ logger = logging.getLogger(__name__)
 def radiograph_datalist(folder: str | Path) -> list[dict[str, str]]:
     """List the usable radiographs below a folder; others are logged with their reason and left out.
 
-    A MONAI data loader stops at the first item that fails, so each file is read once here.
+    A MONAI data loader stops at the first item that fails, so each file is read once here. Copies of a DICOM image are
+    left out, and all of several images that differ, but have one SOP Instance UID.
 
     Args:
         folder: searched with its subfolders; a single file is fine too.
@@ -29,7 +29,7 @@ def radiograph_datalist(folder: str | Path) -> list[dict[str, str]]:
     Raises:
         RadiographError: if the folder does not exist or holds no usable radiograph.
     """
-    usable = [radiograph.path for radiograph in _usable(folder)]
+    usable = _usable(folder)
     if not usable:
         raise RadiographError("no_input", f"{folder}: no usable radiograph found (DICOM, PNG, JPEG or TIFF)")
     return _items(usable)
@@ -47,28 +47,38 @@ def dicom_datalist(folder: str | Path) -> list[dict[str, str]]:
     Raises:
         RadiographError: if the folder does not exist or holds no usable DICOM radiograph.
     """
-    from monai_chexmask_u.dicom.same_image import ImageRegister  # pictures need no pydicom
-
-    register, usable = ImageRegister(), []
-    for radiograph in _usable(folder):
-        if radiograph.header is None:
-            continue
-        try:
-            register.add(radiograph)
-            usable.append(radiograph.path)
-        except RadiographError as error:
-            logger.warning("%s is left out: %s [%s]", radiograph.path, error, error.code)
+    usable = _usable(folder, dicom_only=True)
     if not usable:
         raise RadiographError("no_input", f"{folder}: no usable DICOM radiograph found; pictures need inference.json")
     return _items(usable)
 
 
-def _usable(folder: str | Path) -> Iterator[Radiograph]:
-    for path in list_inputs([Path(folder)]):
+def _usable(folder: str | Path, *, dicom_only: bool = False) -> list[Path]:
+    """Return the files to take, each image once."""
+    from monai_chexmask_u.dicom.same_image import ImageKey, ImageRegister, image_key  # keeps pydicom out of `--help`
+
+    register, keys = ImageRegister(), dict[Path, ImageKey | None]()
+    for path in list_inputs([Path(folder)], on_problem=_leave_out):
         try:
-            yield read_radiograph(path)
+            key = image_key(read_radiograph(path))
         except (RadiographError, OSError) as error:
-            logger.warning("%s is left out: %s [%s]", path, error, getattr(error, "code", "not_readable"))
+            _leave_out(path, error)
+            continue
+        if key is not None or not dicom_only:
+            register.note(key)
+            keys[path] = key
+    taken = []
+    for path, key in keys.items():
+        try:
+            register.check(key)
+            taken.append(path)
+        except RadiographError as error:
+            _leave_out(path, error)
+    return taken
+
+
+def _leave_out(path: Path, error: Exception) -> None:
+    logger.warning("%s is left out: %s [%s]", path, error, getattr(error, "code", "not_readable"))
 
 
 def _items(paths: list[Path]) -> list[dict[str, str]]:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from monai_chexmask_u.checksum import sha256_of
 from monai_chexmask_u.dataset.archives import Member, read_member
 from monai_chexmask_u.radiograph import Radiograph, RadiographError
 from monai_chexmask_u.reading import is_candidate_name, read_radiograph
@@ -47,10 +45,8 @@ def read_film(film: Film) -> tuple[Radiograph, str]:
         raise RadiographError("not_readable", "this is a folder, a pipe or a device; give a file")
     if film.member is None:
         radiograph = read_radiograph(film.file)
-        digest = _file_sha256(film.file)
     else:
         content = read_member(film.file, film.member)
-        digest = hashlib.sha256(content).hexdigest()
         # Readers take files; the suffix decides where content alone does not.
         with tempfile.NamedTemporaryFile(suffix=_suffix(film.member.name)) as copy:
             copy.write(content)
@@ -60,14 +56,7 @@ def read_film(film: Film) -> tuple[Radiograph, str]:
     if radiograph.view is None and film.view is not None:
         notes = tuple("view_from_table" if note == "view_unknown" else note for note in radiograph.notes)
         radiograph = replace(radiograph, view=film.view, notes=notes)
-    return radiograph, digest
-
-
-def _file_sha256(path: Path) -> str:
-    try:
-        return sha256_of(path)
-    except OSError as error:  # it was there a moment ago
-        raise RadiographError("not_readable", "the file cannot be read any more; check its disk") from error
+    return radiograph, str(radiograph.sha256)
 
 
 def _suffix(name: str) -> str:

@@ -15,7 +15,7 @@ from PIL import Image
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.transforms.corruptions import corrupt
 
-__all__ = ["PICTURE_SIDE", "SEVERITIES", "Alteration", "Severity", "read_mask", "union"]
+__all__ = ["MAX_MASK_CHARACTERS", "PICTURE_SIDE", "SEVERITIES", "Alteration", "Severity", "read_mask", "union"]
 
 PICTURE_SIDE: Final = 1024
 """Longer side in pixels of the picture that the page shows and that is drawn on."""
@@ -45,7 +45,7 @@ SEVERITIES: Final = {
 """Ways to alter a film."""
 
 _PNG: Final = "data:image/png;base64,"
-_MAX_MASK_CHARACTERS: Final = 4_000_000
+MAX_MASK_CHARACTERS: Final = 2_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +112,7 @@ def read_mask(drawing: str) -> NDArray[np.bool_] | None:
     """
     if not drawing:
         return None
-    if not drawing.startswith(_PNG) or len(drawing) > _MAX_MASK_CHARACTERS:
+    if not drawing.startswith(_PNG) or len(drawing) > MAX_MASK_CHARACTERS:
         raise ValueError("the drawing is not one of this page; reload the page")
     try:
         data = base64.b64decode(drawing[len(_PNG) :], validate=True)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from html import escape
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,19 +12,23 @@ import gradio as gr
 
 from monai_chexmask_u.anatomy import ORGANS
 from monai_chexmask_u.demo import figure, results, words
-from monai_chexmask_u.demo.alterations import SEVERITIES, Alteration, read_mask
+from monai_chexmask_u.demo.alterations import MAX_MASK_CHARACTERS, SEVERITIES, Alteration, read_mask
 from monai_chexmask_u.demo.drawing import drawing_pad
 from monai_chexmask_u.demo.examples import examples
 from monai_chexmask_u.demo.figure import Measure
+from monai_chexmask_u.demo.gate import Check, is_choice, is_flag, is_number, is_text
 from monai_chexmask_u.demo.sessions import Session, Sessions
 from monai_chexmask_u.demo.severity_plot import draw_plot
+from monai_chexmask_u.demo.uploading import upload_field
+from monai_chexmask_u.demo.uploads import Uploads
 from monai_chexmask_u.model import Model
 
-__all__ = ["CSS", "build_page"]
+__all__ = ["CSS", "build_page", "event_checks"]
 
 CSS: Final = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
 _FIGURE_SCRIPT: Final = Path(__file__).with_name("figure.js").read_text(encoding="utf-8")
-_QUEUE: Final = 30
+_QUEUE: Final = 100
+_STATES: Final = 500  # of pages that Gradio keeps
 _TITLE: Final = """# Outlines of lungs and heart, and how sure they are
 <p class="warning">Research use only, not for diagnosis. Films stay on the machine that shows this page, and are deleted
 when the page is closed.</p>"""
@@ -33,8 +37,8 @@ when the page is closed.</p>"""
 class _Page:
     """The components, and the functions that they call; each function answers with new values of components."""
 
-    def __init__(self, model: Model, sessions: Sessions, device: str) -> None:
-        self.model, self.sessions, self.device = model, sessions, device
+    def __init__(self, model: Model, sessions: Sessions, uploads: Uploads, device: str) -> None:
+        self.model, self.sessions, self.uploads, self.device = model, sessions, uploads, device
         self.examples = examples()
         with gr.Row():
             with gr.Column(scale=2, min_width=320):
@@ -44,7 +48,7 @@ class _Page:
         self._connect()
 
     def _build_inputs(self) -> None:
-        self.upload = gr.File(label="Film: PNG, JPEG, TIFF or DICOM", type="filepath", height=110, elem_id="upload")
+        self.upload = upload_field()
         self.example = gr.Dropdown(list(self.examples), value=None, label="or an example", elem_id="example")
         self.status = gr.HTML(elem_id="status")
         gr.Markdown("**Draw on the film to mask a region**")
@@ -66,7 +70,7 @@ class _Page:
         self.contrast = gr.Slider(
             0, SEVERITIES["contrast"].largest, 0, step=0.05, label="Share of the contrast lost", elem_id="contrast"
         )
-        self.samples = gr.Slider(2, 200, 50, step=1, label="Samples", elem_id="samples")
+        self.samples = gr.Slider(2, results.MOST_SAMPLES, 50, step=1, label="Samples", elem_id="samples")
         self.live = gr.Checkbox(False, label="Live: segment whenever something changes", elem_id="live")
         self.button = gr.Button("Segment", variant="primary", elem_id="segment")
 
@@ -100,42 +104,52 @@ class _Page:
         segmented = [*shown, self.kind]
         opened = [self.status, self.drawing, *shown[1:]]
         settings = [self.noise, self.blur, self.contrast, self.samples, self.drawing, self.cover]
-        one_at_a_time: dict[str, Any] = {"trigger_mode": "always_last", "show_progress_on": self.figures}
-        for source, opener in ((self.upload.upload, self._open_upload), (self.example.input, self._open_example)):
-            component = self.upload if source == self.upload.upload else self.example
-            source(opener, component, opened).success(
-                self._segment, [*settings, *view], segmented, show_progress_on=self.figures
+        # What computes runs one by one, whoever asks; no function has a name by which programs could call it.
+        alone: dict[str, Any] = {"concurrency_id": "work", "concurrency_limit": 1, "api_visibility": "private"}
+        quick: dict[str, Any] = {"api_visibility": "private"}
+        latest: dict[str, Any] = alone | {"trigger_mode": "always_last", "show_progress_on": self.figures}
+        for component, opener in ((self.upload, self._open_upload), (self.example, self._open_example)):
+            component.input(opener, component, opened, **alone).success(
+                self._segment, [*settings, *view], segmented, show_progress_on=self.figures, **alone
             )
-        self.button.click(self._segment, [*settings, *view], segmented, **one_at_a_time)
+        self.button.click(self._segment, [*settings, *view], segmented, **latest)
         moved = [slider.release for slider in (self.noise, self.blur, self.contrast, self.samples)]
         for change in (*moved, self.drawing.input, self.cover.input, self.live.input):
-            change(self._segment_live, [self.live, *settings, *view], segmented, **one_at_a_time)
+            change(self._segment_live, [self.live, *settings, *view], segmented, **latest)
         for switch in (self.measure.input, self.ellipses.input, self.kind.input):
-            switch(self._view, view, shown[1:6], show_progress="hidden")
-        self.brush.change(None, self.brush, self.drawing, js="width => ({ __type__: 'update', brush: width })")
-        self.erase.click(lambda: gr.HTML(value=""), None, self.drawing).success(
-            self._segment_live, [self.live, *settings, *view], segmented, **one_at_a_time
+            switch(self._view, view, shown[1:6], show_progress="hidden", **quick)
+        self.brush.change(None, self.brush, self.drawing, js="width => ({ __type__: 'update', brush: width })", **quick)
+        self.erase.click(lambda: gr.HTML(value=""), None, self.drawing, **quick).success(
+            self._segment_live, [self.live, *settings, *view], segmented, **latest
         )
 
-    def _open_upload(self, path: str | None, request: gr.Request) -> tuple[Any, ...]:
-        if path is None:
-            raise gr.Error("The upload did not arrive; try again.")
-        try:
-            return self._open(Path(path), request)
-        finally:
-            # Gradio keeps uploads beside the session's folder.
-            shutil.rmtree(Path(path).parent, ignore_errors=True)
+    def welcome(self, request: gr.Request) -> gr.HTML:
+        """Tell a page where it may send files to."""
+        session = request.session_hash or ""
+        return gr.HTML(address=f"uploads/{session}/{self.uploads.key(session)}")
+
+    def leave(self, request: gr.Request) -> None:
+        """Forget who closes the page."""
+        self.sessions.close(request.session_hash)
+        self.uploads.forget(request.session_hash or "")
+
+    def _open_upload(self, name: str, request: gr.Request) -> tuple[Any, ...]:
+        with self._session(request) as session, self.uploads.opened(request.session_hash or "", name) as path:
+            return self._open(session, path)
 
     def _open_example(self, title: str, request: gr.Request) -> tuple[Any, ...]:
         with self._session(request) as session:
             path = self.examples[title](session.folder)
-        return self._open(path, request)
+            try:
+                return self._open(session, path)
+            finally:
+                if path.parent == session.folder:
+                    path.unlink()
 
-    def _open(self, path: Path, request: gr.Request) -> tuple[Any, ...]:
+    def _open(self, session: Session, path: Path) -> tuple[Any, ...]:
         """Read a film; the page forgets the results of the one before."""
-        with self._session(request) as session:
-            picture = results.open_film(session, path)
-            drawing = gr.HTML(film=f"{_pictures(session)}/{picture}", value="")
+        picture = results.open_film(session, path)
+        drawing = gr.HTML(film=f"{_pictures(session)}/{picture}", value="")
         return words.message("The film is read."), drawing, "", "", "", "", "", ""
 
     # Gradio hands over the values of the inputs in their order, and the request by its type.
@@ -174,12 +188,21 @@ class _Page:
     def _session(self, request: gr.Request) -> Iterator[Session]:
         """Yield the user's session, alone; say to the user what is wrong with a film or a setting."""
         try:
-            session = self.sessions.get(request.session_hash)
-            with session.lock:
+            with self.sessions.use(request.session_hash) as session:
                 yield session
-        except (ValueError, OSError) as error:
-            sentence = str(error) if isinstance(error, ValueError) else "no room for files on this machine"
-            raise gr.Error(f"{sentence[:1].upper()}{sentence[1:]}.", duration=None, print_exception=False) from error
+        except (ValueError, OSError, MemoryError, RecursionError) as error:
+            sentence = _sentence(error)
+            # Gradio shows errors as HTML, and a sentence may name what a DICOM header says.
+            shown = escape(f"{sentence[:1].upper()}{sentence[1:]}.", quote=False)
+            raise gr.Error(shown, duration=None, print_exception=False) from error
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, ValueError):
+        return str(error)
+    if isinstance(error, OSError):
+        return "no room for files on this machine"
+    return "this radiograph needs more memory than this machine has for it; reduce it"
 
 
 def _pictures(session: Session) -> str:
@@ -207,21 +230,49 @@ def _shown(session: Session, measure: Measure, ellipses: bool, kind: str) -> tup
     )
 
 
-def build_page(model: Model, sessions: Sessions, *, device: str = "auto") -> gr.Blocks:
+def build_page(model: Model, sessions: Sessions, uploads: Uploads, *, device: str = "auto") -> gr.Blocks:
     """Build the page.
 
     Args:
         model: from `monai_chexmask_u.model.load_model`.
         sessions: of its users; the page closes each when its user leaves.
+        uploads: where the files lie that its users send.
         device: as `Segmenter` takes it.
     """
     with gr.Blocks(title="CheXmask-U: outlines with uncertainty", analytics_enabled=False) as page:
         gr.Markdown(_TITLE)
-        _Page(model, sessions, device)
-
-        def leave(request: gr.Request) -> None:
-            sessions.close(request.session_hash)
-
-        page.unload(leave)
-    page.queue(max_size=_QUEUE, default_concurrency_limit=1)
+        functions = _Page(model, sessions, uploads, device)
+        page.load(functions.welcome, None, functions.upload, api_visibility="private")
+        page.unload(functions.leave)
+    page.queue(max_size=_QUEUE, default_concurrency_limit=1, api_open=False)
+    page.state_session_capacity = _STATES
     return page
+
+
+def event_checks(page: gr.Blocks) -> dict[int, list[Check]]:
+    """Return how to check what comes for each function that the page calls, by the function's number."""
+    called = {
+        number: function
+        for number, function in page.fns.items()
+        if function.fn is not None and not any(event == "unload" for _, event in function.targets)
+    }
+    return {number: [_check(component) for component in function.inputs] for number, function in called.items()}
+
+
+def _check(component: Any) -> Check:
+    """Return what tells whether a value is one of a component.
+
+    Raises:
+        TypeError: if the component is of a kind that no rule is known for.
+    """
+    if isinstance(component, gr.Slider):
+        return is_number(component.minimum, component.maximum, whole=component.elem_id == "samples")
+    if isinstance(component, (gr.Radio, gr.Dropdown)):
+        return is_choice([value for _, value in component.choices])
+    if isinstance(component, gr.Checkbox):
+        return is_flag
+    if component.elem_id == "upload":
+        return is_text("[A-Za-z0-9_-]+", 64)
+    if component.elem_id == "drawing":
+        return is_text("(?:data:image/png;base64,[A-Za-z0-9+/]+={0,2})?", MAX_MASK_CHARACTERS)
+    raise TypeError(f"there is no rule for values of {component}")

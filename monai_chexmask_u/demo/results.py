@@ -20,11 +20,12 @@ from monai_chexmask_u.segmentation import LandmarkSegmentation
 from monai_chexmask_u.segmenter import Segmenter
 from monai_chexmask_u.writers.formats import FORMATS, write_outputs
 
-__all__ = ["film_of", "moved", "offers", "open_film", "points", "segment", "write_result"]
+__all__ = ["MOST_SAMPLES", "film_of", "moved", "offers", "open_film", "points", "segment", "write_result"]
 
 ANY_FILM: Final = ("json", "png", "mask", "csv", "mrk")
 DICOM_FILM: Final = ("seg", "sr")
 SEED: Final = 0
+MOST_SAMPLES: Final = 200
 _NONE: Final = Alteration()
 
 
@@ -37,7 +38,7 @@ def open_film(session: Session, path: Path) -> str:
     film = read_radiograph(path)
     session.forget_results()
     # Names of files may be those of patients, and the folder is nobody's business.
-    session.film = replace(film, path=Path("film"))
+    session.film, session.file_bytes = replace(film, path=Path("film")), path.stat().st_size
     return session.add_picture("film", film_picture(film))
 
 
@@ -75,6 +76,8 @@ def segment(
         ValueError: if there is no film or a setting is out of range.
     """
     film = film_of(session)
+    if not samples <= MOST_SAMPLES:
+        raise ValueError(f"at most {MOST_SAMPLES} samples are drawn here, got {samples}")
     segmenter = Segmenter(model, num_samples=samples, seed=SEED, device=device)
     if session.before is None or session.before.result.sample_count != samples:
         session.forget_results()
@@ -158,7 +161,7 @@ def points(session: Session, kind: str, measure: Measure) -> dict[str, list[tupl
 
 def _remember(session: Session, shown: Shown) -> None:
     """Keep a result for the plot, without its samples: in live mode there are many results."""
-    session.history.append(Past(shown.alteration.severities, replace(shown.result, samples=None)))
+    session.remember(Past(shown.alteration.severities, replace(shown.result, samples=None)))
 
 
 def _box(result: LandmarkSegmentation, cover: str | None) -> NDArray[np.bool_] | None:

@@ -7,18 +7,25 @@ import shutil
 import tempfile
 import threading
 import time
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+import numpy as np
 
 from monai_chexmask_u.demo.alterations import Alteration
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.segmentation import LandmarkSegmentation
 
-__all__ = ["Past", "Session", "Sessions", "Shown"]
+__all__ = ["Past", "Session", "Sessions", "Shown", "bytes_of"]
 
 IDLE_SECONDS: Final = 3600.0
+LEFT_SECONDS: Final = 20.0
 MOST_SESSIONS: Final = 50
+MAX_BYTES: Final = 1024**3
+MOST_PAST: Final = 500
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,24 +51,30 @@ class Session:
     """What one user sees.
 
     Attributes:
-        folder: of the user's uploads and results.
+        folder: of the user's results.
         token: hard to guess; the addresses of pictures and results hold it.
         film: the film as it was read.
+        file_bytes: size of the file that it came from.
         before: the result of the film as it is.
         after: that of the altered film, if it was altered.
-        history: every result of this film and number of samples.
+        history: the latest results of this film and number of samples.
         pictures: JPEGs that the page shows, by name.
         runs: how often something was segmented; the page can tell new results from old ones by it.
+        users: how many requests work with the session now; it is not closed to make room meanwhile.
+        size: bytes of memory that it held when it was used last.
     """
 
     folder: Path
     token: str = field(default_factory=lambda: secrets.token_urlsafe(24))
     film: Radiograph | None = None
+    file_bytes: int = 0
     before: Shown | None = None
     after: Shown | None = None
     history: list[Past] = field(default_factory=list)
     pictures: dict[str, bytes] = field(default_factory=dict)
     runs: int = 0
+    users: int = 0
+    size: int = 0
     used: float = field(default_factory=time.monotonic)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -72,6 +85,11 @@ class Session:
         name = f"{kind}-{secrets.token_hex(4)}.jpg"
         self.pictures[name] = picture
         return name
+
+    def remember(self, past: Past) -> None:
+        """Keep a result for the plot, and forget the oldest where there are many: live mode makes one a second."""
+        self.history.append(past)
+        del self.history[:-MOST_PAST]
 
     def forget_results(self) -> None:
         """Drop what belongs to another film or another number of samples."""
@@ -85,44 +103,71 @@ class Session:
 
 
 class Sessions:
-    """All sessions, by the name that Gradio gives to each open page."""
+    """All sessions with a radiograph, by the name that Gradio gives to each open page.
 
-    def __init__(self) -> None:
-        """Make the folder that holds those of the sessions."""
-        self.folder = Path(tempfile.mkdtemp(prefix="chexmask-u-demo-"))
+    A name costs nothing until a radiograph was opened under it. Sessions share one budget of memory and of number; who
+    has not used theirs for the longest time makes room.
+
+    Args:
+        folder: holds the folders of the sessions; a new one in the system's temporary folder by default.
+        on_close: called with the name of each session that has ended.
+    """
+
+    def __init__(self, folder: Path | None = None, *, on_close: Callable[[str], None] = lambda name: None) -> None:
+        """Start without any."""
+        self.folder = Path(tempfile.mkdtemp(prefix="chexmask-u-sessions-")) if folder is None else folder
+        self.on_close = on_close
         self._open: dict[str, Session] = {}
         self._lock = threading.Lock()
 
-    def get(self, name: str | None) -> Session:
-        """Return the session of a page, a new one at first.
+    @contextmanager
+    def use(self, name: str | None) -> Iterator[Session]:
+        """Yield the session of a page, alone; one that has no radiograph afterwards ends.
 
         Raises:
-            ValueError: if too many pages are open.
+            ValueError: if the page names no session.
         """
         if not name:
             raise ValueError("the page has lost its session; reload it")
         with self._lock:
-            self._close_idle()
             if name not in self._open:
-                if len(self._open) >= MOST_SESSIONS:
-                    raise ValueError("too many people use this page now; try again later")
-                self._open[name] = Session(Path(tempfile.mkdtemp(dir=self.folder)))
+                self._open[name] = Session(Path(tempfile.mkdtemp(prefix="session-", dir=self.folder)))
             session = self._open[name]
-            session.used = time.monotonic()
-            return session
+            session.users += 1
+        try:
+            with session.lock:
+                yield session
+        finally:
+            self._release(name, session)
+
+    @contextmanager
+    def use_by_token(self, token: str) -> Iterator[Session | None]:
+        """Yield the session with a token that only its user knows, alone; None if there is none."""
+        with self._lock:
+            name = next((name for name, one in self._open.items() if _is_same(one.token, token)), None)
+            session = None if name is None else self._open[name]
+            if session is not None:
+                session.users += 1
+        if session is None or name is None:
+            yield None
+            return
+        try:
+            with session.lock:
+                yield session
+        finally:
+            self._release(name, session)
 
     def find(self, token: str) -> Session | None:
         """Return a session by the token that only its user knows."""
         with self._lock:
             sessions = list(self._open.values())
-        return next((one for one in sessions if secrets.compare_digest(one.token.encode(), token.encode())), None)
+        return next((one for one in sessions if _is_same(one.token, token)), None)
 
     def close(self, name: str | None) -> None:
         """End a session and delete its folder."""
         with self._lock:
-            session = self._open.pop(name or "", None)
-        if session is not None:
-            shutil.rmtree(session.folder, ignore_errors=True)
+            closed = self._pop([name or ""])
+        self._clean_up(closed)
 
     def close_all(self) -> None:
         """End every session and delete the folder of all."""
@@ -130,8 +175,72 @@ class Sessions:
             self._open.clear()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _close_idle(self) -> None:
-        for name, session in list(self._open.items()):
-            if time.monotonic() - session.used > IDLE_SECONDS:
-                del self._open[name]
-                shutil.rmtree(session.folder, ignore_errors=True)
+    def close_idle(self, open_pages: Collection[str]) -> None:
+        """End the sessions that nobody has used for `IDLE_SECONDS`, or `LEFT_SECONDS` where no page is open."""
+        now = time.monotonic()
+        with self._lock:
+            idle = {name: now - one.used for name, one in self._open.items() if not one.users}
+            limits = {name: IDLE_SECONDS if name in open_pages else LEFT_SECONDS for name in idle}
+            closed = self._pop([name for name in idle if idle[name] > limits[name]])
+        self._clean_up(closed)
+
+    def _release(self, name: str, session: Session) -> None:
+        with self._lock:
+            session.users -= 1
+            session.used, session.size = time.monotonic(), bytes_of(session)
+            is_empty = session.film is None and not session.users and self._open.get(name) is session
+            empty = self._pop([name]) if is_empty else {}
+            closed = self._pop(self._too_many())
+        self._clean_up(closed)
+        for one in empty.values():  # its page may be open
+            shutil.rmtree(one.folder, ignore_errors=True)
+
+    def _too_many(self) -> list[str]:
+        """Return the names of those who make room, the longest unused first."""
+        idle = sorted(
+            (name for name, one in self._open.items() if not one.users), key=lambda name: self._open[name].used
+        )
+        total, count = sum(one.size for one in self._open.values()), len(self._open)
+        chosen: list[str] = []
+        for name in idle[:-1]:  # who came last stays, whatever it takes: a single radiograph is limited when it is read
+            if total <= MAX_BYTES and count <= MOST_SESSIONS:
+                break
+            chosen.append(name)
+            total, count = total - self._open[name].size, count - 1
+        return chosen
+
+    def _pop(self, names: list[str]) -> dict[str, Session]:
+        return {name: self._open.pop(name) for name in names if name in self._open}
+
+    def _clean_up(self, closed: dict[str, Session]) -> None:
+        for name, session in closed.items():
+            shutil.rmtree(session.folder, ignore_errors=True)
+            self.on_close(name)
+
+
+def bytes_of(session: Session) -> int:
+    """Return how much memory a session holds: pixels, masks, results, samples, pictures and DICOM headers."""
+    found: dict[int, int] = {}
+    shown = [one for one in (session.before, session.after) if one is not None]
+    radiographs = [one for one in (session.film, *(each.radiograph for each in shown)) if one is not None]
+    for radiograph in radiographs:
+        _measure(radiograph.pixels, found)
+    for each in shown:
+        _measure(each.alteration.mask, found)
+    for result in (*(each.result for each in shown), *(past.result for past in session.history)):
+        for each_field in fields(result):
+            _measure(getattr(result, each_field.name), found)
+    header = session.file_bytes if session.film is not None and session.film.header is not None else 0
+    return sum(found.values()) + sum(len(picture) for picture in session.pictures.values()) + header
+
+
+def _measure(value: Any, found: dict[int, int]) -> None:
+    """Note the size of an array by its identity, so that what is shared counts once."""
+    while isinstance(value, np.ndarray):
+        whole, value = value, value.base  # a view keeps the whole array
+        if not isinstance(value, np.ndarray):
+            found[id(whole)] = whole.nbytes
+
+
+def _is_same(expected: str, given: str) -> bool:
+    return secrets.compare_digest(expected.encode(), given.encode(errors="replace"))

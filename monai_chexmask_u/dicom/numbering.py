@@ -59,9 +59,10 @@ class Numbering:
     Images of two patients never share a series, even if their headers name one study.
 
     Args:
-        reproducible: derive the UIDs from the source image, the patient, the model, the result, this software's version
-            and what else goes into an object, so that another run gives the same ones to the same objects. By default
-            they are new.
+        reproducible: derive the UIDs from the source image (its UIDs and its pixels), the patient, the model, seed and
+            number of samples, this software's version and what else goes into an object, so that another run gives
+            the same ones to the same objects, with any number of threads. A result whose landmarks are not those that
+            were computed gets others. By default they are new.
     """
 
     def __init__(self, *, reproducible: bool = False) -> None:
@@ -83,9 +84,8 @@ class Numbering:
         asked = [model.sha256, model.calibration_sha256 or "", str(segmentation.sample_count), __version__]
         series = self._uid(kind, *asked, str(header.StudyInstanceUID), patient_of(header))
         self._counts[series] += 1
-        # The landmarks stand for all else that may change a result: seed, device, versions of packages.
-        result = segmentation.landmarks.tobytes().hex()
-        instance = self._uid(kind, *asked, *_image_of(header), result, *contents)
+        # What the result was computed from, and not its numbers: these differ in the last digits between machines.
+        instance = self._uid(kind, *asked, *_image_of(header), segmentation.identity, *contents)
         return Place(series, SERIES_NUMBERS[kind], instance, self._counts[series])
 
     def keep(self, header: Dataset, written: Dataset) -> None:

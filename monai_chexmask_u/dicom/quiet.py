@@ -14,8 +14,11 @@ PACKAGES: Final = ("pydicom", "highdicom")
 
 
 @contextmanager
-def no_warnings() -> Iterator[None]:
-    """Silence the warnings and the loggers of pydicom and highdicom, whose messages quote values from the header.
+def no_warnings(*packages: str) -> Iterator[None]:
+    """Silence the warnings and the loggers of packages whose messages quote what they read.
+
+    Args:
+        packages: by default pydicom and highdicom, which quote values from the header.
 
     Example:
         >>> with no_warnings():
@@ -26,8 +29,9 @@ def no_warnings() -> Iterator[None]:
         return False
 
     # A logger's filter does not act on loggers below it. Filters of several threads do not disturb each other.
-    names = {name for name in logging.Logger.manager.loggerDict if name.partition(".")[0] in PACKAGES}
-    loggers = [logging.getLogger(name) for name in names.union(PACKAGES)]
+    silenced = packages or PACKAGES
+    names = {name for name in logging.Logger.manager.loggerDict if name.partition(".")[0] in silenced}
+    loggers = [logging.getLogger(name) for name in names.union(silenced)]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:

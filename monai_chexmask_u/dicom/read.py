@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import zlib
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from pydicom import dcmread
 from pydicom.dataelem import RawDataElement
@@ -26,6 +26,7 @@ from monai_chexmask_u.dicom.identity import clean_identity
 from monai_chexmask_u.dicom.pixels import displayed_pixels
 from monai_chexmask_u.dicom.quiet import no_warnings
 from monai_chexmask_u.radiograph import Radiograph, RadiographError
+from monai_chexmask_u.source_file import HEAD_BYTES, SourceFile, open_source
 
 __all__ = ["read_dicom"]
 
@@ -54,9 +55,10 @@ def read_dicom(path: Path) -> Radiograph:
         RadiographError: if the file cannot be used. Codes: ``not_found``, ``not_readable``, ``not_dicom``,
             ``truncated``, ``too_large``, ``undecodable`` and those of `examine` and `displayed_pixels`.
     """
-    dataset = _load(path)
+    with open_source(path, limit=MAX_BYTES) as source:
+        dataset = _load(source)
     try:
-        return _radiograph(dataset, path)
+        return _radiograph(dataset, path, source)
     except RadiographError:
         raise
     except Exception:  # pydicom converts on access; its errors quote values from the header
@@ -64,17 +66,17 @@ def read_dicom(path: Path) -> Radiograph:
         raise RadiographError("undecodable", message) from None
 
 
-def _radiograph(dataset: FileDataset, path: Path) -> Radiograph:
+def _radiograph(dataset: FileDataset, path: Path, source: SourceFile) -> Radiograph:
     """Examine and decode a parsed file."""
     notes = _complete_transfer_syntax(dataset)
-    _check_end(dataset, path)
+    _check_end(dataset, source.size)
     check_class(dataset)  # told first: other objects may have more attributes than any radiograph
     check_header_size(dataset)
     notes += sorted(settle_character_sets(dataset))
     if not dataset.get("SOPClassUID") and "MediaStorageSOPClassUID" in dataset.file_meta:
         dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID  # which must be the same
     facts = examine(dataset)
-    if _is_oversized(path):  # told last: a film in many frames is refused for these
+    if source.is_oversized:  # told last: a film in many frames is refused for these
         raise _too_large()
     pixels, pixel_notes = displayed_pixels(dataset)
     # What outputs will not copy is told here, once for all of them.
@@ -89,53 +91,44 @@ def _radiograph(dataset: FileDataset, path: Path) -> Radiograph:
         notes=tuple(dict.fromkeys(notes)),
         header=dataset,
         pixel_aspect=facts.pixel_aspect,
+        sha256=source.sha256,
     )
 
 
-def _load(path: Path) -> FileDataset:
+def _load(source: SourceFile) -> FileDataset:
     """Parse the file, without a preamble only if it starts like DICOM."""
-    try:
-        with path.open("rb") as file:
-            head = file.read(132)
-    except FileNotFoundError:
-        raise RadiographError("not_found", "there is no such file: check the spelling") from None
-    except OSError:
-        raise RadiographError("not_readable", "the file cannot be opened: check its permissions") from None
-    if not head:
-        raise RadiographError("truncated", "the file is empty: copy or send it again")
+    head = source.stream.read(HEAD_BYTES)
     if not looks_like_dicom(head):
         raise RadiographError("not_dicom", "this is no DICOM file: choose a CR or DX image")
     try:
-        _check_inflated_size(path)
+        _check_inflated_size(source.stream)
+        source.stream.seek(0)
         # The check above stands in for dcmread's own.
-        dataset = dcmread(path, force=True, stop_before_pixels=_is_oversized(path))
+        dataset = dcmread(source.stream, force=True, stop_before_pixels=source.is_oversized)
     except RadiographError:
         raise
     except Exception:  # a damaged file can raise nearly anything in the parser
         message = "the file cannot be parsed, it is cut off or damaged: copy or send it again"
         raise RadiographError("truncated", message) from None
-    if _is_oversized(path):
+    dataset.buffer = None  # the whole file, which the header would keep and copy with itself
+    if source.is_oversized:
         dataset.PixelData = b""  # stands for those that were not read, so that the header can be examined
     return dataset
 
 
-def _is_oversized(path: Path) -> bool:
-    return path.stat().st_size > MAX_BYTES
-
-
-def _check_inflated_size(path: Path) -> None:
+def _check_inflated_size(file: BinaryIO) -> None:
     """Refuse a deflated data set that grows beyond the limit, which dcmread would inflate as a whole."""
-    with path.open("rb") as file:
-        if file.read(132)[128:] != b"DICM":
-            file.seek(0)
-        meta = read_dataset(file, False, True, stop_when=lambda tag, *_: tag >> 16 != 2)
-        if meta.get("TransferSyntaxUID") != DeflatedExplicitVRLittleEndian:
-            return
-        inflater, size = zlib.decompressobj(-zlib.MAX_WBITS), 0
-        while not inflater.eof and (deflated := inflater.unconsumed_tail or file.read(CHUNK_BYTES)):
-            size += len(inflater.decompress(deflated, CHUNK_BYTES))
-            if size > MAX_BYTES:
-                raise _too_large()
+    file.seek(0)
+    if file.read(HEAD_BYTES)[128:] != b"DICM":
+        file.seek(0)
+    meta = read_dataset(file, False, True, stop_when=lambda tag, *_: tag >> 16 != 2)
+    if meta.get("TransferSyntaxUID") != DeflatedExplicitVRLittleEndian:
+        return
+    inflater, size = zlib.decompressobj(-zlib.MAX_WBITS), 0
+    while not inflater.eof and (deflated := inflater.unconsumed_tail or file.read(CHUNK_BYTES)):
+        size += len(inflater.decompress(deflated, CHUNK_BYTES))
+        if size > MAX_BYTES:
+            raise _too_large()
 
 
 def _too_large() -> RadiographError:
@@ -154,13 +147,13 @@ def _complete_transfer_syntax(dataset: FileDataset) -> list[str]:
     return ["transfer_syntax_assumed"]
 
 
-def _check_end(dataset: FileDataset, path: Path) -> None:
+def _check_end(dataset: FileDataset, size: int) -> None:
     """Refuse a header that breaks off inside an element, which pydicom does not report."""
-    if "PixelData" not in dataset and _ends_inside_element(dataset, path):
+    if "PixelData" not in dataset and _ends_inside_element(dataset, size):
         raise RadiographError("truncated", "the file ends in the middle of its header: copy or send it again")
 
 
-def _ends_inside_element(dataset: FileDataset, path: Path) -> bool:
+def _ends_inside_element(dataset: FileDataset, size: int) -> bool:
     """Say whether the last element that was parsed ends elsewhere than the file."""
     if not len(dataset):
         return True
@@ -168,4 +161,4 @@ def _ends_inside_element(dataset: FileDataset, path: Path) -> bool:
     if dataset.file_meta.TransferSyntaxUID == DeflatedExplicitVRLittleEndian or not isinstance(last, RawDataElement):
         return False  # the element's place in the file is not known
     end: int = last.value_tell + last.length
-    return end != path.stat().st_size
+    return end != size

@@ -3,16 +3,42 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from pydicom.filereader import read_partial
 
+from monai_chexmask_u.dicom.header import looks_like_dicom
+from monai_chexmask_u.dicom.quiet import no_warnings
 from monai_chexmask_u.radiograph import Radiograph, RadiographError
+from monai_chexmask_u.reading import read_radiograph
+from monai_chexmask_u.source_file import HEAD_BYTES, read_head
 
-__all__ = ["ImageRegister", "is_same_image", "patient_of"]
+__all__ = ["ImageKey", "ImageRegister", "image_key", "patient_of", "register_images"]
 
 # What a hospital tells patients apart by; one identifier alone may be missing, or be given by two hospitals.
 PATIENT: Final = ("PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDate")
+
+_SOP_INSTANCE_UID: Final = 0x00080018
+_START_BYTES: Final = 2**13  # far more than what stands before the SOP Instance UID
+
+
+@dataclass(frozen=True)
+class ImageKey:
+    """What an image is called, and what it is.
+
+    Attributes:
+        sop_instance_uid: which no other image must have.
+        fingerprint: of its study, its patient and its pixels; copies of an image have the same.
+    """
+
+    sop_instance_uid: str
+    fingerprint: str
 
 
 def patient_of(header: Any) -> str:
@@ -20,38 +46,91 @@ def patient_of(header: Any) -> str:
     return "\n".join(str(header.get(keyword) or "") for keyword in PATIENT)
 
 
-def is_same_image(first: Radiograph, second: Radiograph) -> bool:
-    """Tell whether two radiographs with one SOP Instance UID are copies of one image: study, patient and pixels."""
-    return _fingerprint(first) == _fingerprint(second)
+def image_key(radiograph: Radiograph) -> ImageKey | None:
+    """Return the key of an image; a picture without a DICOM header has no identity."""
+    header = radiograph.header
+    if header is None:
+        return None
+    digest = hashlib.sha256(np.ascontiguousarray(radiograph.pixels).tobytes())
+    digest.update(f"{header.get('StudyInstanceUID')}\n{patient_of(header)}".encode())
+    return ImageKey(str(header.SOPInstanceUID), digest.hexdigest())
 
 
 class ImageRegister:
-    """Keeps which images a run has seen, so that none is done twice, and no two are taken for one."""
+    """Keeps which images a run has: none is done twice, and of those that have one identifier, but differ, none at all.
+
+    First all images are noted, then each is checked: nothing may be written for an image before it is known that no
+    other one has its SOP Instance UID.
+    """
 
     def __init__(self) -> None:
         """Start empty."""
-        self._seen: dict[str, str] = {}
+        self._noted: defaultdict[str, set[str]] = defaultdict(set)
+        self._done: set[str] = set()
 
-    def add(self, radiograph: Radiograph) -> None:
-        """Note an image; a picture without a DICOM header has no identity and is not noted.
+    def note(self, key: ImageKey | None) -> None:
+        """Note an image."""
+        if key is not None:
+            self._noted[key.sop_instance_uid].add(key.fingerprint)
+
+    def check(self, key: ImageKey | None) -> None:
+        """See that an image may be done, and take it for done.
 
         Raises:
-            RadiographError: ``duplicate`` for a copy, ``conflicting_identifiers`` for another image with the same
-                SOP Instance UID.
+            RadiographError: ``duplicate`` for a copy of an image that is done, ``conflicting_identifiers`` for each of
+                several images with one SOP Instance UID: nobody can tell whose results they would be.
         """
-        if radiograph.header is None:
+        if key is None:
             return
-        uid, fingerprint = str(radiograph.header.SOPInstanceUID), _fingerprint(radiograph)
-        if uid not in self._seen:
-            self._seen[uid] = fingerprint
-        elif self._seen[uid] == fingerprint:
-            raise RadiographError("duplicate", "this is a copy of an image that is done already")
-        else:
-            message = "another image of this run has this SOP Instance UID: use the results of neither, find out why"
+        uid = key.sop_instance_uid
+        self.note(key)  # the file may have been replaced since
+        if len(self._noted[uid]) > 1:
+            message = "different images have this SOP Instance UID; find out which is right and give it alone"
             raise RadiographError("conflicting_identifiers", message)
+        if uid in self._done:
+            raise RadiographError("duplicate", "this is a copy of an image that is done already")
+        self._done.add(uid)
 
 
-def _fingerprint(radiograph: Radiograph) -> str:
-    digest = hashlib.sha256(np.ascontiguousarray(radiograph.pixels).tobytes())
-    digest.update(f"{radiograph.header.get('StudyInstanceUID')}\n{patient_of(radiograph.header)}".encode())
-    return digest.hexdigest()
+def register_images(paths: Sequence[Path]) -> ImageRegister:
+    """Note those of many files that share their SOP Instance UID with another one.
+
+    Of each file no more than the start of its header is read; the few that share an identifier are read whole, one at a
+    time. What cannot be read is left out: whoever reads it again will say why.
+    """
+    with no_warnings():
+        uids = [_instance_uid(path) for path in paths]
+    counts = Counter(uid for uid in uids if uid is not None)
+    register = ImageRegister()
+    for path, uid in zip(paths, uids, strict=True):
+        if uid is not None and counts[uid] > 1:
+            register.note(_key_of(path))
+    return register
+
+
+def _instance_uid(path: Path) -> str | None:
+    """Return the SOP Instance UID of a file, or None if it is no DICOM image that can be read."""
+    try:
+        start = read_head(path, size=_START_BYTES)
+    except RadiographError:
+        return None
+    if not looks_like_dicom(start[:HEAD_BYTES]):
+        return None
+    try:
+        header = read_partial(
+            BytesIO(start), lambda tag, *_: tag > _SOP_INSTANCE_UID, force=True, specific_tags=[_SOP_INSTANCE_UID]
+        )
+        uid = str(header.get("SOPInstanceUID") or "")
+    except Exception:  # a deflated file, a long header, or a damaged one, which can raise nearly anything
+        uid = ""
+    if uid:
+        return uid
+    key = _key_of(path)
+    return None if key is None else key.sop_instance_uid
+
+
+def _key_of(path: Path) -> ImageKey | None:
+    try:
+        return image_key(read_radiograph(path))
+    except (RadiographError, OSError, MemoryError):
+        return None

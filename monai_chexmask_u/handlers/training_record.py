@@ -6,7 +6,7 @@ import json
 import math
 import time
 from collections.abc import Mapping
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -72,7 +72,7 @@ class TrainingRecord:
             self.best = {"metric": self.validator.state.key_metric_name, "value": float(metric), "epoch": epoch}
         record = {
             "software": software(self.commit),
-            "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
             "device": torch.cuda.get_device_name()
             if torch.cuda.is_available()
             else f"CPU, {torch.get_num_threads()} threads",

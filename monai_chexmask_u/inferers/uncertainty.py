@@ -20,7 +20,8 @@ class LandmarkUncertaintyInferer(Inferer):
     """Samples the landmarks' posterior as CheXmask-U does: z ~ N(mean, std), decoded with the same feature maps.
 
     Every call draws the same standard normal numbers from a generator of its own, and uses them for each image of the
-    batch: the same image and seed give the same result at any batch size, on any device, whatever ran before.
+    batch: the same image and seed give the same result, but for how sums are rounded, at any batch size, on any device
+    and with any number of threads, whatever ran before.
 
     Args:
         num_samples: latent samples per image; at least 2.

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from monai_chexmask_u.console import EXIT_SOME_FAILED, err, out, progress_bar, usage_error
+from monai_chexmask_u.console import EXIT_SOME_FAILED, err, out, printable, progress_bar, usage_error
 
 __all__ = ["landmarks"]
 
@@ -27,24 +28,29 @@ def landmarks(
     Ends with 0 if every mask was converted, with 1 if some failed (they are listed), with 2 if nothing could start.
     """
     from monai_chexmask_u.mask_sets.convert import convert_masks, pair_masks, parse_labels
-    from monai_chexmask_u.writers.atomic import prepare_folder
+    from monai_chexmask_u.signals import stopping_on_signals
+    from monai_chexmask_u.writers.result_sets import output_folder
 
-    try:
-        organs = parse_labels(labels)
-        pairs = pair_masks(images, masks)
-        prepare_folder(output)
-        if output.resolve() in (images.resolve(), images.resolve().parent):
-            raise ValueError(f"{output}: the films would be replaced by their copies; choose another folder with -o")
-    except (ValueError, OSError) as error:
-        raise usage_error(str(error)) from error
-    failed = 0
-    with progress_bar() as progress:
-        task = progress.add_task("placing landmarks", total=len(pairs))
-        for conversion in convert_masks(pairs, output, labels=organs):
-            progress.advance(task)
-            if conversion.landmarks is None:
-                failed += 1
-                err.print(f"chexmask-u: {conversion.image.name}: {conversion.message}")
+    with ExitStack() as held:
+        try:
+            organs = parse_labels(labels)
+            pairs = pair_masks(images, masks)
+            if output.resolve() in (images.resolve(), images.resolve().parent):
+                raise ValueError(
+                    f"{output}: the films would be replaced by their copies; choose another folder with -o"
+                )
+            held.enter_context(stopping_on_signals())
+            held.enter_context(output_folder(output))
+        except (ValueError, OSError) as error:
+            raise usage_error(str(error)) from error
+        failed = 0
+        with progress_bar() as progress:
+            task = progress.add_task("placing landmarks", total=len(pairs))
+            for conversion in convert_masks(pairs, output, labels=organs):
+                progress.advance(task)
+                if conversion.landmarks is None:
+                    failed += 1
+                    err.print(f"chexmask-u: {printable(conversion.image.name)}: {printable(conversion.message)}")
     out.print(f"{len(pairs) - failed} of {len(pairs)} masks became landmarks in {output}")
     if failed:
         raise typer.Exit(EXIT_SOME_FAILED)

@@ -18,9 +18,12 @@ from monai_chexmask_u.data.mask_files import MASK_SUFFIXES, read_masks
 from monai_chexmask_u.landmark_placement import landmarks_of_masks
 from monai_chexmask_u.reading import list_inputs, read_radiograph
 from monai_chexmask_u.transforms.network_frame import fit_frame
+from monai_chexmask_u.writers.atomic import atomic_path, prepare_folder
+from monai_chexmask_u.writers.naming import folded
 
 __all__ = ["Conversion", "convert_masks", "pair_masks", "parse_labels"]
 
+LANDMARKS: Final = "landmarks.npz"
 _UPRIGHT_SIDE: Final = 1024  # of the frame that films are turned upright in; landmarks do not depend on it
 
 
@@ -44,7 +47,7 @@ def pair_masks(images: Path, masks: Path) -> list[tuple[Path, Path]]:
         Film and mask, in the order of the films.
 
     Raises:
-        ValueError: if a mask has no film, two have one name, or there are none.
+        ValueError: if a mask has no film, two masks or films have one name, or there are none.
     """
     found: dict[str, Path] = {}
     for path in sorted(masks.iterdir()) if masks.is_dir() else ():
@@ -57,7 +60,11 @@ def pair_masks(images: Path, masks: Path) -> list[tuple[Path, Path]]:
         found[name] = path
     if not found:
         raise ValueError(f"{masks}: there is no mask here ({', '.join(MASK_SUFFIXES)})")
-    films = {path.stem: path for path in list_inputs([images])}
+    films: dict[str, Path] = {}
+    for path in list_inputs([images]):
+        other = films.setdefault(path.stem, path)
+        if other is not path and path.stem in found:
+            raise ValueError(f"{path}: {other} has the same name, and {found[path.stem].name} may be of either film")
     lonely = sorted(set(found) - set(films))
     if lonely:
         raise ValueError(f"{found[lonely[0]]}: there is no film {lonely[0]} in {images}")
@@ -71,21 +78,22 @@ def convert_masks(
 
     Args:
         pairs: film and mask.
-        output: folder of the data set; exists already.
+        output: folder of the data set; exists already. Landmarks of an earlier set in it go with the first new film.
         labels: as for `read_masks`.
 
     Yields:
         One conversion per film; the data set is whole once all have come, and is not written if none has landmarks.
     """
     found: dict[str, NDArray[np.float64]] = {}
-    (output / "images").mkdir(exist_ok=True)
+    prepare_folder(output / "images")
+    names = {folded(path.stem): path.name for path in (output / "images").iterdir()}
     for image, mask in pairs:
         try:
             radiograph = read_radiograph(image)
             frame = fit_frame(radiograph, _UPRIGHT_SIDE)
             landmarks = landmarks_of_masks(read_masks(mask, radiograph, labels=labels), frame=frame)
             _check_lungs(landmarks, mask)
-            shutil.copy(image, output / "images" / image.name)
+            _add_film(image, output, names)
             found[image.stem] = landmarks
             yield Conversion(image, landmarks)
         except ValueError as error:  # the project's own sentences
@@ -93,7 +101,27 @@ def convert_masks(
         except Exception as error:  # whatever is wrong with one film, the others go on
             yield Conversion(image, message=fault_of(error)[1])
     if found:
-        write_arrays(output / "landmarks.npz", found)
+        write_arrays(output / LANDMARKS, found)
+
+
+def _add_film(image: Path, output: Path, names: dict[str, str]) -> None:
+    """Copy a film into a data set, whose landmarks would be those of other films from now on.
+
+    Args:
+        image: the film.
+        output: folder of the data set.
+        names: the films in it, by what they are called without suffix.
+
+    Raises:
+        ValueError: if another file in it is called so.
+    """
+    path = output / "images" / image.name
+    if names.setdefault(folded(image.stem), image.name) != image.name:
+        other = path.with_name(names[folded(image.stem)])
+        raise ValueError(f"{other} has the name of this film already; choose another folder with -o")
+    (output / LANDMARKS).unlink(missing_ok=True)
+    with atomic_path(path) as temporary:
+        shutil.copyfile(image, temporary)
 
 
 def parse_labels(text: str) -> dict[int, Organ]:

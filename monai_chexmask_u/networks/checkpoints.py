@@ -12,6 +12,7 @@ from torch import Tensor
 from monai_chexmask_u.networks.decoder import REFINEMENT_SPACINGS
 from monai_chexmask_u.networks.encoder import CHANNELS
 from monai_chexmask_u.networks.hybridgnet import HybridGNet
+from monai_chexmask_u.networks.states import StateError, check_state, is_whole
 from monai_chexmask_u.writers.atomic import atomic_path
 
 __all__ = [
@@ -142,26 +143,17 @@ def network_from_state(state: Mapping[str, Tensor]) -> HybridGNet:
     Raises:
         CheckpointError: if keys are missing or left over, shapes do not fit or a value is not finite.
     """
+    views = sorted(name for name, value in state.items() if not is_whole(value))
+    if views:
+        raise CheckpointError(f"these weights do not fit HybridGNet: the file has no numbers of its own for {views[0]}")
     state = _our_names(state)
     network = _empty_network(state)
-    expected = network.state_dict()
-    _refuse("lacks", sorted(expected.keys() - state.keys()))
-    _refuse("has unknown", sorted(state.keys() - expected.keys()))
-    wrong = [
-        f"{name} {tuple(state[name].shape)} instead of {tuple(value.shape)}"
-        for name, value in expected.items()
-        if state[name].shape != value.shape
-    ]
-    _refuse("has wrong shapes:", wrong)
-    _refuse("has values that are not finite in", [name for name in expected if not state[name].isfinite().all()])
+    try:
+        check_state(state, network.state_dict())
+    except StateError as error:
+        raise CheckpointError(f"these weights do not fit HybridGNet: the file {error}") from error
     network.load_state_dict({name: value.float() for name, value in state.items()})
     return network.eval()
-
-
-def _refuse(fault: str, names: list[str]) -> None:
-    if names:
-        shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-        raise CheckpointError(f"these weights do not fit HybridGNet: the file {fault} {shown}")
 
 
 def _state_dict(content: object) -> dict[str, Tensor]:
@@ -179,7 +171,7 @@ def _state_dict(content: object) -> dict[str, Tensor]:
 def _empty_network(state: Mapping[str, Tensor]) -> HybridGNet:
     """Build a network of the size and variant that the weights' shapes tell."""
     weight = state.get("latent_mean.weight")
-    if weight is None or weight.ndim != 2:
+    if weight is None or weight.ndim != 2 or not len(weight):
         raise CheckpointError("these weights do not fit HybridGNet: the file lacks latent_mean.weight")
     side = math.isqrt(weight.shape[1] // CHANNELS[-1])
     if side < 2 or CHANNELS[-1] * side**2 != weight.shape[1]:

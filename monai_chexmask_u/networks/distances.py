@@ -9,6 +9,8 @@ from monai_chexmask_u.anatomy import NODE_COUNT
 
 __all__ = ["GaussianDistance", "ShapeModel"]
 
+ROUNDING = 1e-3
+
 
 class GaussianDistance(nn.Module):
     """Mahalanobis distance from a Gaussian, standardized: 0 is the median of the films it was fitted to, 1 their 95 %.
@@ -39,6 +41,18 @@ class GaussianDistance(nn.Module):
         self.mean.copy_(exact.mean(dim=0))
         self.precision.copy_(torch.linalg.inv(shrunk))
         _standardize(self, self._raw(vectors))
+
+    def fault(self) -> str | None:
+        """Return what makes this no distance, in words, or None.
+
+        A precision that is not positive definite finds some foreign image at no distance at all.
+        """
+        matrix = self.precision.double()
+        if not torch.allclose(matrix, matrix.T, rtol=1e-3, atol=1e-6 * float(matrix.abs().max())):
+            return "a precision matrix that is not symmetric"
+        if torch.linalg.cholesky_ex((matrix + matrix.T) / 2).info:
+            return "a precision matrix that is not positive definite"
+        return _fault_of_scale(self)
 
     def _raw(self, vectors: Tensor) -> Tensor:
         offset = vectors - self.mean
@@ -84,6 +98,13 @@ class ShapeModel(nn.Module):
         self.basis.copy_(directions[: len(self.basis)])
         _standardize(self, self._raw(landmarks))
 
+    def fault(self) -> str | None:
+        """Return what makes this no distance, in words, or None; longer directions would explain more than there is."""
+        basis = self.basis.double()
+        if torch.linalg.matrix_norm(basis, ord=2) > 1 + ROUNDING:
+            return "principal components that are longer than 1, or not at right angles"
+        return _fault_of_scale(self)
+
     def _raw(self, landmarks: Tensor) -> Tensor:
         offset = _without_place_and_size(landmarks) - self.mean
         unexplained: Tensor = (offset - offset @ self.basis.T @ self.basis).norm(dim=-1)
@@ -93,6 +114,10 @@ class ShapeModel(nn.Module):
         """Return the distance of each shape ``(batch, 120, 2)``, ``(batch,)``."""
         standardized: Tensor = (self._raw(landmarks) - self.center) / self.scale
         return standardized
+
+
+def _fault_of_scale(distance: GaussianDistance | ShapeModel) -> str | None:
+    return None if distance.scale > 0 else "a scale that is not positive"
 
 
 def _standardize(distance: GaussianDistance | ShapeModel, raw: Tensor) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 import torch
@@ -11,8 +12,9 @@ from monai_chexmask_u.networks.distances import GaussianDistance, ShapeModel
 from monai_chexmask_u.networks.encoder import CHANNELS
 from monai_chexmask_u.networks.error_head import ErrorHead
 from monai_chexmask_u.networks.shift_detector import KINDS_OF_IMAGE, ShiftDetector
+from monai_chexmask_u.networks.states import StateError, check_state, is_whole
 
-__all__ = ["SCORES", "Examiner"]
+__all__ = ["SCORES", "Examiner", "examiner_from_state"]
 
 SCORES: Final = (
     "combined",
@@ -94,6 +96,42 @@ class Examiner(nn.Module):
                 *kinds.exp().unbind(dim=-1),
             ]
             return self.error_head(features, mean, covariance), torch.stack(scores, dim=-1)
+
+
+def examiner_from_state(state: object) -> Examiner:
+    """Build the examiner that a state dict belongs to, in evaluation mode.
+
+    Args:
+        state: as read from a file: whatever stands there.
+
+    Raises:
+        StateError: if tensors are missing, left over, of other shapes or kinds, not finite, or no distance can be
+            computed with them; the message goes on from "the file ...".
+    """
+    if not isinstance(state, Mapping) or not all(
+        isinstance(name, str) and isinstance(value, Tensor) for name, value in state.items()
+    ):
+        raise StateError("holds no state of an examiner")
+    mean, precision = state.get("latent.mean"), state.get("latent.precision")
+    if mean is None or precision is None or mean.ndim != 1 or not len(mean):
+        raise StateError("lacks latent.mean or latent.precision")
+    if precision.shape != (len(mean), len(mean)) or not is_whole(precision):  # an examiner of that size takes as much
+        raise StateError(f"has wrong shapes: latent.precision {tuple(precision.shape)} beside {len(mean)} means")
+    examiner = Examiner(len(mean))
+    check_state(state, examiner.state_dict())
+    examiner.load_state_dict(state)
+    parts: dict[str, GaussianDistance | ShapeModel] = {
+        "features": examiner.features,
+        "latent": examiner.latent,
+        "shape": examiner.shape,
+    }
+    for name, distance in parts.items():
+        if fault := distance.fault():
+            raise StateError(f"has {fault} in {name}")
+    negative = [name for name, value in state.items() if name.endswith("running_var") and (value < 0).any()]
+    if negative:
+        raise StateError(f"has negative variances in {negative[0]}")
+    return examiner.eval()
 
 
 def _gray_levels(image: Tensor) -> tuple[Tensor, Tensor]:

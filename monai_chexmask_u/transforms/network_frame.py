@@ -88,7 +88,11 @@ class ToNetworkFramed(MapTransform):
             radiograph: Radiograph = item[key]
             frame = fit_frame(radiograph, self.network_size, crop_border=self.crop_border)
             pixels = to_network_image(torch.from_numpy(radiograph.pixels), frame)
-            meta = {"filename_or_obj": str(radiograph.path), "side_mm": _side_mm(radiograph, frame)}
+            meta = {
+                "filename_or_obj": str(radiograph.path),
+                "sha256": radiograph.sha256 or "",  # batches hold no None
+                "side_mm": _side_mm(radiograph, frame),
+            }
             item[key] = MetaTensor(pixels, affine=torch.eye(4, dtype=torch.float64), meta=meta)
             if self.landmarks_key is not None:
                 _check_inside(item[self.landmarks_key], radiograph)

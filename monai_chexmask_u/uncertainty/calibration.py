@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,14 +14,17 @@ from numpy.typing import NDArray
 
 from monai_chexmask_u.anatomy import NODE_COUNT, ORGANS
 from monai_chexmask_u.checksum import sha256_of
-from monai_chexmask_u.networks.examiner import Examiner
+from monai_chexmask_u.networks.examiner import Examiner, examiner_from_state
+from monai_chexmask_u.networks.states import StateError
+from monai_chexmask_u.uncertainty.calibration_checks import checked_factors, checked_limits, checked_record
 from monai_chexmask_u.uncertainty.conformal import error_scale
-from monai_chexmask_u.uncertainty.reliability import Limits, criteria
+from monai_chexmask_u.uncertainty.reliability import Limits
 from monai_chexmask_u.writers.atomic import atomic_path
 
 __all__ = ["FORMAT", "Calibration", "CalibrationError", "read_calibration", "write_calibration", "write_record"]
 
 FORMAT: Final = "chexmask-u-calibration/1"
+CONTENTS: Final = ("format", "weights_sha256", "examiner", "error_factors", "radius_factors", "limits", "record")
 
 
 class CalibrationError(ValueError):
@@ -67,7 +69,7 @@ class Calibration:
             expected_covariance: from `expected`, ``(..., 120, 2, 2)``.
 
         Returns:
-            ``(..., 120)`` in the covariance's unit of length; infinite where the calibration had too few films.
+            ``(..., 120)`` in the covariance's unit of length.
         """
         return error_scale(expected_covariance) * _of_nodes(self.radius_factors)
 
@@ -85,6 +87,7 @@ def write_calibration(calibration: Calibration, path: Path) -> None:
 
     Raises:
         TypeError: if the record holds what JSON cannot.
+        ValueError: if `read_calibration` would refuse it.
     """
     plain = {
         "format": FORMAT,
@@ -96,6 +99,10 @@ def write_calibration(calibration: Calibration, path: Path) -> None:
     }
     # By way of JSON: a NumPy number in the file would keep it from being read.
     content = json.loads(json.dumps(plain)) | {"examiner": calibration.examiner.state_dict()}
+    try:
+        _calibration(content, calibration.weights_sha256, "")
+    except ValueError as error:
+        raise ValueError(f"{path} is not written: {error}") from error
     with atomic_path(path) as temporary:
         torch.save(content, temporary)
 
@@ -123,7 +130,8 @@ def read_calibration(path: Path, weights_sha256: str) -> Calibration:
         weights_sha256: of the weights that it will be used with.
 
     Raises:
-        CalibrationError: if the file cannot be read, is no calibration, or belongs to other weights.
+        CalibrationError: if the file cannot be read, is no calibration, belongs to other weights, or one of its
+            numbers is of no use: not finite, out of range, limits out of order.
     """
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
@@ -143,17 +151,27 @@ def read_calibration(path: Path, weights_sha256: str) -> Calibration:
             "calibrate these weights with chexmask-u calibrate, or take the file away to use them uncalibrated"
         )
     try:
-        state = content["examiner"]
-        examiner = Examiner(state["latent.mean"].numel())
-        examiner.load_state_dict(state)
-        limits = Limits.from_dict(content["limits"])
-        errors, radii = (
-            {organ.name: float(content[name][organ.name]) for organ in ORGANS}
-            for name in ("error_factors", "radius_factors")
-        )
-        record = dict(content["record"])
-        if missing := criteria(defaultdict(float), defaultdict(float)).keys() - limits.by_criterion.keys():
-            raise ValueError(f"no limit of {missing}")
-    except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise CalibrationError(f"{path}: is incomplete; make it anew with chexmask-u calibrate") from error
-    return Calibration(examiner.eval(), errors, radii, limits, weights_sha256, record, sha256_of(path))
+        return _calibration(content, weights_sha256, sha256_of(path))
+    except ValueError as error:
+        raise CalibrationError(
+            f"{path}: {error}; make it anew with chexmask-u calibrate, or take it away to use the model uncalibrated"
+        ) from error
+
+
+def _calibration(content: Mapping[str, Any], weights_sha256: str, sha256: str) -> Calibration:
+    """Build a calibration from what its file holds.
+
+    Raises:
+        ValueError: if any of it is of no use.
+    """
+    if missing := [name for name in CONTENTS if name not in content]:
+        raise ValueError(f"the file is incomplete: {missing[0]} is missing")
+    if unknown := sorted(repr(name)[:40] for name in content.keys() - set(CONTENTS)):
+        raise ValueError(f"the file holds {unknown[0]}, which is no part of a calibration")
+    try:
+        examiner = examiner_from_state(content["examiner"])
+    except StateError as error:
+        raise ValueError(f"the file {error}") from error
+    errors, radii = (checked_factors(name, content[name]) for name in ("error_factors", "radius_factors"))
+    limits, record = checked_limits(content["limits"]), checked_record(content["record"])
+    return Calibration(examiner, errors, radii, limits, weights_sha256, record, sha256)

@@ -15,6 +15,7 @@ from monai_chexmask_u.segmentation import LandmarkSegmentation
 from monai_chexmask_u.writers.color_table import write_color_table
 from monai_chexmask_u.writers.markups import write_markups
 from monai_chexmask_u.writers.mask import write_mask
+from monai_chexmask_u.writers.naming import RESULT_SUFFIXES
 from monai_chexmask_u.writers.overlay import draw_overlay, write_overlay
 from monai_chexmask_u.writers.record import write_json, write_table
 
@@ -54,10 +55,6 @@ def _write_object(
     write_object(kind, segmentation, radiograph, path, numbering)
 
 
-def _dicom(kind: str, suffix: str) -> Format:
-    return Format(suffix, write_dicom=partial(_write_object, kind))
-
-
 def _write_capture(
     segmentation: LandmarkSegmentation, radiograph: Radiograph, path: Path, numbering: Numbering | None
 ) -> None:
@@ -75,22 +72,34 @@ def _write_document(
     write_document(summary_page(segmentation, radiograph), segmentation, radiograph, path, numbering)
 
 
+def _plain(key: str, write: Writer) -> Format:
+    return Format(RESULT_SUFFIXES[key], write=write)
+
+
+def _dicom(key: str, write: DicomWriter) -> Format:
+    return Format(RESULT_SUFFIXES[key], write_dicom=write)
+
+
+def _object(key: str) -> Format:
+    return _dicom(key, partial(_write_object, key))
+
+
 # The report comes last, because it refers to all other DICOM objects of its image.
 FORMATS = {
-    "json": Format(".json", write_json),
-    "png": Format(".overlay.png", write_overlay),
-    "mask": Format(".mask.png", write_mask),
-    "csv": Format(".landmarks.csv", write_table),
-    "mrk": Format(".mrk.json", write_markups),
-    "ctbl": Format(".ctbl", write_color_table),
-    "seg": _dicom("seg", ".seg.dcm"),
-    "seg-fractional": _dicom("seg-fractional", ".fractional.seg.dcm"),
-    "seg-labelmap": _dicom("seg-labelmap", ".labelmap.seg.dcm"),
-    "seg-viewer": _dicom("seg-viewer", ".viewer.seg.dcm"),
-    "pr": _dicom("pr", ".pr.dcm"),
-    "sc": Format(".sc.dcm", write_dicom=_write_capture),
-    "pdf": Format(".pdf.dcm", write_dicom=_write_document),
-    "sr": _dicom("sr", ".sr.dcm"),
+    "json": _plain("json", write_json),
+    "png": _plain("png", write_overlay),
+    "mask": _plain("mask", write_mask),
+    "csv": _plain("csv", write_table),
+    "mrk": _plain("mrk", write_markups),
+    "ctbl": _plain("ctbl", write_color_table),
+    "seg": _object("seg"),
+    "seg-fractional": _object("seg-fractional"),
+    "seg-labelmap": _object("seg-labelmap"),
+    "seg-viewer": _object("seg-viewer"),
+    "pr": _object("pr"),
+    "sc": _dicom("sc", _write_capture),
+    "pdf": _dicom("pdf", _write_document),
+    "sr": _object("sr"),
 }
 
 

@@ -12,6 +12,7 @@ from monai_chexmask_u.anatomy import ORGANS
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.segmentation import LandmarkSegmentation
 from monai_chexmask_u.writers.atomic import atomic_path
+from monai_chexmask_u.writers.own_files import png_mark
 from monai_chexmask_u.writers.summary_text import ratio_words
 
 __all__ = ["color_bar_end", "draw_film", "draw_overlay", "round_up", "uncertainty_color", "write_overlay"]
@@ -33,7 +34,7 @@ def write_overlay(segmentation: LandmarkSegmentation, radiograph: Radiograph, pa
     """Write the overlay picture as PNG."""
     picture = draw_overlay(segmentation, radiograph)
     with atomic_path(path) as temporary:
-        picture.save(temporary, format="PNG")
+        picture.save(temporary, format="PNG", pnginfo=png_mark())
 
 
 def draw_overlay(segmentation: LandmarkSegmentation, radiograph: Radiograph) -> Image.Image:

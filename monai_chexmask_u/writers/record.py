@@ -22,7 +22,8 @@ SCHEMA = "chexmask-u/1"
 def segmentation_record(segmentation: LandmarkSegmentation, radiograph: Radiograph) -> dict[str, Any]:
     """Return everything a segmentation says, as JSON types; coordinates are pixels of the original image.
 
-    A number that is not known (no spacing, no calibration, a ratio that cannot be measured) is None.
+    A number that is not known (no spacing, no calibration, a ratio that cannot be measured) is None. The image is named
+    by its SOP Instance UID, None for a picture, and by the SHA-256 of its file, since a path may lead elsewhere by now.
     """
     height, width = segmentation.shape
     ratio = segmentation.cardiothoracic_ratio
@@ -30,6 +31,8 @@ def segmentation_record(segmentation: LandmarkSegmentation, radiograph: Radiogra
         "schema": SCHEMA,
         "image": {
             "path": str(radiograph.path),
+            "sop_instance_uid": None if radiograph.header is None else str(radiograph.header.SOPInstanceUID),
+            "sha256": radiograph.sha256,
             "height": height,
             "width": width,
             "spacing_mm": list(segmentation.spacing_mm) if segmentation.spacing_mm else None,

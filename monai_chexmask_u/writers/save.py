@@ -12,12 +12,14 @@ from monai.transforms import MapTransform, SaveImaged
 
 from monai_chexmask_u.model import load_calibration, model_identity
 from monai_chexmask_u.posterior import LandmarkPosterior
+from monai_chexmask_u.radiograph import RadiographError
 from monai_chexmask_u.reading import read_radiograph
 from monai_chexmask_u.segmenter import segmentation_from_posterior
 from monai_chexmask_u.transforms.network_frame import fit_frame
 from monai_chexmask_u.writers.formats import parse_formats, write_outputs
-from monai_chexmask_u.writers.naming import output_names
+from monai_chexmask_u.writers.naming import OutputNames
 from monai_chexmask_u.writers.record import segmentation_record
+from monai_chexmask_u.writers.result_sets import file_ids, new_results, output_folder
 
 if TYPE_CHECKING:
     from monai_chexmask_u.dicom.numbering import Numbering
@@ -53,10 +55,18 @@ class ToLandmarkSegmentationd(MapTransform):
         self.crop_border = crop_border
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Finish one item."""
+        """Finish one item.
+
+        Raises:
+            RadiographError: if the file is not the one any more that the network image was made of.
+        """
         item = dict(data)
         image = item[self.image_key]
         radiograph = read_radiograph(Path(image.meta["filename_or_obj"]))
+        if image.meta.get("sha256", radiograph.sha256) != radiograph.sha256:
+            raise RadiographError(
+                "changed", f"{radiograph.path}: the file has changed since the run began; start again"
+            )
         frame = fit_frame(radiograph, image.shape[-1], crop_border=self.crop_border)
         for key in self.key_iterator(item):
             posterior = LandmarkPosterior(**{name: value.unsqueeze(0) for name, value in item[key].items()})
@@ -88,18 +98,28 @@ class SaveLandmarkSegmentationd(SaveImaged):
         MapTransform.__init__(self, keys)  # nothing else of what saves an array is of use here
         self.formats = parse_formats(formats if isinstance(formats, str) else ",".join(formats))
         self.output_dir = Path(output_dir)
+        self._names = OutputNames()
         self._numbering: Numbering | None = None
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Write the outputs of one item; it goes on as it is."""
+        """Write the outputs of one item; it goes on as it is.
+
+        They replace all that an earlier run left under their name.
+
+        Raises:
+            FolderLockError: if another process writes into the folder for more than a minute.
+            RadiographError: if a file of somebody else lies there under the name of an output.
+            OSError: if the folder cannot be written to.
+        """
         item = dict(data)
-        self.output_dir.mkdir(parents=True, exist_ok=True)
         for key in self.key_iterator(item):
             segmentation, radiograph = item[key]
             if radiograph.header is not None and self._numbering is None:
                 from monai_chexmask_u.dicom.numbering import Numbering  # pictures need no pydicom
 
                 self._numbering = Numbering()
-            name = item.get("name") or output_names([radiograph.path])[0]
-            write_outputs(segmentation, radiograph, self.output_dir, name, self.formats, self._numbering)
+            name = self._names.name_of(radiograph.path, str(item.get("name") or ""))
+            inputs = file_ids([radiograph.path])
+            with output_folder(self.output_dir, timeout=60), new_results(self.output_dir, name, inputs=inputs) as place:
+                write_outputs(segmentation, radiograph, place, name, self.formats, self._numbering)
         return item

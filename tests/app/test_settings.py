@@ -137,3 +137,31 @@ def test_a_switch_in_words_is_refused(key: str, read_settings: Any, configuratio
     configuration.write_text(f'archive:\n  {key}: "false"\n')
     with pytest.raises(ValueError, match=f"{key}: must be true or false"):
         read_settings([])
+
+
+def test_times_and_attempts_are_chosen(read_settings: Any, configuration: Path) -> None:
+    configuration.write_text("archive:\n  answer-timeout: 5\n  connect-timeout: 2.5\n  attempts: 2\n")
+    options = ["--fetch-from", "http://127.0.0.1/x", "--study", "1.2", "--send-to", "A@b:1", "--answer-timeout", "7"]
+    archive = read_settings(options)[0].archive
+    for side in (archive.source, archive.target):
+        assert (side.timeouts.connect_s, side.timeouts.answer_s) == (2.5, 7.0)
+    assert archive.backoff.attempts == 2
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("answer-timeout", "soon", "must be a number"),
+        ("answer-timeout", "nan", "is no time to wait"),
+        ("answer-timeout", "inf", "is no time to wait"),
+        ("connect-timeout", "0", "is no time to wait"),
+        ("attempts", "0", "must be a whole number from 1"),
+        ("attempts", "1.5", "must be a whole number from 1"),
+        ("attempts", "inf", "must be a whole number from 1"),
+    ],
+)
+def test_times_without_an_end_are_refused(
+    key: str, value: str, said: str, read_settings: Any, configuration: Path
+) -> None:
+    with pytest.raises(ValueError, match=said):
+        read_settings([f"--{key}", value])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from dicom_samples import make_dx, save
 from PIL import Image
 
 from monai_chexmask_u.data import radiograph_datalist
+from monai_chexmask_u.data.radiographs import dicom_datalist
 from monai_chexmask_u.radiograph import RadiographError
 
 
@@ -68,3 +70,17 @@ def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RadiographError, match="absent") as refused:
         radiograph_datalist(tmp_path / "absent")
     assert refused.value.code == "not_found"
+
+
+@pytest.mark.parametrize("datalist", [radiograph_datalist, dicom_datalist])
+def test_of_images_with_one_identifier_a_copy_is_left_out_and_different_ones_are_all(
+    tmp_path: Path, datalist: Callable[[Path], list[dict[str, str]]], caplog: pytest.LogCaptureFixture
+) -> None:
+    good, first, second = (make_dx(rows=64, columns=64, seed=seed) for seed in range(3))
+    second.SOPInstanceUID = second.file_meta.MediaStorageSOPInstanceUID = first.SOPInstanceUID
+    for name, image in (("1", first), ("2", good), ("3", second), ("4", good)):
+        save(image, tmp_path / f"{name}.dcm")
+    with caplog.at_level(logging.WARNING):
+        assert [item["name"] for item in datalist(tmp_path)] == ["2"]
+    assert [message[-25:] for message in caplog.messages].count("[conflicting_identifiers]") == 2
+    assert caplog.messages[-1].endswith("[duplicate]")

@@ -86,14 +86,14 @@ def test_what_is_no_film_is_left_out_and_counted(films: Path) -> None:
 
 def test_no_file_is_opened_whose_name_tells(films: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[str] = []
-    original = Path.open
+    original = os.open
 
     def watched(path: Path, *arguments: Any, **options: Any) -> Any:
-        opened.append(path.name)
+        opened.append(Path(path).name)
         return original(path, *arguments, **options)
 
     write_files(films, {"a.mask.png": b"", "unknown": b"text"})
-    monkeypatch.setattr(Path, "open", watched)
+    monkeypatch.setattr(os, "open", watched)
     list_films(films)
     assert opened == ["unknown"]
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,19 +9,17 @@ import pytest
 from monai_chexmask_u.anatomy import HEART, LEFT_LUNG
 from monai_chexmask_u.demo.alterations import Alteration
 from monai_chexmask_u.demo.examples import draw_phantom, examples
-from monai_chexmask_u.demo.sessions import Session, Sessions
+from monai_chexmask_u.demo.sessions import Session
 from monai_chexmask_u.model import Model
 
 results = pytest.importorskip("monai_chexmask_u.demo.results")
 
 
 @pytest.fixture
-def session() -> Iterator[Session]:
-    sessions = Sessions()
-    session = sessions.get("a")
+def session(tmp_path: Path) -> Session:
+    session = Session(tmp_path)
     results.open_film(session, next(iter(examples().values()))(session.folder))
-    yield session
-    sessions.close_all()
+    return session
 
 
 def test_the_drawn_chest_is_the_same_every_time() -> None:
@@ -34,6 +31,11 @@ def test_the_drawn_chest_is_the_same_every_time() -> None:
 def test_without_a_film_the_user_is_told_to_choose_one(tmp_path: Path, tiny_model: Model) -> None:
     with pytest.raises(ValueError, match="choose a film first"):
         results.segment(Session(tmp_path), tiny_model, Alteration(), samples=3)
+
+
+def test_more_samples_than_the_page_offers_are_refused(session: Session, tiny_model: Model) -> None:
+    with pytest.raises(ValueError, match="at most 200 samples"):
+        results.segment(session, tiny_model, Alteration(), samples=10**9)
 
 
 def test_the_film_as_it_is_stands_beside_the_altered_one(session: Session, tiny_model: Model) -> None:

@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset
 
 from monai_chexmask_u.dicom.numbering import SERIES_NUMBERS, Numbering
 from monai_chexmask_u.radiograph import Radiograph
-from monai_chexmask_u.segmentation import LandmarkSegmentation
+from monai_chexmask_u.segmentation import LandmarkSegmentation, Origin
 
 
 @pytest.fixture
@@ -67,6 +67,18 @@ def test_reproducible_uids_follow_from_image_model_and_result(
     first = Numbering(reproducible=True).place("sr", result, headers[0])
     second = Numbering(reproducible=True).place("sr", change(result), headers[0])
     assert (first.instance_uid == second.instance_uid) == same
+
+
+def test_reproducible_uids_follow_from_what_a_result_was_computed_from_and_not_from_how_it_was_rounded(
+    result: LandmarkSegmentation, headers: list[Dataset]
+) -> None:
+    def uid(origin: str, shift: float) -> str:
+        landmarks = result.landmarks + shift
+        computed = replace(result, landmarks=landmarks, origin=Origin(origin, landmarks.copy()))
+        return Numbering(reproducible=True).place("sr", computed, headers[0]).instance_uid
+
+    assert uid("ab" * 32, 0) == uid("ab" * 32, 6e-5)
+    assert uid("ab" * 32, 0) != uid("cd" * 32, 0)
 
 
 def test_reproducible_uids_follow_from_the_patient_and_the_contents(

@@ -163,7 +163,7 @@ def test_a_publication_that_is_killed_leaves_the_last_good_model(
     assert not again.problems()
     assert again.publish(file, {}) == again.current()  # the lock is free
     assert again.load().identity.sha256 == sha256_of(file)
-    assert not list(store.folder.glob(".partial-*"))
+    assert not list(store.folder.glob(".publish-*"))
     assert json.loads((store.folder / "current.json").read_text())["version"] == again.current().number
 
 

@@ -14,6 +14,7 @@ pytest.importorskip("skimage", reason="tracing masks needs scikit-image")
 from monai_chexmask_u.anatomy import HEART, LEFT_LUNG, RIGHT_LUNG
 from monai_chexmask_u.cli import app
 from monai_chexmask_u.data import landmark_datalist
+from monai_chexmask_u.folder_lock import folder_lock
 from monai_chexmask_u.geometry import fill_polygon
 from monai_chexmask_u.mask_sets.convert import pair_masks, parse_labels
 from monai_chexmask_u.reading import read_radiograph
@@ -84,3 +85,40 @@ def test_films_are_not_replaced_by_their_copies(films: Path) -> None:
     done = CliRunner().invoke(app, ["landmarks", *options])
     assert done.exit_code == 2
     assert "choose another folder" in done.output
+
+
+def test_two_films_of_one_name_are_refused(films: Path) -> None:
+    (films / "images" / "other").mkdir()
+    (films / "images" / "other" / "plain.png").write_bytes((films / "masks" / "plain.png").read_bytes())
+    with pytest.raises(ValueError, match=r"has the same name, and plain\.png may be of either film"):
+        pair_masks(films / "images", films / "masks")
+
+
+def test_landmarks_of_an_earlier_set_never_stand_beside_other_films(
+    films: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    convert(films)
+    assert (films / "set" / "landmarks.npz").exists()
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("monai_chexmask_u.mask_sets.convert.write_arrays", stop)
+    convert(films)
+    assert not (films / "set" / "landmarks.npz").exists()
+
+
+def test_a_film_does_not_join_another_one_of_its_name(films: Path) -> None:
+    convert(films)
+    (films / "set" / "images" / "plain.dcm").rename(films / "set" / "images" / "Plain.png")
+    code, text = convert(films)
+    assert code == 1
+    assert "Plain.png has the name of this film already; choose another folder" in text
+
+
+def test_a_folder_that_another_process_writes_into_is_left_to_it(films: Path) -> None:
+    (films / "set").mkdir()
+    with folder_lock(films / "set"):
+        code, text = convert(films)
+    assert code == 2
+    assert "writes into this folder since" in text

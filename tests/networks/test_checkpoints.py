@@ -137,6 +137,22 @@ def _broken(fault: str) -> object:
         state["dec_lin.weight"] = torch.zeros(960, 32)
     elif fault == "nan":
         state["dec_lin.bias"][5] = torch.nan
+    elif fault in ("inf", "-inf"):
+        state["graphConv_up6.lins.1.weight"][0, 0] = float(fault)
+    elif fault == "finite as float64 alone":
+        state["dec_lin.bias"] = torch.full((960,), 1e300, dtype=torch.float64)
+    elif fault == "complex":
+        state["dec_lin.bias"] = state["dec_lin.bias"] * 1j
+    elif fault == "bool":
+        state["dec_lin.bias"] = torch.ones(960, dtype=torch.bool)
+    elif fault == "sparse":
+        state["dec_lin.weight"] = state["dec_lin.weight"].to_sparse()
+    elif fault == "a billion numbers in one":
+        state["encoder.fc_mu.weight"] = torch.zeros(()).expand(10**9, 512)
+    elif fault == "an endless polynomial":
+        state |= {f"graphConv_up6.lins.{order}.weight": torch.zeros(()).expand(10**7, 10**7) for order in range(6)}
+    elif fault == "no latent dimension":
+        state |= {"encoder.fc_mu.weight": torch.zeros(0, 512), "encoder.fc_mu.bias": torch.zeros(0)}
     elif fault == "no latent":
         return {"layer.weight": torch.zeros(3)}
     elif fault == "not weights":
@@ -162,6 +178,15 @@ def _broken(fault: str) -> object:
         ("left over", r"has unknown decoder\.extra"),
         ("shape", r"decoder\.from_latent\.weight \(960, 32\) instead of \(960, 64\)"),
         ("nan", r"not finite in decoder\.from_latent\.bias"),
+        ("inf", r"not finite in decoder\.coarse1\.weight"),
+        ("-inf", r"not finite in decoder\.coarse1\.weight"),
+        ("finite as float64 alone", r"not finite in decoder\.from_latent\.bias"),
+        ("complex", r"other kinds of numbers than the network: decoder\.from_latent\.bias complex64"),
+        ("bool", r"other kinds of numbers than the network: decoder\.from_latent\.bias bool"),
+        ("sparse", r"no numbers of its own for dec_lin\.weight"),
+        ("a billion numbers in one", r"no numbers of its own for encoder\.fc_mu\.weight"),
+        ("an endless polynomial", r"no numbers of its own for graphConv_up6\.lins\.0\.weight"),
+        ("no latent dimension", r"lacks latent_mean\.weight"),
         ("no latent", r"lacks latent_mean\.weight"),
         ("not weights", "no network weights"),
         ("polynomial", r"incomplete decoder\.fine1\.weight"),

@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from calibration_samples import CRITERIA, make_calibration, make_limits
+from calibration_samples import CRITERIA, make_calibration, make_examiner, make_limits
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monai_chexmask_u.anatomy import HEART, LEFT_LUNG, RIGHT_LUNG
+from monai_chexmask_u.anatomy import HEART, LEFT_LUNG, ORGANS, RIGHT_LUNG
 from monai_chexmask_u.networks import Examiner, HybridGNet
+from monai_chexmask_u.networks.examiner import examiner_from_state
+from monai_chexmask_u.networks.states import StateError
 from monai_chexmask_u.uncertainty import Limit
 from monai_chexmask_u.uncertainty.calibration import (
     FORMAT,
@@ -22,6 +24,7 @@ from monai_chexmask_u.uncertainty.calibration import (
     read_calibration,
     write_calibration,
 )
+from monai_chexmask_u.uncertainty.calibration_checks import checked_factors, checked_limits
 
 WEIGHTS = "ab" * 32
 CALIBRATION = make_calibration(WEIGHTS)
@@ -44,9 +47,9 @@ def refused(path: Path, *said: str, weights: str = WEIGHTS) -> None:
 
 
 def test_calibration_round_trips(tmp_path: Path) -> None:
-    limits = make_limits(1.0, 2.0, combined=Limit(0.5), flatness=Limit(-math.inf, math.inf))
+    limits = make_limits(1.0, 2.0, combined=Limit(-0.5, 0.5), flatness=Limit(0.0, 0.0))
     record = {"films": {"JSRT": 20}, "notes": ["ü", None, True, 0.1]}
-    factors = {"right_lung": 1.25, "left_lung": math.inf, "heart": 0.1}
+    factors = {"right_lung": 1.25, "left_lung": 100.0, "heart": 0.01}
     written = make_calibration(WEIGHTS, limits=limits, record=record, radius_factors=factors)
     write_calibration(written, tmp_path / "c.pt")
     read = read_calibration(tmp_path / "c.pt", WEIGHTS)
@@ -130,7 +133,7 @@ def test_a_missing_or_wrong_part_is_refused(path: Path, key: str, value: Any) ->
     if (key, value) == ("record", {}):
         assert read_calibration(path, WEIGHTS).record == {}
     else:
-        refused(path, "other weights" if key == "weights_sha256" else "is incomplete")
+        refused(path, "other weights" if key == "weights_sha256" else "; make it anew with chexmask-u calibrate")
 
 
 @pytest.mark.parametrize("criterion", CRITERIA)
@@ -138,23 +141,154 @@ def test_every_criterion_needs_a_limit(path: Path, criterion: str) -> None:
     limits = make_limits().as_dict()
     del limits[criterion]
     changed(path, "limits", limits)
-    refused(path, "is incomplete")
+    refused(path, f"limits is incomplete: {criterion} is missing")
+
+
+NO_NUMBERS: dict[str, Any] = {
+    **{"nan": math.nan, "infinite": math.inf, "minus infinite": -math.inf, "negative": -1.0, "huge": 1e30},
+    **{"long": 10**400, "bool": True, "text": "1.0", "none": None, "list": [1.0], "tensor": torch.tensor(1.0)},
+}
+NO_FACTORS = NO_NUMBERS | {"zero": 0.0, "small": 0.009, "large": 101.0, "tiny": 1e-300}
+
+
+@pytest.mark.parametrize("value", NO_FACTORS.values(), ids=NO_FACTORS)
+def test_a_factor_that_is_no_plausible_number_is_refused(path: Path, value: Any) -> None:
+    changed(path, "radius_factors", {"right_lung": 1.0, "left_lung": 1.0, "heart": value})
+    refused(path, "radius_factors of heart is ")
+    for organ in ORGANS:
+        with pytest.raises(ValueError, match=f"^error_factors of {organ.name} is "):
+            checked_factors("error_factors", {each.name: 1.0 for each in ORGANS} | {organ.name: value})
+
+
+@pytest.mark.parametrize("value", NO_NUMBERS.values(), ids=NO_NUMBERS)
+def test_a_limit_that_is_no_plausible_number_is_refused(path: Path, value: Any) -> None:
+    limits = make_limits(0.5, 1.0).as_dict()
+    changed(path, "limits", limits | {"flatness": [0.5, value]})
+    refused(path, "the limit of rejection of flatness is ")
+    for criterion in CRITERIA:
+        is_score = criterion in ("combined", "shape_distance")  # of log odds, and a distance from a median
+        wrong = -1001.0 if value == -1.0 and is_score else value
+        for pair, what in (([wrong, 1.0], "review"), ([0.5, wrong], "rejection")):
+            with pytest.raises(ValueError, match=f"^the limit of {what} of {criterion} is "):
+                checked_limits(limits | {criterion: pair})
+
+
+def test_limits_out_of_order_are_refused(path: Path) -> None:
+    for criterion in CRITERIA:
+        changed(path, "limits", make_limits(0.5, 1.0).as_dict() | {criterion: [1.0, 0.5]})
+        refused(path, f"the limit of review of {criterion} (1) is above that of rejection (0.5)")
+
+
+@pytest.mark.parametrize("pair", [[], [1.0], [0.5, 1.0, 2.0], 1.0, "ab", {"review": 0.5, "reject": 1.0}, None])
+def test_a_limit_that_is_no_pair_is_refused(path: Path, pair: Any) -> None:
+    changed(path, "limits", make_limits(0.5, 1.0).as_dict() | {"flatness": pair})
+    refused(path, "the limit of flatness is no pair of numbers")
+
+
+def test_an_uncertainty_of_nothing_is_no_limit(path: Path) -> None:
+    changed(path, "limits", make_limits(0.5, 1.0).as_dict() | {"uncertainty:heart": [0.0, 1.0]})
+    refused(path, "the limit of review of uncertainty:heart is 0, and must be positive")
 
 
 @pytest.mark.parametrize(
-    ("key", "value"),
+    ("key", "value", "said"),
     [
-        ("limits", make_limits().as_dict() | {"combined": [2.0, 1.0]}),
-        ("limits", make_limits().as_dict() | {"combined": [1.0]}),
-        ("radius_factors", {"right_lung": 1.0, "left_lung": 1.0}),
-        ("examiner", {"latent.mean": 5}),
-        ("examiner", {"latent.mean": torch.zeros(64)}),
-        ("examiner", HybridGNet(64).state_dict()),
+        ("radius_factors", {"right_lung": 1.0, "left_lung": 1.0}, "radius_factors is incomplete: heart is missing"),
+        ("error_factors", {"heart": 1.0}, "error_factors is incomplete: left_lung is missing"),
+        (
+            "radius_factors",
+            {"right_lung": 1.0, "left_lung": 1.0, "heart": 1.0, "spleen": 1.0},
+            "radius_factors has an entry of an unknown name, 'spleen'",
+        ),
+        ("limits", make_limits(0.5, 1.0).as_dict() | {"foreign": [0.5, 1.0]}, "limits has an entry of an unknown name"),
+        ("limits", make_limits(0.5, 1.0).as_dict() | {1: [0.5, 1.0]}, "limits has an entry of an unknown name, 1"),
+        ("accept", "everything", "the file holds 'accept', which is no part of a calibration"),
+        (7, None, "the file holds 7, which is no part of a calibration"),
+        ("record", [["films", 1]], "the record is not what JSON can hold"),
+        ("record", {"films": torch.zeros(3)}, "the record is not what JSON can hold"),
+        ("record", {"films": math.nan}, "the record is not what JSON can hold"),
+        ("record", {"films": {1: 2}}, "the record is not what JSON can hold"),
+        ("record", {"films": (1, 2)}, "the record is not what JSON can hold"),
     ],
 )
-def test_a_part_of_no_use_is_refused(path: Path, key: str, value: Any) -> None:
+def test_what_is_missing_unknown_or_of_another_kind_is_named(path: Path, key: Any, value: Any, said: str) -> None:
     changed(path, key, value)
-    refused(path, "is incomplete")
+    refused(path, said)
+
+
+def changed_examiner(path: Path, **values: Any) -> None:
+    state = torch.load(path, weights_only=True)["examiner"]
+    changed(path, "examiner", {name: value for name, value in {**state, **values}.items() if value is not None})
+
+
+TENSORS = sorted(name for name, value in make_examiner().state_dict().items() if value.is_floating_point())
+
+
+@pytest.mark.parametrize("name", TENSORS)
+def test_a_number_of_the_examiner_that_is_not_finite_is_refused(path: Path, name: str) -> None:
+    for value in (math.nan, math.inf, -math.inf):
+        tensor = make_examiner().state_dict()[name].clone()
+        tensor.view(-1)[-1] = value
+        changed_examiner(path, **{name: tensor})
+        refused(path, f"the file has values that are not finite in {name}")
+
+
+@pytest.mark.parametrize("kind", ["bool", "complex", "longer", "empty", "missing", "number", "text"])
+def test_tensors_of_the_examiner_of_another_shape_or_kind_are_refused(kind: str) -> None:
+    for name, tensor in make_examiner().state_dict().items():
+        other = {"bool": tensor.bool(), "complex": tensor.to(torch.complex64), "longer": tensor[None]}
+        other |= {"empty": tensor.flatten()[:0], "number": 1.0, "text": "1.0"}
+        state = {**make_examiner().state_dict(), name: other.get(kind)}
+        with pytest.raises(StateError):
+            examiner_from_state({key: value for key, value in state.items() if value is not None})
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"features.mean": torch.full((256,), 1e300, dtype=torch.float64)}, "not finite in features.mean"),
+        ({"latent.mean": torch.zeros(()).expand(10**9)}, "has wrong shapes: latent.precision (64, 64)"),
+        (
+            {"latent.mean": torch.zeros(10**6), "latent.precision": torch.zeros(()).expand(10**6, 10**6)},
+            "has wrong shapes: latent.precision",
+        ),
+        ({"latent.mean": torch.zeros(0), "latent.precision": torch.zeros(0, 0)}, "lacks latent.mean"),
+        ({"latent.mean": None}, "lacks latent.mean"),
+        ({"features.precision": torch.eye(256).to_sparse()}, "other kinds of numbers"),
+        ({"features.precision": -torch.eye(256)}, "not positive definite in features"),
+        ({"latent.precision": torch.zeros(64, 64)}, "not positive definite in latent"),
+        ({"latent.precision": torch.eye(64).roll(1, 0)}, "not symmetric in latent"),
+        ({"features.scale": torch.tensor(0.0)}, "a scale that is not positive in features"),
+        ({"shape.scale": torch.tensor(-1.0)}, "a scale that is not positive in shape"),
+        ({"shape.basis": torch.full((20, 240), 9.0)}, "longer than 1, or not at right angles in shape"),
+        ({"detector.map_norm.running_var": torch.full((256,), -1.0)}, "negative variances in detector.map_norm"),
+        ({"extra": torch.zeros(1)}, "the file has unknown extra"),
+    ],
+)
+def test_an_examiner_that_measures_nothing_is_refused(path: Path, values: dict[str, Any], said: str) -> None:
+    changed_examiner(path, **values)
+    refused(path, said)
+
+
+@pytest.mark.parametrize("state", [HybridGNet(64).state_dict(), {}, {1: torch.zeros(1)}, None, torch.zeros(64)])
+def test_a_state_of_something_else_is_refused(path: Path, state: Any) -> None:
+    changed(path, "examiner", state)
+    refused(path, "the file ")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"radius_factors": {"right_lung": 1.0, "left_lung": math.inf, "heart": 1.0}},
+        {"limits": make_limits(0.5, 1.0, combined=Limit(0.5))},
+        {"record": {"mean": math.nan}},
+    ],
+)
+def test_what_could_not_be_read_again_is_not_written(path: Path, change: dict[str, Any]) -> None:
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match="is not written: "):
+        write_calibration(make_calibration(WEIGHTS, **change), path)
+    assert path.read_bytes() == before
 
 
 @given(seed=st.integers(0, 999), scale=st.floats(0.1, 10))

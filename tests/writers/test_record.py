@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -8,10 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from dicom_samples import make_dx, save
+from PIL import Image
 from segmentation_samples import make_radiograph, make_segmentation
 
 from monai_chexmask_u.anatomy import NODE_IDS, ORGANS
 from monai_chexmask_u.radiograph import Radiograph
+from monai_chexmask_u.reading import read_radiograph
 from monai_chexmask_u.segmentation import Estimate, LandmarkSegmentation
 from monai_chexmask_u.uncertainty import normal_std
 from monai_chexmask_u.writers.record import segmentation_record, write_json, write_table
@@ -58,6 +62,8 @@ def test_record_has_exactly_the_agreed_keys(
         "schema": "chexmask-u/1",
         "image": {
             "path": str(radiograph.path),
+            "sop_instance_uid": None,
+            "sha256": None,
             "height": 250,
             "width": 200,
             "spacing_mm": [0.4, 0.3],
@@ -73,6 +79,22 @@ def test_record_has_exactly_the_agreed_keys(
     assert [list(landmark) for landmark in landmarks] == [LANDMARK_KEYS] * 120
     assert list(organs) == ["right_lung", "left_lung", "heart"]
     assert all(list(organ) == ORGAN_KEYS for organ in organs.values())
+
+
+@pytest.mark.parametrize("kind", ["DICOM", "picture"])
+def test_the_image_is_named_by_its_identifier_and_by_the_bytes_that_were_read(kind: str, tmp_path: Path) -> None:
+    dataset = make_dx(rows=80, columns=64)
+    path = tmp_path / "chest"
+    if kind == "DICOM":
+        save(dataset, path)
+    else:
+        Image.fromarray(np.arange(80 * 64).astype(np.uint8).reshape(80, 64)).save(path, format="PNG")
+    content = path.read_bytes()
+    radiograph = read_radiograph(path)
+    path.write_bytes(b"another image by now")
+    image = written(make_segmentation(radiograph), radiograph, tmp_path)["image"]
+    assert image["sop_instance_uid"] == (str(dataset.SOPInstanceUID) if kind == "DICOM" else None)
+    assert image["sha256"] == hashlib.sha256(content).hexdigest()
 
 
 def test_landmarks_and_organs_say_what_the_result_says(

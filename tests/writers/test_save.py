@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from monai.transforms import Compose
 
 from monai_chexmask_u.inferers import LandmarkUncertaintyInferer
 from monai_chexmask_u.model import load_model
+from monai_chexmask_u.radiograph import RadiographError
 from monai_chexmask_u.reading import read_radiograph
 from monai_chexmask_u.segmenter import Segmenter
 from monai_chexmask_u.transforms import LoadRadiographd, ToNetworkFramed
@@ -108,3 +110,40 @@ def test_a_format_that_nobody_knows_is_refused_before_anything_is_done(tmp_path:
     with pytest.raises(ValueError, match="unknown output format bmp; choose from json"):
         SaveLandmarkSegmentationd("segmented", str(tmp_path), ["json", "bmp"])
     assert SaveLandmarkSegmentationd("segmented", str(tmp_path), "mask, json").formats == ["json", "mask"]
+
+
+def test_files_of_one_name_do_not_replace_each_other(images: list[Path], tiny_bundle: Path, tmp_path: Path) -> None:
+    items = run(images, tiny_bundle, tmp_path / "first", names=False)
+    results = [item["segmented"] for item in items]
+    save_results = SaveLandmarkSegmentationd("segmented", str(tmp_path / "out"), ["json"])
+    for segmentation, radiograph in results:
+        radiograph = replace(radiograph, path=tmp_path / radiograph.path.stem / "film.dcm")
+        for _ in range(2):  # the same image again has its own name
+            save_results({"segmented": (segmentation, radiograph)})
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["film-2.json", "film.json"]
+
+
+def test_names_of_a_data_list_are_made_safe(images: list[Path], tiny_bundle: Path, tmp_path: Path) -> None:
+    (item, _) = run(images, tiny_bundle, tmp_path / "first", names=False)
+    SaveLandmarkSegmentationd("segmented", str(tmp_path / "out"), ["json"])(item | {"name": "../../etc/film"})
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["_._.._etc_film.json"]
+
+
+def test_results_of_an_earlier_run_go_with_the_new_ones(images: list[Path], tiny_bundle: Path, tmp_path: Path) -> None:
+    (item, _) = run(images, tiny_bundle, tmp_path / "out", names=False)
+    SaveLandmarkSegmentationd("segmented", str(tmp_path / "out"), ["json"])(item)
+    assert sorted(path.name for path in tmp_path.glob("out/a.*")) == ["a.json"]
+
+
+def test_a_file_that_changes_between_segmenting_and_writing_is_refused(
+    images: list[Path], tiny_bundle: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "film.dcm"
+    path.write_bytes(images[0].read_bytes())
+    load = Compose([LoadRadiographd("image"), ToNetworkFramed("image", 64)])
+    batch = next(iter(DataLoader(Dataset([{"image": str(path)}], load), batch_size=1)))
+    batch["pred"] = LandmarkUncertaintyInferer(5)(batch["image"], load_model(tiny_bundle).network)
+    save(make_dx(rows=80, columns=64, seed=7), path)
+    (item,) = decollate_batch(batch)
+    with pytest.raises(RadiographError, match="the file has changed since the run began"):
+        ToLandmarkSegmentationd("pred", str(tiny_bundle))(item)

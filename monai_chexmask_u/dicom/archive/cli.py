@@ -50,7 +50,8 @@ def fetch(
 ) -> None:
     """Fetch the radiographs of a study into a folder.
 
-    Ends with 0 if all are there, with 1 if it broke off in the middle, with 2 if none could be fetched.
+    Ends with 0 if all are there; with 1 if it broke off in the middle, or if some were not what was asked for, which
+    are not kept; with 2 if none could be fetched.
     """
     from monai_chexmask_u.dicom.archive.fetch import MODALITIES, fetch_study
     from monai_chexmask_u.writers.atomic import prepare_folder
@@ -77,11 +78,10 @@ def fetch(
                 progress=progress,
             )
     except (ArchiveError, ValueError, OSError) as error:
-        stop = usage_error(str(error))
-        if done[0]:
-            err.print(f"chexmask-u: {done[0]} of {done[1]} images fetched to {output}")
-            stop = typer.Exit(EXIT_SOME_FAILED)
-        raise stop from error
+        if not done[0]:
+            raise usage_error(str(error)) from error
+        err.print(f"chexmask-u: {error}; {done[0]} of {done[1]} images fetched to {output}")
+        raise typer.Exit(EXIT_SOME_FAILED) from error
     out.print(f"{done[0]} images fetched to {output}")
 
 
@@ -111,7 +111,7 @@ def send(
     be started.
     """
     from monai_chexmask_u.dicom.archive.delivery import deliver
-    from monai_chexmask_u.dicom.archive.objects import find_dicom_files
+    from monai_chexmask_u.dicom.archive.dicom_inputs import find_dicom_files
 
     try:
         target = options.choose_target(

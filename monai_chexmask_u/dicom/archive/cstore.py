@@ -3,37 +3,45 @@
 from __future__ import annotations
 
 import logging
-import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, Final
 
-from pynetdicom import AE, _config
+from pydicom.dataset import Dataset
+from pynetdicom import _config
 from pynetdicom.association import Association
 from pynetdicom.presentation import build_context
 
-from monai_chexmask_u.dicom.archive.failures import ArchiveError, ArchiveUnusable, ObjectRefused, TryLater
+from monai_chexmask_u.dicom.archive.bounded_association import BoundedEntity, TooMuch
+from monai_chexmask_u.dicom.archive.deadline import Deadline
+from monai_chexmask_u.dicom.archive.dialing import NoHandshake
+from monai_chexmask_u.dicom.archive.failures import ArchiveError, ArchiveUnusable, ObjectRefused, OutOfTime, TryLater
 from monai_chexmask_u.dicom.archive.objects import DicomFile
 from monai_chexmask_u.dicom.archive.settings import DimseNode
 from monai_chexmask_u.dicom.archive.statuses import check_status
+from monai_chexmask_u.dicom.archive.untrusted import why_not_trusted
+from monai_chexmask_u.dicom.quiet import no_warnings
 
 __all__ = ["StoreSender"]
 
-_REJECTED_TRANSIENT = 0x02
+_REJECTED_TRANSIENT: Final = 0x02
+_C_STORE_RSP: Final = 0x8001
 
 
 class StoreSender:
     """Sends objects to a DIMSE node, one association for each: each proposes its own class and transfer syntax."""
 
     def __init__(self, node: DimseNode) -> None:
-        """Set up the application entity."""
+        """Keep where to send to."""
         self._node = node
-        self._entity = AE(node.own_ae_title)
-        self._entity.connection_timeout = node.timeouts.connect_s
-        self._entity.acse_timeout = self._entity.dimse_timeout = self._entity.network_timeout = node.timeouts.answer_s
 
-    def send(self, file: DicomFile) -> None:
+    def send(self, file: DicomFile, deadline: Deadline | None = None) -> None:
         """Send an object in the transfer syntax of its file; return once the node has confirmed it.
+
+        Args:
+            file: what to send.
+            deadline: for all of it; by default the node's time for an answer.
 
         Raises:
             ObjectRefused: if the node will never take it.
@@ -41,40 +49,53 @@ class StoreSender:
             TryLater: if it may take it later, or has not confirmed it.
             OSError: if the file cannot be read.
         """
-        association = self._associate(file)
+        entity = BoundedEntity(self._node, deadline or Deadline(self._node.timeouts.answer_s))
         try:
-            with _data_set_unchanged():
-                response = association.send_c_store(file.path)
-        finally:
-            if association.is_established:
-                association.release()
-        if "Status" not in response:
-            known = f"check its log, and that it knows this program (AE title {self._node.own_ae_title})"
-            raise TryLater(f"{self._node.name}: the node did not confirm an object; {known}")
-        warning = check_status(response.Status, self._node.name)
+            status = self._status(file, entity)
+        except (ArchiveError, OSError):
+            raise
+        except Exception:  # of many kinds, where a node answers with something else than DICOM says
+            raise self._not_confirmed(entity) from None
+        if not isinstance(status, int):
+            raise self._not_confirmed(entity)
+        warning = check_status(status, self._node.name)
         if warning:
             logging.getLogger(__name__).warning("%s: stored, with a warning: %s", file.sop_instance_uid, warning)
 
-    def _associate(self, file: DicomFile) -> Association:
+    def _status(self, file: DicomFile, entity: BoundedEntity) -> Any:
+        """Return what the node says of an object; None if it says nothing."""
+        context = build_context(file.sop_class_uid, file.transfer_syntax_uid)
+        with no_warnings("pydicom", "pynetdicom"), entity.associated(context) as association:
+            if not association.is_established:
+                raise self._why_not(association, entity, file)
+            with _data_set_unchanged():
+                status = association.send_c_store(file.path).get("Status")
+            return status if _is_of(file, entity.answer) else None
+
+    def _why_not(self, association: Association, entity: BoundedEntity, file: DicomFile) -> ArchiveError:
+        """Return the error for an association that did not come about."""
         node = self._node
-        try:
-            association = self._entity.associate(
-                node.host,
-                node.port,
-                contexts=[build_context(file.sop_class_uid, file.transfer_syntax_uid)],
-                ae_title=node.ae_title,
-                tls_args=(node.tls.context(), node.host) if node.tls else None,
-            )
-        except socket.gaierror:
-            raise _why_unreachable(node) from None
-        if association.is_established:
-            return association
         if association.rejected_contexts:
             message = "SOP class or transfer syntax not supported"
-            raise ObjectRefused(f"{node.name} refuses this object: {message} ({file.transfer_syntax_uid})")
+            return ObjectRefused(f"{node.name} refuses this object: {message} ({file.transfer_syntax_uid})")
         if association.is_rejected:
-            raise _rejection(association, node)
-        raise _why_unreachable(node)
+            return _rejection(association, node)
+        if entity.deadline.is_over:
+            return _out_of_time(node)
+        return _no_connection(entity.failure, node)
+
+    def _not_confirmed(self, entity: BoundedEntity) -> TryLater:
+        if entity.deadline.is_over:
+            return _out_of_time(self._node)
+        known = f"check its log, and that it knows this program (AE title {self._node.own_ae_title})"
+        return TryLater(f"{self._node.name}: the node did not confirm an object; {known}")
+
+
+def _is_of(file: DicomFile, answer: Dataset | None) -> bool:
+    """Tell whether a command set is the answer for an object, whose naming is optional (PS3.7, 9.3.1.2)."""
+    if answer is None or answer.get("CommandField") != _C_STORE_RSP:
+        return False
+    return str(answer.get("AffectedSOPInstanceUID") or file.sop_instance_uid) == file.sop_instance_uid
 
 
 @contextmanager
@@ -97,20 +118,20 @@ def _rejection(association: Association, node: DimseNode) -> ArchiveError:
     return ArchiveUnusable(f"{node.name}: {message}")
 
 
-def _why_unreachable(node: DimseNode) -> ArchiveError:
-    """Connect once more to learn what pynetdicom does not tell: why there was no association."""
-    address = (node.host, node.port)
-    try:
-        with socket.create_connection(address, node.timeouts.connect_s) as connection:
-            if node.tls is not None:
-                node.tls.context().wrap_socket(connection, server_hostname=node.host).close()
-    except ssl.SSLCertVerificationError:
-        message = "the node's certificate is not trusted; name its authority's file with --ca-file"
-        return ArchiveUnusable(f"{node.name}: {message}")
-    except ssl.SSLError:
+def _out_of_time(node: DimseNode) -> OutOfTime:
+    message = "the node did not confirm an object in time; see its log, or wait longer with --answer-timeout"
+    return OutOfTime(f"{node.name}: {message}")
+
+
+def _no_connection(failure: Exception | None, node: DimseNode) -> ArchiveError:
+    if isinstance(failure, ssl.SSLCertVerificationError):
+        return ArchiveUnusable(f"{node.name}: the node's certificate {why_not_trusted(failure)}")
+    if isinstance(failure, ssl.SSLError):
         return ArchiveUnusable(f"{node.name}: no TLS connection; check that the node speaks TLS here")
-    except OSError:
+    if isinstance(failure, NoHandshake):
+        message = "no TLS connection; check that the node speaks TLS here, and that it runs"
+    elif isinstance(failure, OSError) and not isinstance(failure, TooMuch):
         message = "the node cannot be reached; check the address, the network and that it runs"
-        return TryLater(f"{node.name}: {message}", unreachable=True)
-    message = "the node broke off the connection; check whether it wants TLS or a certificate, and its log"
+    else:
+        message = "the node broke off the connection; check whether it wants TLS or a certificate, and its log"
     return TryLater(f"{node.name}: {message}", unreachable=True)

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from monai_chexmask_u.dicom.archive.failures import ArchiveUnusable, ObjectRefused, TryLater, require_packages
+from monai_chexmask_u.dicom.archive.deadline import Deadline
+from monai_chexmask_u.dicom.archive.failures import (
+    ArchiveUnusable,
+    ObjectRefused,
+    OutOfTime,
+    TryLater,
+    require_packages,
+)
 from monai_chexmask_u.dicom.archive.objects import DicomFile, read_dicom_file
 from monai_chexmask_u.dicom.archive.outbox import Outbox, Refusal, Version
 from monai_chexmask_u.dicom.archive.retry import Backoff
 from monai_chexmask_u.dicom.archive.settings import DicomwebArchive, DimseNode
+from monai_chexmask_u.folder_lock import FolderLockError
 
 __all__ = ["Delivery", "Sender", "deliver", "sender_for"]
 
@@ -19,8 +27,8 @@ __all__ = ["Delivery", "Sender", "deliver", "sender_for"]
 class Sender(Protocol):
     """One way to send."""
 
-    def send(self, file: DicomFile) -> None:
-        """Send one object; return once it is confirmed.
+    def send(self, file: DicomFile, deadline: Deadline) -> None:
+        """Send one object; return once it is confirmed, or the deadline is over.
 
         Raises:
             ObjectRefused: if the archive will never take it.
@@ -73,15 +81,21 @@ def deliver(
 
     Raises:
         ArchiveUnusable: if a package is missing; nothing is in the outbox then.
-        ValueError: if objects for another archive wait in the outbox.
+        ValueError: if objects for another archive wait in the outbox, or another process adds to it for longer than an
+            answer may take.
         OSError: if the outbox cannot be written to.
     """
     sender = sender_for(target)
-    box = Outbox(outbox)
+    box = Outbox(outbox, patience_s=target.timeouts.answer_s)
     files, problems = _readable(paths)
+    problems += [f"{path}: this is no regular file, and is not sent; remove it" for path in box.strangers()]
     box.add(files, target.name)
-    with box.sending():
-        delivery = _Run(box, sender, backoff or Backoff()).empty(target.name, progress)
+    run = _Run(box, sender, backoff or Backoff(), target.timeouts.answer_s)
+    try:
+        with box.sending():
+            delivery = run.empty(target.name, progress)
+    except FolderLockError as error:  # the other process sends, or is held up itself
+        delivery = run.broken_off(str(error))
     problems += [delivery.problem] if delivery.problem else []
     return replace(delivery, problem="; ".join(problems) or None)
 
@@ -95,7 +109,7 @@ def _readable(paths: Sequence[Path]) -> tuple[list[DicomFile], list[str]]:
         except ValueError as error:
             problems.append(str(error))
         except OSError as error:
-            problems.append(f"{path}: this file cannot be read ({_cause(error)})")
+            problems.append(f"{path}: this file or folder cannot be read ({_cause(error)})")
     return files, problems
 
 
@@ -119,7 +133,7 @@ def sender_for(target: DicomwebArchive | DimseNode) -> Sender:
 class _Run:
     """One attempt to empty an outbox."""
 
-    def __init__(self, outbox: Outbox, sender: Sender, backoff: Backoff) -> None:
+    def __init__(self, outbox: Outbox, sender: Sender, backoff: Backoff, answer_s: float) -> None:
         self._outbox = outbox
         self._sender = sender
         self._backoff = backoff
@@ -127,6 +141,8 @@ class _Run:
         self._refused: list[Refusal] = []
         self._incomplete: set[str] = set()  # studies
         self._unreadable: list[str] = []  # SOP Instance UIDs
+        self._late = 0  # objects in a row that used up their time
+        self._answer_s = answer_s
         self._problem: str | None = None
 
     def empty(self, target: str, progress: Callable[[int, int], None] | None) -> Delivery:
@@ -137,9 +153,16 @@ class _Run:
                 break
             if progress:
                 progress(number, len(files))
-        gone = {*self._sent, *(refusal.sop_instance_uid for refusal in self._refused)}
         # What other processes have added in the meantime, they will send.
-        uids = (*self._unreadable, *(file.sop_instance_uid for file in files))
+        return self._delivery([*self._unreadable, *(file.sop_instance_uid for file in files)])
+
+    def broken_off(self, problem: str) -> Delivery:
+        """Say what became of the objects up to a problem that ends the run."""
+        self._problem = problem
+        return self._delivery([path.stem for path in self._outbox.waiting()])
+
+    def _delivery(self, uids: Iterable[str]) -> Delivery:
+        gone = {*self._sent, *(refusal.sop_instance_uid for refusal in self._refused)}
         waiting = tuple(uid for uid in uids if uid not in gone)
         return Delivery(tuple(self._sent), waiting, tuple(self._refused), self._problem if waiting else None)
 
@@ -160,10 +183,14 @@ class _Run:
         """Return what an object holds; put it aside if it is damaged, so that it is in nobody's way."""
         version = self._outbox.version(path)
         try:
-            return read_dicom_file(path)
+            file = read_dicom_file(path, follow_links=False)
         except ValueError:
             self._refuse(path, version, "this file is damaged")
             return None
+        if file.sop_instance_uid != path.stem:  # confirming the one would remove the other
+            self._refuse(path, version, "this file holds another object than its name says")
+            return None
+        return file
 
     def _attempt(self, file: DicomFile) -> bool:
         """Send an object; return whether there is a point in sending others."""
@@ -178,8 +205,9 @@ class _Run:
 
     def _send(self, file: DicomFile) -> bool:
         version = self._outbox.version(file.path)
+        deadline = Deadline(self._answer_s)
         try:
-            self._backoff.run(lambda: self._sender.send(file))
+            self._backoff.run(lambda: self._sender.send(file, deadline), deadline)
         except ObjectRefused as error:
             self._refuse(file.path, version, str(error))
             return True
@@ -187,7 +215,10 @@ class _Run:
             self._problem = str(error)
             self._incomplete.add(file.study_instance_uid)
             self._backoff = self._backoff.once()  # the run has been patient
-            return isinstance(error, TryLater) and not error.unreachable
+            # One object may be too large for the time; with two in a row, it is the archive.
+            self._late = self._late + 1 if isinstance(error, OutOfTime) else 0
+            return isinstance(error, TryLater) and not error.unreachable and self._late < 2
+        self._late = 0
         self._outbox.confirm(file.path, version)
         self._sent.append(file.sop_instance_uid)
         return True

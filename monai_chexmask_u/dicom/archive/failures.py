@@ -8,7 +8,15 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-__all__ = ["ArchiveError", "ArchiveUnusable", "ObjectRefused", "TryLater", "require_packages"]
+__all__ = [
+    "ArchiveError",
+    "ArchiveUnusable",
+    "ObjectNotGiven",
+    "ObjectRefused",
+    "OutOfTime",
+    "TryLater",
+    "require_packages",
+]
 
 
 class ArchiveError(Exception):
@@ -17,6 +25,10 @@ class ArchiveError(Exception):
 
 class ArchiveUnusable(ArchiveError):
     """Nothing will work with this archive until a person changes something: address, certificate, password, rights."""
+
+
+class ObjectNotGiven(ArchiveUnusable):
+    """The archive gives something else than the object that was asked for, or nothing. Others it may give."""
 
 
 class ObjectRefused(ArchiveError):
@@ -36,6 +48,10 @@ class TryLater(ArchiveError):
         super().__init__(message)
         self.unreachable = unreachable
         self.retry_after_s = retry_after_s
+
+
+class OutOfTime(TryLater):
+    """The archive used up the time for an answer without completing it: trying again at once would double that time."""
 
 
 def require_packages(*names: str) -> None:

@@ -1,37 +1,41 @@
-"""DICOM files on the disk, as far as sending them needs to know them."""
+"""DICOM files on the disk, as far as sending and fetching them needs to know them."""
 
 from __future__ import annotations
 
-import logging
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-import pydicom
-from pydicom.errors import InvalidDicomError
+from pydicom.dataset import Dataset
 
-from monai_chexmask_u.dicom.archive.outbox_mark import TARGET, is_outbox
+from monai_chexmask_u.dicom.archive.object_header import NoDicomFile, read_header
+from monai_chexmask_u.dicom.archive.regular_file import NoRegularFile
 from monai_chexmask_u.dicom.quiet import no_warnings
 
-__all__ = ["DicomFile", "find_dicom_files", "is_uid", "read_dicom_file"]
+__all__ = ["DicomFile", "is_uid", "read_dicom_file"]
 
-_UID: Final = re.compile(r"[0-9][0-9.]{0,63}")
+_UID: Final = re.compile(r"(?=.{1,64}\Z)[0-9]+(\.[0-9]+)*")
 # Structured reports have the storage classes below this one (PS3.6, annex A).
 _REPORTS: Final = "1.2.840.10008.5.1.4.1.1.88."
-_WANTED: Final = ["SOPClassUID", "SOPInstanceUID", "StudyInstanceUID"]
+_UIDS: Final = ["SOPClassUID", "SOPInstanceUID", "StudyInstanceUID"]
+_TEXTS: Final = ["SeriesInstanceUID", "Modality", "AccessionNumber", "PatientID", "IssuerOfPatientID"]
 
 
 @dataclass(frozen=True)
 class DicomFile:
-    """A DICOM object in a file (PS3.10)."""
+    """A DICOM object in a file (PS3.10). What tells of the patient is shown nowhere."""
 
     path: Path
     sop_class_uid: str
     sop_instance_uid: str
     study_instance_uid: str
     transfer_syntax_uid: str
+    series_instance_uid: str = ""
+    modality: str = ""
+    accession_number: str = field(default="", repr=False)
+    patient_id: str = field(default="", repr=False)
+    issuer_of_patient_id: str = field(default="", repr=False)
 
     @property
     def is_report(self) -> bool:
@@ -39,40 +43,25 @@ class DicomFile:
         return self.sop_class_uid.startswith(_REPORTS)
 
 
-def read_dicom_file(path: Path) -> DicomFile:
+def read_dicom_file(path: Path, *, follow_links: bool = True) -> DicomFile:
     """Return what a DICOM file holds; its pixels are not read.
+
+    Args:
+        path: the file.
+        follow_links: whether it may be a link to one.
 
     Raises:
         ValueError: if it is none, lacks what identifies an object, or says two things of it.
         OSError: if it cannot be read.
     """
-    uids = _read_uids(path)
-    if not all(is_uid(uid) for uid in uids):
+    uids, stated, texts = _read(path, follow_links)
+    if not all(is_uid(uid) for uid in (*uids, stated[0])):
         raise ValueError(f"{path}: this DICOM file lacks what identifies an object: UIDs and its transfer syntax")
-    sop_class, sop_instance, study, transfer_syntax, *stated = uids
-    if stated != [sop_class, sop_instance]:
+    sop_class, sop_instance, study = uids
+    transfer_syntax, *of_meta = stated
+    if of_meta != [sop_class, sop_instance]:
         raise ValueError(f"{path}: the meta header of this DICOM file names another object than the file holds")
-    return DicomFile(path, sop_class, sop_instance, study, transfer_syntax)
-
-
-def find_dicom_files(inputs: Iterable[Path], *, leave_out: Path) -> list[Path]:
-    """Return files as given, and the DICOM files in folders and below in sorted order.
-
-    Hidden files are left out, and so are outboxes, unless one is searched itself: what was refused may be sent again.
-    What claims to be DICOM in a folder and is no object, such as a DICOMDIR, is left out with a warning.
-
-    Raises:
-        ValueError: if one of the inputs does not exist.
-    """
-    found: dict[Path, None] = {}
-    for path in inputs:
-        if path.is_dir():
-            found.update((entry, None) for entry in _inside(path, leave_out))
-        elif path.is_file():
-            found[path] = None
-        else:
-            raise ValueError(f"there is no file or folder {path}; check its name")
-    return list(found)
+    return DicomFile(path, sop_class, sop_instance, study, transfer_syntax, *texts)
 
 
 def is_uid(text: str) -> bool:
@@ -84,48 +73,24 @@ def is_uid(text: str) -> bool:
 
 
 @no_warnings()
-def _read_uids(path: Path) -> list[str]:
+def _read(path: Path, follow_links: bool) -> tuple[list[str], list[str], list[str]]:
+    """Return the UIDs of an object, what the meta information says of them, and the texts beside them."""
     try:
-        header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=[*_WANTED])
-        meta = header.file_meta
+        meta, header = read_header(path, [*_UIDS, *_TEXTS], follow_links=follow_links)
         stated = (meta.TransferSyntaxUID, meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID)
-        return [str(header.get(keyword) or "") for keyword in _WANTED] + [str(uid) for uid in stated]
-    except (InvalidDicomError, EOFError):
-        raise ValueError(f"{path}: this is no DICOM file") from None
-    except OSError:
+        uids = [str(header.get(keyword) or "") for keyword in _UIDS]
+        return uids, [str(uid) for uid in stated], [_text(header, keyword) for keyword in _TEXTS]
+    except (NoRegularFile, NoDicomFile):
         raise
-    except Exception:  # of many kinds, in broken files; their texts may quote the header
+    except Exception as error:  # of many kinds, in broken files; their texts may quote the header
+        if isinstance(error, OSError) and error.errno is not None:  # pydicom's own have no number
+            raise
         raise ValueError(f"{path}: this DICOM file is broken") from None
 
 
-def _inside(folder: Path, leave_out: Path) -> Iterator[Path]:
-    outbox = leave_out.resolve()
-    asked_for = folder.resolve().is_relative_to(outbox)
-    others = [mark.parent for mark in folder.rglob(TARGET) if mark.parent != folder and is_outbox(mark.parent)]
-    for path in sorted(folder.rglob("*")):
-        if any(path.is_relative_to(other) for other in others):
-            continue
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if not hidden and (asked_for or not path.resolve().is_relative_to(outbox)) and _is_object(path):
-            yield path
-
-
-def _is_object(path: Path) -> bool:
-    """Tell whether this is a file to send; what cannot be read may be one, which its delivery will tell."""
+def _text(header: Dataset, keyword: str) -> str:
+    """Return a value without the spaces around it; several values in one are as they stand in the file."""
     try:
-        if not path.is_file() or not _claims_to_be_dicom(path):
-            return False
-        read_dicom_file(path)
-    except OSError:
-        return True
-    except ValueError as error:
-        logging.getLogger(__name__).warning("%s; it is left out", error)
-        return False
-    return True
-
-
-def _claims_to_be_dicom(path: Path) -> bool:
-    if path.suffix.lower() == ".dcm" or path.name.upper() == "DICOMDIR":
-        return True
-    with path.open("rb") as file:
-        return file.read(132)[128:] == b"DICM"
+        return str(header.get(keyword) or "").strip()
+    except Exception:  # in a character set that the file does not name rightly
+        return "?"

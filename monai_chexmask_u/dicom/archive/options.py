@@ -42,8 +42,16 @@ Certificate = Annotated[Path | None, typer.Option("--certificate", help="This cl
 Key = Annotated[Path | None, typer.Option("--key", help="The certificate's private key (PEM, not encrypted).")]
 PlainHttp = Annotated[bool, typer.Option("--allow-plain-http", help="Send credentials without TLS to another machine.")]
 Attempts = Annotated[int, typer.Option("--attempts", min=1, help="How often to try what may pass, with pauses.")]
-ConnectTimeout = Annotated[float, typer.Option("--connect-timeout", min=0.1, help="Seconds for a connection.")]
-AnswerTimeout = Annotated[float, typer.Option("--answer-timeout", min=0.1, help="Seconds for an answer.")]
+ConnectTimeout = Annotated[
+    float, typer.Option("--connect-timeout", min=0.1, help="Seconds for a connection, with TLS.")
+]
+AnswerTimeout = Annotated[
+    float,
+    float,
+    typer.Option(
+        "--answer-timeout", min=0.1, help="Seconds for a whole answer: an object or a list, with all attempts."
+    ),
+]
 
 
 def dicomweb_archive(

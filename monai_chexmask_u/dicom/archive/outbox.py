@@ -8,23 +8,31 @@ has it.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, Final
 
 from monai_chexmask_u.dicom.archive.objects import DicomFile, is_uid
 from monai_chexmask_u.dicom.archive.outbox_mark import REFUSED, TARGET
+from monai_chexmask_u.dicom.archive.regular_file import open_regular, read_note
+from monai_chexmask_u.folder_lock import folder_lock
 from monai_chexmask_u.writers.atomic import atomic_path
 
 __all__ = ["Outbox", "Refusal", "Version"]
 
 Version = tuple[int, int, int]  # inode, time of the last change, size
+
+_CHANGING: Final = ".adding"  # the lock of those who change what waits, each for a moment
+_SENDING: Final = ".sending"
+_WAY_OUT: Final = "wait until it has ended, or choose another folder with --outbox"
+_LONGEST_TEXT: Final = 500
 
 
 @dataclass(frozen=True)
@@ -49,21 +57,25 @@ class Outbox:
 
     Args:
         folder: where they lie; made for its owner alone (0700) if it is not there, else its rights stay as they are.
+        patience_s: how long to wait for another process that adds objects, or sends.
 
     Raises:
         OSError: if it cannot be made or written to.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, patience_s: float = 60.0) -> None:
         """Make the folder."""
         self.folder = folder
+        self._patience_s = patience_s
         self._refused = folder / REFUSED
         try:
             folder.parent.mkdir(parents=True, exist_ok=True)
             for each in (folder, self._refused):  # patient data: its owner's alone
                 each.mkdir(mode=0o700, exist_ok=True)
+            if self._refused.is_symlink():
+                raise OSError(f"{self._refused.name} is a link to another folder")
         except OSError as error:
-            cause = f"no outbox can be made here ({error.strerror}); choose another folder with --outbox"
+            cause = f"no outbox can be made here ({error.strerror or error}); choose another folder with --outbox"
             raise OSError(f"{folder}: {cause}") from error
 
     def add(self, files: Iterable[DicomFile], target: str) -> None:
@@ -77,36 +89,40 @@ class Outbox:
             ValueError: if objects wait here for another archive.
             OSError: if a file cannot be copied; those before it are in the outbox.
         """
-        with self._lock(".adding"):
-            for remnant in self.folder.glob(".partial-*"):  # of processes that were killed here
-                remnant.unlink()
+        with self._changing():
+            self._sweep()
             self._dedicate(target)
             for file in files:
                 path = self.folder / f"{file.sop_instance_uid}.dcm"
                 with atomic_path(path) as temporary:
-                    shutil.copyfile(file.path, temporary)
+                    with open_regular(file.path) as source, temporary.open("wb") as copy:
+                        shutil.copyfileobj(source, copy, 1024**2)
                     _flush(temporary)
                 self._forget_refusal(file.sop_instance_uid)
             _flush(self.folder)
 
     @contextmanager
     def sending(self) -> Iterator[None]:
-        """Hold the right to send, which one process has at a time; wait for it where another one has it."""
-        with self._lock(".sending"):
+        """Hold the right to send, which one process has at a time; wait for it where another one has it.
+
+        Raises:
+            FolderLockError: if that process still has it when the patience is over; the message names it.
+        """
+        activity = "sends what waits here"
+        with folder_lock(self.folder, timeout=self._patience_s, name=_SENDING, activity=activity, way_out=_WAY_OUT):
             yield
 
     def waiting(self) -> list[Path]:
-        """Return the objects that wait, those first that came first."""
-        arrivals = []
-        for path in self.folder.glob("*.dcm"):
-            with suppress(FileNotFoundError):  # another process has sent it
-                if is_uid(path.stem):
-                    arrivals.append((path.stat().st_mtime_ns, path))
-        return [path for _, path in sorted(arrivals)]
+        """Return the objects that wait, those first that came first; what is no regular file is none of them."""
+        return [path for _, path in sorted(_objects_in(self.folder))]
+
+    def strangers(self) -> list[Path]:
+        """Return what lies where objects wait and is no regular file, such as a link: it is never sent."""
+        return [path for path in sorted(self.folder.glob("*.dcm")) if path.is_symlink() or not path.is_file()]
 
     def waiting_for(self, target: str) -> list[Path]:
         """Return the objects that wait for an archive; none, where the outbox serves another one by now."""
-        with self._lock(".adding"):
+        with self._changing():
             return self.waiting() if self.target() == target else []
 
     def target(self) -> str | None:
@@ -117,7 +133,7 @@ class Outbox:
         """
         path = self.folder / TARGET
         try:
-            return str(json.loads(path.read_text(encoding="utf-8"))["target"])
+            return _line(_fields(path)["target"])
         except FileNotFoundError:
             return None
         except (ValueError, KeyError, TypeError):
@@ -126,12 +142,12 @@ class Outbox:
 
     def version(self, path: Path) -> Version:
         """Return what tells an object that waits from one that replaces it; take it before sending."""
-        status = path.stat()
+        status = path.lstat()
         return status.st_ino, status.st_mtime_ns, status.st_size
 
     def confirm(self, path: Path, version: Version) -> None:
         """Let an object go that the archive has confirmed, unless it was replaced since."""
-        with self._lock(".adding"):
+        with self._changing():
             if self._is_still(path, version):
                 path.unlink()
 
@@ -141,10 +157,10 @@ class Outbox:
         Returns:
             What is kept of it; None if it was replaced since, and waits.
         """
-        with self._lock(".adding"):
+        with self._changing():
             if not self._is_still(path, version):
                 return None
-            now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+            now = datetime.now(UTC).isoformat(timespec="seconds")
             refusal = Refusal(path.stem, reason, self.target() or "", now)
             # The reason first: a process that is killed in between leaves the object where it waits.
             with atomic_path(self._refused / f"{path.stem}.json") as temporary:
@@ -154,7 +170,8 @@ class Outbox:
 
     def refusals(self) -> list[Refusal]:
         """Return all that was refused and not sent again since."""
-        return [_read_refusal(path.with_suffix(".json")) for path in sorted(self._refused.glob("*.dcm"))]
+        paths = sorted(path for _, path in _objects_in(self._refused))
+        return [_read_refusal(path.with_suffix(".json")) for path in paths]
 
     def _is_still(self, path: Path, version: Version) -> bool:
         try:
@@ -180,19 +197,65 @@ class Outbox:
         for suffix in (".dcm", ".json"):
             (self._refused / f"{uid}{suffix}").unlink(missing_ok=True)
 
+    def _sweep(self) -> None:
+        """Remove what killed processes left: nobody else writes now."""
+        for folder in (self.folder, self._refused):
+            for remnant in folder.glob(".partial-*"):
+                with suppress(OSError):
+                    remnant.unlink()
+
     @contextmanager
-    def _lock(self, name: str) -> Iterator[None]:
-        """Hold a lock, which ends with the process, however that ends."""
-        with (self.folder / name).open("a") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+    def _changing(self) -> Iterator[None]:
+        """Hold the right to change what waits."""
+        activity = "changes what waits here"
+        with folder_lock(self.folder, timeout=self._patience_s, name=_CHANGING, activity=activity, way_out=_WAY_OUT):
             yield
 
 
+def _objects_in(folder: Path) -> Iterator[tuple[int, Path]]:
+    """Yield the objects in a folder with the times at which they came; never what a link leads to."""
+    for path in folder.glob("*.dcm"):
+        with suppress(FileNotFoundError):  # another process has sent it
+            status = path.lstat()
+            if is_uid(path.stem) and stat.S_ISREG(status.st_mode):
+                yield status.st_mtime_ns, path
+
+
 def _read_refusal(path: Path) -> Refusal:
+    """Read why an object was refused; anybody may have written into the file."""
     try:
-        return Refusal(**json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+        fields = _fields(path)
+        texts = {name: _line(fields[name]) for name in ("reason", "target", "refused_at")}
+    except (OSError, ValueError, KeyError, TypeError):
         return Refusal(path.stem, "the reason is lost", "", "")
+    return Refusal(path.stem, **texts)
+
+
+def _fields(path: Path) -> dict[str, Any]:
+    """Return the fields of a JSON file of this program.
+
+    Raises:
+        ValueError: if it is none.
+        OSError: if it cannot be read.
+    """
+    try:
+        content = json.loads(read_note(path))
+    except RecursionError:
+        content = None
+    if not isinstance(content, dict):
+        raise ValueError(f"{path}: this file is damaged")
+    return content
+
+
+def _line(text: object) -> str:
+    """Return a text that can be shown in a line.
+
+    Raises:
+        TypeError: if it is no text.
+    """
+    if not isinstance(text, str):
+        raise TypeError("a text is wanted")
+    return "".join(character for character in text if character.isprintable())[:_LONGEST_TEXT]
 
 
 def _flush(path: Path) -> None:

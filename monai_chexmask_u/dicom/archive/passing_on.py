@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Final
 
 from monai_chexmask_u.dicom.archive.failures import ArchiveUnusable
 from monai_chexmask_u.dicom.archive.settings import DicomwebArchive
-from monai_chexmask_u.dicom.archive.web_session import failures_explained, open_session
+from monai_chexmask_u.dicom.archive.web_session import open_session, read_body
 
 __all__ = ["Passed", "pass_on"]
 
 _METHODS: Final = ("GET", "POST")
+# Nothing that is encoded: HTTP libraries decode "%2e%2e" and then go up.
+_PART: Final = re.compile(r"[A-Za-z0-9._~,:;=@+-]+")
+MOST_BYTES: Final = 256 * 1024**2  # of an answer, which is kept in memory
 
 
 @dataclass(frozen=True)
@@ -44,11 +49,19 @@ def pass_on(
     """
     if method not in _METHODS:
         raise ValueError(f"the method must be one of {', '.join(_METHODS)}, got {method}")
-    if any(part in ("", ".", "..") for part in path.split("/")) or "?" in path or "#" in path:
+    if not all(_PART.fullmatch(part) and part not in (".", "..") for part in path.split("/")):
         raise ArchiveUnusable(f"{archive.name}: this path does not lead to a DICOMweb service")
-    timeouts = (archive.timeouts.connect_s, archive.timeouts.answer_s)
-    url = f"{archive.url}/{path}" + (f"?{query}" if query else "")
-    with open_session(archive) as session, failures_explained(archive):
-        response = session.request(method, url, headers=dict(headers), data=body or None, timeout=timeouts)
-    answered = {name.lower(): value for name, value in response.headers.items()}
-    return Passed(response.status_code, answered, response.content)
+    with (
+        open_session(archive) as session,
+        session.ask(
+            method,
+            path,
+            most_bytes=MOST_BYTES,
+            tolerated=range(400, 600),
+            params=query or None,
+            headers=dict(headers),
+            data=BytesIO(body) if body else None,
+        ) as response,
+    ):
+        answered = {name.lower(): value for name, value in response.headers.items()}
+        return Passed(response.status_code, answered, read_body(response))

@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
-from email.message import Message
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 import requests
 
-from monai_chexmask_u.dicom.archive.failures import ArchiveUnusable, TryLater
-from monai_chexmask_u.dicom.archive.objects import read_dicom_file
+from monai_chexmask_u.dicom.archive.bounded_http import BLOCK_BYTES
+from monai_chexmask_u.dicom.archive.deadline import Deadline
+from monai_chexmask_u.dicom.archive.failures import ObjectNotGiven, TryLater
+from monai_chexmask_u.dicom.archive.multipart import BrokenOff, NotOnePart, boundary_of, copy_part, media_type_of
+from monai_chexmask_u.dicom.archive.objects import DicomFile, read_dicom_file
 from monai_chexmask_u.dicom.archive.settings import DicomwebArchive
-from monai_chexmask_u.dicom.archive.web_session import failures_explained, wrong_address
+from monai_chexmask_u.dicom.archive.web_session import WebSession, wrong_address
 from monai_chexmask_u.writers.atomic import atomic_path
 
-__all__ = ["retrieve_instance"]
+__all__ = ["MOST_OBJECT_BYTES", "retrieve_instance"]
 
 # In its own transfer syntax: no archive has to convert it, and no pixel is changed.
 _ACCEPT: Final = 'multipart/related; type="application/dicom"; transfer-syntax=*'
+MOST_OBJECT_BYTES: Final = 1024**3
 
 
 def retrieve_instance(
-    archive: DicomwebArchive, session: requests.Session, study_uid: str, series_uid: str, uid: str, path: Path
+    archive: DicomwebArchive,
+    session: WebSession,
+    study_uid: str,
+    series_uid: str,
+    uid: str,
+    path: Path,
+    *,
+    deadline: Deadline | None = None,
+    check: Callable[[DicomFile], None] | None = None,
 ) -> None:
     """Write an object to a file, byte for byte as the archive gives it.
 
@@ -32,46 +44,59 @@ def retrieve_instance(
         series_uid: Series Instance UID.
         uid: SOP Instance UID.
         path: the file, which is there whole or not at all.
+        deadline: for all of it; by default the archive's time for an answer.
+        check: looks at what came before it gets its name; what it raises, leaves no file.
 
     Raises:
-        ArchiveUnusable: if the archive does not give it.
+        ObjectNotGiven: if the archive gives none, or one of another study, series or UID.
+        ArchiveUnusable: if the archive gives nothing.
         TryLater: if it may give it later.
         OSError: if the file cannot be written.
     """
-    timeouts = (archive.timeouts.connect_s, archive.timeouts.answer_s)
-    url = f"{archive.url}/studies/{study_uid}/series/{series_uid}/instances/{uid}"
-    with failures_explained(archive):
-        response = session.get(url, headers={"Accept": _ACCEPT}, timeout=timeouts)
+    address = f"studies/{study_uid}/series/{series_uid}/instances/{uid}"
+    with (
+        atomic_path(path) as temporary,
+        session.ask(
+            "GET",
+            address,
+            most_bytes=MOST_OBJECT_BYTES,
+            deadline=deadline,
+            tolerated=(404, 410),
+            headers={"Accept": _ACCEPT},
+        ) as response,
+    ):
         if response.status_code in (404, 410):
-            raise ArchiveUnusable(f"{archive.name}: the archive lists object {uid} and does not have it")
-        response.raise_for_status()
-    content = _content(response, archive)
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(content)
-        _check(temporary, uid, archive)
+            raise ObjectNotGiven(f"{archive.name}: the archive lists object {uid} and does not have it")
+        _save(response, temporary, archive)
+        received = _read(temporary, uid, archive)
+        asked = (study_uid, series_uid, uid)
+        if (received.study_instance_uid, received.series_instance_uid, received.sop_instance_uid) != asked:
+            raise ObjectNotGiven(f"{archive.name}: the archive gives another object than {uid}, which was asked for")
+        if check:
+            check(received)
 
 
-def _content(response: requests.Response, archive: DicomwebArchive) -> bytes:
-    """Return the one part of an answer; some archives send it bare."""
-    header = Message()
-    header["Content-Type"] = response.headers.get("Content-Type", "")
-    boundary = header.get_boundary()
-    if header.get_content_type() == "application/dicom":
-        return response.content
-    if header.get_content_type() != "multipart/related" or not boundary:
+def _save(response: requests.Response, path: Path, archive: DicomwebArchive) -> None:
+    """Write the one part of an answer to a file; some archives send it bare."""
+    content_type = response.headers.get("Content-Type", "")
+    blocks = response.iter_content(BLOCK_BYTES)
+    kind = media_type_of(content_type)
+    if kind not in ("application/dicom", "multipart/related"):
         raise wrong_address(archive)
-    delimiter = b"--" + boundary.encode()
-    headers_and_content = response.content.partition(delimiter)[2]
-    content, end, _ = headers_and_content.partition(b"\r\n\r\n")[2].partition(b"\r\n" + delimiter)
-    if not end:
-        raise TryLater(f"{archive.name}: the archive broke off in the middle of a transfer; try again")
-    return content
-
-
-def _check(path: Path, uid: str, archive: DicomwebArchive) -> None:
     try:
-        received = read_dicom_file(path).sop_instance_uid
+        with path.open("wb") as file:
+            if kind == "application/dicom":
+                file.writelines(blocks)
+            else:
+                copy_part(blocks, boundary_of(content_type), file)
+    except NotOnePart as error:
+        raise ObjectNotGiven(f"{archive.name}: what the archive gives is no single object: {error}") from None
+    except BrokenOff:
+        raise TryLater(f"{archive.name}: the archive broke off in the middle of a transfer; try again") from None
+
+
+def _read(path: Path, uid: str, archive: DicomwebArchive) -> DicomFile:
+    try:
+        return read_dicom_file(path)
     except ValueError:
-        raise ArchiveUnusable(f"{archive.name}: what the archive gives as object {uid} is no DICOM file") from None
-    if received != uid:
-        raise ArchiveUnusable(f"{archive.name}: the archive gives another object than {uid}, which was asked for")
+        raise ObjectNotGiven(f"{archive.name}: what the archive gives as object {uid} is no DICOM file") from None

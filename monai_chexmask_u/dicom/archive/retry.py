@@ -8,7 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from monai_chexmask_u.dicom.archive.failures import TryLater
+from monai_chexmask_u.dicom.archive.deadline import Deadline
+from monai_chexmask_u.dicom.archive.failures import OutOfTime, TryLater
 
 __all__ = ["Backoff"]
 
@@ -33,8 +34,12 @@ class Backoff:
     sleep: Callable[[float], None] = lambda seconds: time.sleep(seconds)  # looked up late: tests replace it
     jitter: Callable[[], float] = random.random
 
-    def run(self, call: Callable[[], T]) -> T:
-        """Return what a call returns, trying again while it raises `TryLater`.
+    def run(self, call: Callable[[], T], deadline: Deadline | None = None) -> T:
+        """Return what a call returns, trying again while it raises `TryLater` and there is time.
+
+        Args:
+            call: what to try.
+            deadline: for all attempts; None for no end.
 
         Raises:
             TryLater: of the last attempt.
@@ -44,10 +49,12 @@ class Backoff:
                 return call()
             except TryLater as error:
                 asked = error.retry_after_s or 0.0
-                if attempt == self.attempts or asked > self.longest_s:
+                pause = min(self.longest_s, self.first_s * 2 ** min(attempt - 1, 30)) * (0.5 + 0.5 * self.jitter())
+                pause = max(pause, asked)
+                late = isinstance(error, OutOfTime) or (deadline is not None and pause >= deadline.remaining_s)
+                if attempt == self.attempts or asked > self.longest_s or late:
                     raise
-                pause = min(self.longest_s, self.first_s * 2 ** (attempt - 1)) * (0.5 + 0.5 * self.jitter())
-                self.sleep(max(pause, asked))
+                self.sleep(pause)
         raise ValueError(f"at least one attempt is needed, got {self.attempts}")
 
     def once(self) -> Backoff:

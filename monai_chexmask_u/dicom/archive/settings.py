@@ -15,6 +15,7 @@ from monai_chexmask_u.dicom.archive.credentials import Credentials
 __all__ = ["OWN_AE_TITLE", "DicomwebArchive", "DimseNode", "Timeouts", "Tls"]
 
 OWN_AE_TITLE: Final = "CHEXMASK_U"
+LONGEST_WAIT_S: Final = 86_400  # a day
 
 _NODE: Final = re.compile(r"(?P<title>[^@]+)@(?P<host>\[[0-9a-fA-F:.%]+\]|[^@:/\[\]\s]+):(?P<port>\d{1,5})")
 # PS3.5, 6.2: an AE title has up to 16 characters of the default repertoire, no backslash, and is not all spaces.
@@ -26,12 +27,24 @@ class Timeouts:
     """How long to wait, in seconds.
 
     Attributes:
-        connect_s: for a connection.
-        answer_s: for the next piece of an answer.
+        connect_s: for a connection, with the look-up of the name and TLS.
+        answer_s: for a whole answer, from the connection to its last byte, with all attempts: for one object that is
+            fetched or sent, for one list with all its pages. No archive can hold a program longer than that.
+        silence_s: for the next piece of an answer.
+
+    Raises:
+        ValueError: if one of them is no time up to a day.
     """
 
     connect_s: float = 10.0
-    answer_s: float = 60.0
+    answer_s: float = 600.0
+    silence_s: float = 60.0
+
+    def __post_init__(self) -> None:
+        """Check that there is an end to all waiting."""
+        for seconds in (self.connect_s, self.answer_s, self.silence_s):
+            if not 0 < seconds <= LONGEST_WAIT_S:
+                raise ValueError(f"{seconds} is no time to wait: more than 0 and up to {LONGEST_WAIT_S} s is wanted")
 
 
 @dataclass(frozen=True)

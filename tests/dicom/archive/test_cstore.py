@@ -165,7 +165,7 @@ def test_host_is_unknown(file: DicomFile) -> None:
 def test_node_that_says_nothing_may_take_it_later(node: Node, file: DicomFile) -> None:
     node.hold = threading.Event()
     with pytest.raises(TryLater, match=r"did not confirm an object; .*\(AE title CHEXMASK_U\)") as caught:
-        send(node, file, timeouts=Timeouts(answer_s=0.2))
+        send(node, file, timeouts=Timeouts(silence_s=0.2))
     node.hold.set()
     assert not caught.value.unreachable
 

@@ -12,6 +12,7 @@ from fake_sender import BUSY, DOWN, LOCKED_OUT, REFUSED, TARGET, FakeSender, uid
 from pydicom.uid import ComputedRadiographyImageStorage, ExplicitVRLittleEndian
 
 from monai_chexmask_u.dicom.archive import failures
+from monai_chexmask_u.dicom.archive.deadline import Deadline
 from monai_chexmask_u.dicom.archive.delivery import Delivery, deliver
 from monai_chexmask_u.dicom.archive.failures import ArchiveUnusable
 from monai_chexmask_u.dicom.archive.objects import DicomFile
@@ -142,9 +143,9 @@ def test_objects_that_others_add_meanwhile_are_theirs(
 ) -> None:
     send = sender.send
 
-    def send_while_another_adds(file: DicomFile) -> None:
+    def send_while_another_adds(file: DicomFile, deadline: Deadline) -> None:
         Outbox(outbox).add(small_files[1:2], TARGET.name)
-        send(file)
+        send(file, deadline)
 
     sender.send = send_while_another_adds  # type: ignore[method-assign]
     delivery = run(small_files[0])

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 from fake_sender import DOWN, REFUSED, TARGET, FakeSender, uids, waiting
 
+from monai_chexmask_u.dicom.archive import delivery as delivery_module
+from monai_chexmask_u.dicom.archive.deadline import Deadline
 from monai_chexmask_u.dicom.archive.delivery import Delivery, deliver
-from monai_chexmask_u.dicom.archive.objects import DicomFile
+from monai_chexmask_u.dicom.archive.objects import DicomFile, read_dicom_file
 from monai_chexmask_u.dicom.archive.outbox import Outbox
 
 pytestmark = pytest.mark.usefixtures("no_secrets_told")
@@ -38,7 +40,7 @@ def test_files_that_cannot_be_sent_are_named_and_others_go(
     (tmp_path / "x.dcm").write_text("no DICOM")
     delivery = deliver([tmp_path / "x.dcm", tmp_path / "absent", small_files[1].path], TARGET, outbox)
     assert (delivery.sent, delivery.waiting) == (uids(*small_files[:2]), ())
-    problems = f"{tmp_path}/x.dcm: this is no DICOM file; {tmp_path}/absent: this file cannot be read (No such file or "
+    problems = f"{tmp_path}/x.dcm: this is no DICOM file; {tmp_path}/absent: this file or folder cannot be read ("
     assert str(delivery.problem).startswith(problems)
     assert not delivery.is_complete
 
@@ -71,16 +73,26 @@ def test_report_waits_for_an_object_that_cannot_be_read(
 
 
 def test_unreadable_file_in_the_outbox_waits_and_others_go(
-    run: Callable[..., Delivery], sender: FakeSender, outbox: Path, small_files: list[DicomFile]
+    run: Callable[..., Delivery],
+    sender: FakeSender,
+    outbox: Path,
+    small_files: list[DicomFile],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A folder stands for it: the tests may run as root, who may read all files."""
+    """The tests may run as root, who may read all files."""
     Outbox(outbox).add(small_files[:1], TARGET.name)
-    (path,) = Outbox(outbox).waiting()
-    path.unlink()
-    path.mkdir()
+    (unreadable,) = Outbox(outbox).waiting()
+    real = read_dicom_file
+
+    def read(path: Path, **options: bool) -> DicomFile:
+        if path == unreadable:
+            raise PermissionError(13, "no rights")
+        return real(path, **options)
+
+    monkeypatch.setattr(delivery_module, "read_dicom_file", read)
     delivery = run(small_files[1])
     assert (delivery.sent, delivery.waiting) == (uids(small_files[1]), uids(small_files[0]))
-    assert "this object cannot be read or moved (Is a directory)" in str(delivery.problem)
+    assert "this object cannot be read or moved (no rights)" in str(delivery.problem)
 
 
 @pytest.mark.parametrize(("step", "failure"), [("confirm", None), ("refuse", REFUSED)])
@@ -119,9 +131,9 @@ def test_object_that_is_replaced_while_it_is_sent_waits_in_its_new_version(
     sender.failures = {small_files[0].sop_instance_uid: [failure]} if failure else {}
     send = sender.send
 
-    def send_while_another_adds(file: DicomFile) -> None:
+    def send_while_another_adds(file: DicomFile, deadline: Deadline) -> None:
         Outbox(outbox).add(small_files[:1], TARGET.name)
-        send(file)
+        send(file, deadline)
 
     sender.send = send_while_another_adds  # type: ignore[method-assign]
     delivery = run(small_files[0])

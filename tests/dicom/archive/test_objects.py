@@ -9,7 +9,8 @@ import pytest
 from dicom_samples import make_cr, save
 from pydicom.fileset import FileSet
 
-from monai_chexmask_u.dicom.archive.objects import DicomFile, find_dicom_files, is_uid, read_dicom_file
+from monai_chexmask_u.dicom.archive.dicom_inputs import find_dicom_files
+from monai_chexmask_u.dicom.archive.objects import DicomFile, is_uid, read_dicom_file
 from monai_chexmask_u.dicom.archive.outbox import Outbox
 from monai_chexmask_u.dicom.quiet import no_warnings
 
@@ -30,6 +31,19 @@ def test_other_file_is_refused_and_named(tmp_path: Path, content: bytes) -> None
     path.write_bytes(content)
     with pytest.raises(ValueError, match=f"^{path}: this "):
         read_dicom_file(path)
+
+
+@pytest.mark.parametrize("cut", [0, 4, 6])
+def test_file_that_ends_in_a_sequence_is_broken(tmp_path: Path, cut: int) -> None:
+    """Of which pydicom says that it cannot be read."""
+    dataset = make_cr(rows=8, columns=8)
+    dataset.ReferencedImageSequence = [pydicom.Dataset() for _ in range(3)]
+    dataset["ReferencedImageSequence"].is_undefined_length = True
+    content = save(dataset, tmp_path / "x.dcm").read_bytes()
+    place = content.index(b"\x08\x00\x40\x11SQ")
+    (tmp_path / "x.dcm").write_bytes(content[: place + 12 + 8 + cut])
+    with pytest.raises(ValueError, match="this DICOM file is broken"):
+        read_dicom_file(tmp_path / "x.dcm")
 
 
 def test_missing_file_is_another_matter(tmp_path: Path) -> None:
@@ -66,7 +80,9 @@ def test_digits_and_dots_are_a_uid(text: str) -> None:
     assert is_uid(text)
 
 
-@pytest.mark.parametrize("text", ["", ".", "..", "1/2", "1.2\n", "1.2.x", "1" * 65, ".1", "1.2\0"])
+@pytest.mark.parametrize(
+    "text", ["", ".", "..", "1/2", "1.2\n", "1.2.x", "1" * 65, ".1", "1.2\0", "1..2", "1.", "\u0661.2"]
+)
 def test_other_texts_are_no_uid(text: str) -> None:
     assert not is_uid(text)
 

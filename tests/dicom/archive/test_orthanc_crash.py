@@ -10,6 +10,7 @@ import pytest
 from orthanc_server import Orthanc
 
 from monai_chexmask_u.dicom.archive import cstore, stow
+from monai_chexmask_u.dicom.archive.deadline import Deadline
 from monai_chexmask_u.dicom.archive.delivery import deliver
 from monai_chexmask_u.dicom.archive.objects import DicomFile
 from monai_chexmask_u.dicom.archive.outbox import Outbox
@@ -43,13 +44,13 @@ def test_archive_is_killed_while_objects_are_sent(
     uids = [file.sop_instance_uid for file in files]
     send = SENDERS[way].send
 
-    def send_and_kill(sender: object, file: DicomFile) -> None:
+    def send_and_kill(sender: object, file: DicomFile, deadline: Deadline) -> None:
         if file.sop_instance_uid == uids[3] and not killed:
             killed.append(file.sop_instance_uid)
             if when == "before it confirms the object":
-                send(sender, file)
+                send(sender, file, deadline)
             mortal.kill()  # the confirmation is lost with it
-        send(sender, file)
+        send(sender, file, deadline)
 
     killed: list[str] = []
     monkeypatch.setattr(SENDERS[way], "send", send_and_kill)

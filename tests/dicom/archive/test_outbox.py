@@ -7,6 +7,7 @@ import os
 import shutil
 import threading
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -60,15 +61,15 @@ def test_object_is_in_the_outbox_once(outbox: Outbox, small_files: list[DicomFil
 def test_disk_that_fills_up_leaves_nothing_half(
     outbox: Outbox, small_files: list[DicomFile], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    copy = shutil.copyfile
+    copy = shutil.copyfileobj
 
-    def full_disk(source: Path, target: Path) -> None:
-        if Path(source) == small_files[1].path:
-            Path(target).write_bytes(b"half")
+    def full_disk(source: BinaryIO, target: BinaryIO, length: int) -> None:
+        if Path(source.name) == small_files[1].path:
+            target.write(b"half")
             raise OSError("no space left on device")
-        copy(source, target)
+        copy(source, target, length)
 
-    monkeypatch.setattr(shutil, "copyfile", full_disk)
+    monkeypatch.setattr(shutil, "copyfileobj", full_disk)
     with pytest.raises(OSError, match="no space left"):
         outbox.add(small_files[:3], TARGET)
     assert [path.stem for path in outbox.waiting()] == [small_files[0].sop_instance_uid]
@@ -118,7 +119,7 @@ def test_object_does_not_leave_while_others_are_added(outbox: Outbox, small_file
     outbox.add(small_files[:1], TARGET)
     (path,) = outbox.waiting()
     thread = threading.Thread(target=outbox.confirm, args=(path, outbox.version(path)))
-    with outbox._lock(".adding"):
+    with outbox._changing():
         thread.start()
         thread.join(0.2)
         assert path.exists()

@@ -40,7 +40,20 @@ def test_an_object_to_store_is_passed_on(web_server: WebServer) -> None:
     assert web_server.requests[0].body == b"object"
 
 
-@pytest.mark.parametrize("path", ["../system", "studies/../../system", "", "/system", "studies//1", "studies?x", "a#b"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "../system",
+        "studies/../../system",
+        "",
+        "/system",
+        "studies//1",
+        "studies?x",
+        "a#b",
+        "%2e%2e/system",
+        "studies/%2E%2E/x",
+    ],
+)
 def test_paths_that_lead_elsewhere_are_not_asked(path: str, web_server: WebServer) -> None:
     with pytest.raises(ArchiveUnusable, match="does not lead to"):
         ask(web_server.url, path)

@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from archive_servers import Answer, Request, WebServer
 
+from monai_chexmask_u.dicom.archive import query as query_module
 from monai_chexmask_u.dicom.archive.failures import ArchiveUnusable, TryLater
 from monai_chexmask_u.dicom.archive.query import Query
 from monai_chexmask_u.dicom.archive.retry import Backoff
@@ -53,14 +54,14 @@ def listing(*items: dict[str, Any], knows_offset: bool = True, portion: int = 10
 
 def test_study_is_asked_for_by_its_uid(web_server: WebServer, query: Query) -> None:
     web_server.answers = [listing(study("1.2.3"))]
-    assert query.study(study_uid="1.2.3") == "1.2.3"
+    assert query.study(study_uid="1.2.3").uid == "1.2.3"
     assert web_server.requests[0].path == "/dicom-web/studies?0020000D=1.2.3"
     assert web_server.requests[0].headers["Accept"] == "application/dicom+json"
 
 
 def test_accession_number_is_quoted(web_server: WebServer, query: Query) -> None:
     web_server.answers = [listing(study("1.2.3", "A&B+ #1/ü"))]
-    assert query.study(accession_number="A&B+ #1/ü") == "1.2.3"
+    assert query.study(accession_number="A&B+ #1/ü").uid == "1.2.3"
     assert web_server.requests[0].path == "/dicom-web/studies?00080050=A%26B%2B%20%231/%C3%BC"
 
 
@@ -82,10 +83,10 @@ def test_several_studies_are_not_one(web_server: WebServer, query: Query) -> Non
 
 def test_studies_that_were_not_asked_for_do_not_count(web_server: WebServer, query: Query) -> None:
     web_server.answers = [listing(study("1.2", "A10"), study("1.3", "A1 "), study("1.4", ""), item(_0020000D="1.5"))]
-    assert query.study(accession_number="A1") == "1.3"
+    assert query.study(accession_number="A1").uid == "1.3"
     with pytest.raises(ArchiveUnusable, match="no study"):
         query.study(accession_number="A2")
-    assert query.study(study_uid="1.4") == "1.4"
+    assert query.study(study_uid="1.4").uid == "1.4"
 
 
 @pytest.mark.parametrize(
@@ -97,6 +98,12 @@ def test_studies_that_were_not_asked_for_do_not_count(web_server: WebServer, que
         {"accession_number": "A*"},
         {"accession_number": "A?"},
         {"accession_number": "A\\B"},
+        {"accession_number": "A,B"},
+        {"accession_number": " "},
+        {"accession_number": "A\nB"},
+        {"accession_number": "A\0"},
+        {"study_uid": "1..2"},
+        {"study_uid": "../1"},
         {"study_uid": "1.2,1.3"},
         {"study_uid": "1.2/series"},
     ],
@@ -114,6 +121,25 @@ def test_series_of_wanted_modalities_are_chosen(web_server: WebServer, query: Qu
     assert query.series("1.2", ("CR", "DX")) == ["1", "3"]
     assert query.series("1.2", ("OT",)) == ["4"]
     assert web_server.requests[0].path == "/dicom-web/studies/1.2/series"
+
+
+@pytest.mark.parametrize("modalities", [(), ("",), ("CR", "*"), ("CR\\DX",), ("cr",), ("A" * 17,)])
+def test_modality_that_is_none_is_refused(web_server: WebServer, query: Query, modalities: tuple[str, ...]) -> None:
+    with pytest.raises(ValueError, match="a modality is a code of up to 16 capital letters and digits"):
+        query.series("1.2", modalities)
+    assert web_server.requests == []
+
+
+def test_pages_have_an_end(web_server: WebServer, query: Query, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(query_module, "_MOST_PAGES", 3)
+    items = [item(_00080018=f"1.{number}") for number in range(10)]
+    web_server.answers = [listing(*items, portion=2)]
+    with pytest.raises(ArchiveUnusable, match="does not end within"):
+        query.instances("1.2", "1.3")
+    monkeypatch.setattr(query_module, "_MOST_RESULTS", 5)
+    web_server.answers = [listing(*items, portion=4)]
+    with pytest.raises(ArchiveUnusable, match="does not end within"):
+        query.instances("1.2", "1.3")
 
 
 def test_study_without_radiographs_says_what_it_has(web_server: WebServer, query: Query) -> None:
@@ -136,7 +162,7 @@ def test_results_come_in_portions(web_server: WebServer, query: Query, knows_off
 
 def test_archive_that_is_busy_is_asked_again(web_server: WebServer, query: Query, pauses: list[float]) -> None:
     web_server.answers = [Answer(503), Answer(429, headers={"Retry-After": "9"}), listing(study("1.2"))]
-    assert query.study(study_uid="1.2") == "1.2"
+    assert query.study(study_uid="1.2").uid == "1.2"
     assert pauses == [1.0, 9.0]
 
 
@@ -174,7 +200,7 @@ def test_other_servers_are_told_from_dicomweb(web_server: WebServer, query: Quer
 
 def test_attributes_that_are_not_looked_at_may_be_anything(web_server: WebServer, query: Query) -> None:
     web_server.answers = [listing(study("1.2") | {"00081190": None})]
-    assert query.study(study_uid="1.2") == "1.2"
+    assert query.study(study_uid="1.2").uid == "1.2"
 
 
 def test_all_series_of_a_modality_are_listed_in_portions(web_server: WebServer, query: Query) -> None:

@@ -4,31 +4,28 @@ from __future__ import annotations
 
 import socket
 import threading
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
 
 import pytest
-import requests
 from archive_servers import Answer, WebServer
 
 from monai_chexmask_u.dicom.archive.credentials import Credentials
 from monai_chexmask_u.dicom.archive.failures import ArchiveError, ArchiveUnusable, TryLater
 from monai_chexmask_u.dicom.archive.settings import DicomwebArchive, Timeouts
-from monai_chexmask_u.dicom.archive.web_session import failures_explained, open_session
+from monai_chexmask_u.dicom.archive.web_session import open_session, read_body
 
 pytestmark = pytest.mark.usefixtures("no_secrets_told")
 
 SECRET = "open-sesame"
-ASKED = "?AccessionNumber=1234567"
-QUICK = Timeouts(connect_s=2.0, answer_s=0.2)
+ASKED = "AccessionNumber=1234567"
+QUICK = Timeouts(connect_s=2.0, silence_s=0.2)
 
 
-def ask(archive: DicomwebArchive) -> requests.Response:
-    with open_session(archive) as session, failures_explained(archive):
-        response = session.get(archive.url + ASKED, timeout=(archive.timeouts.connect_s, archive.timeouts.answer_s))
-        response.raise_for_status()
-    return response
+def ask(archive: DicomwebArchive) -> bytes:
+    with open_session(archive) as session, session.ask("GET", "studies", most_bytes=1000, params=ASKED) as response:
+        return read_body(response)
 
 
 def failure(archive: DicomwebArchive) -> ArchiveError:
@@ -119,7 +116,7 @@ def test_archive_asks_for_a_pause_in_seconds(web_server: WebServer) -> None:
 
 @pytest.mark.parametrize(("ahead", "least", "most"), [(3600, 3500, 3600), (-60, 0, 0)])
 def test_archive_asks_for_a_pause_until_a_date(web_server: WebServer, ahead: int, least: int, most: int) -> None:
-    date = datetime.now(timezone.utc) + timedelta(seconds=ahead)
+    date = datetime.now(UTC) + timedelta(seconds=ahead)
     web_server.answers = [Answer(503, headers={"Retry-After": format_datetime(date, usegmt=True)})]
     error = failure(DicomwebArchive(web_server.url))
     assert isinstance(error, TryLater)
