@@ -52,12 +52,12 @@ class Result:
     @property
     def error(self) -> Floats:
         """Distance of each node's mean from the truth, ``(120,)``."""
-        return np.linalg.norm(self.samples.mean(axis=0) - self.truth, axis=-1)
+        return np.asarray(np.linalg.norm(self.samples.mean(axis=0) - self.truth, axis=-1))
 
     @property
     def nodes(self) -> Floats:
         """Published predictive uncertainty of each node, ``(120,)``."""
-        return self.samples.std(axis=0).mean(axis=-1)
+        return np.asarray(self.samples.std(axis=0).mean(axis=-1))
 
 
 class Sampler:
@@ -118,7 +118,9 @@ def _of_clean(results: Sequence[Result]) -> Iterator[tuple[str, str]]:
         organ.title: (lambda points, organ=organ: polygon_area(points[..., organ.nodes, :])) for organ in ORGANS
     }
     for name, quantity in quantities.items():
-        inside, width = zip(*(_interval(quantity(one.samples), quantity(one.truth[None])) for one in results), strict=True)
+        inside, width = zip(
+            *(_interval(quantity(one.samples), quantity(one.truth[None])) for one in results), strict=True
+        )
         yield f"{name}: in 90 % interval, width", f"{np.mean(inside):.2f} {np.mean(width):.4g}"
     error, nodes = (np.concatenate([getattr(result, name) for result in results]) for name in ("error", "nodes"))
     yield "node error against predictive, Pearson", f"{np.corrcoef(error, nodes)[0, 1]:.3f}"
@@ -181,7 +183,9 @@ def _of_severity(
 
 def _medians(results: Sequence[Result]) -> tuple[float, float, float]:
     error = float(np.mean([result.error.mean() for result in results]))
-    predictive, latent = (float(np.median([_measure(one, name) for one in results])) for name in ("predictive", "latent"))
+    predictive, latent = (
+        float(np.median([_measure(one, name) for one in results])) for name in ("predictive", "latent")
+    )
     return error, predictive, latent
 
 
@@ -193,7 +197,7 @@ def _flat(result: Result) -> tuple[Floats, Floats]:
     return result.samples.reshape(1, len(result.samples), -1), result.truth.reshape(1, -1)
 
 
-def _dice(mean: Floats, truth: Floats) -> tuple[float, float]:
+def _dice(mean: Floats, truth: Floats) -> tuple[float, ...]:
     """Return Dice of both lungs without the heart, and of the heart."""
     pairs = []
     for points in (mean, truth):
@@ -201,7 +205,7 @@ def _dice(mean: Floats, truth: Floats) -> tuple[float, float]:
         for lung in (RIGHT_LUNG, LEFT_LUNG):
             lungs |= fill_polygon(points[lung.nodes], (SIDE, SIDE)).astype(bool)
         pairs.append((lungs & ~heart, heart))
-    return tuple(2 * (one & two).sum() / (one.sum() + two.sum()) for one, two in zip(*pairs, strict=True))  # type: ignore[return-value]
+    return tuple(2 * (one & two).sum() / (one.sum() + two.sum()) for one, two in zip(*pairs, strict=True))
 
 
 def _interval(samples: Floats, truth: Floats) -> tuple[bool, float]:

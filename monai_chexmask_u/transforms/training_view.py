@@ -76,9 +76,7 @@ class RandTrainingViewd(Randomizable, MapTransform):
         return view, np.asarray(points)
 
 
-def _upright(
-    radiograph: Radiograph, landmarks: NDArray[np.float32]
-) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+def _upright(radiograph: Radiograph, landmarks: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     """Turn a radiograph and its landmarks as the network is shown them."""
     pixels, points = radiograph.pixels, np.array(landmarks, dtype=np.float64)
     for axis, reverse in ((0, radiograph.upside_down), (1, radiograph.mirrored)):
