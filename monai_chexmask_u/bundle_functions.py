@@ -8,13 +8,19 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
 
 import monai_chexmask_u
 from monai_chexmask_u.checksum import sha256_of
 from monai_chexmask_u.data import dicom_datalist, landmark_datalist, radiograph_datalist
+from monai_chexmask_u.losses import ShapeCode
 from monai_chexmask_u.model import load_calibration, model_identity
 from monai_chexmask_u.networks import HybridGNet
 from monai_chexmask_u.networks.checkpoints import (
@@ -23,11 +29,15 @@ from monai_chexmask_u.networks.checkpoints import (
     read_checkpoint,
     start_from,
 )
+from monai_chexmask_u.reading import read_radiograph
 from monai_chexmask_u.transforms.masks import MASK_CHANNELS
+from monai_chexmask_u.transforms.network_frame import fit_frame
 
 __all__ = [
     "MASK_CHANNELS",
+    "clip_gradients",
     "dicom_datalist",
+    "fit_shape_code",
     "is_complete",
     "is_true",
     "landmark_datalist",
@@ -43,6 +53,45 @@ __all__ = [
 ]
 
 logger = logging.getLogger(__name__)
+
+
+def fit_shape_code(items: Sequence[Mapping[str, Any]], *, size: int, seed: int = 0, outlines: int = 3000) -> ShapeCode:
+    """Fit the shape code to training outlines, each as if its patient stood a little otherwise.
+
+    Args:
+        items: of `landmark_datalist`; those with unknown landmarks are left out.
+        size: dimensions of the code.
+        seed: of the positionings.
+        outlines: number of moved outlines.
+
+    Raises:
+        ValueError: if no outline is whole.
+    """
+    from monai_chexmask_u.transforms.views import random_positioning  # needs OpenCV, which inference does not
+
+    whole = [item for item in items if np.isfinite(item["label"]).all()]
+    if not whole:
+        raise ValueError("no radiograph of the training set has landmarks of both lungs and the heart")
+    radiographs = [read_radiograph(Path(item["image"])) for item in whole[:outlines]]
+    frames = [(radiograph.shape, fit_frame(radiograph, 1024)) for radiograph in radiographs]
+    random = np.random.default_rng(seed)
+    moved = []
+    for index in range(outlines):
+        shape, frame = frames[index % len(frames)]
+        matrix = random_positioning(shape, random)
+        points = np.asarray(whole[index % len(frames)]["label"], dtype=np.float64)
+        moved.append(frame.to_network(points @ matrix[:, :2].T + matrix[:, 2]))
+    return ShapeCode(torch.from_numpy(np.stack(moved)), size)
+
+
+def clip_gradients(optimizer: torch.optim.Optimizer, largest_norm: float) -> None:
+    """Have an optimizer shorten gradients that are longer than a norm, together, before each of its steps."""
+
+    def clip(optimizer: torch.optim.Optimizer, *_: Any) -> None:
+        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        torch.nn.utils.clip_grad_norm_(parameters, largest_norm)
+
+    optimizer.register_step_pre_hook(clip)
 
 
 def is_true(name: str, value: object) -> bool:
@@ -96,8 +145,6 @@ def with_tensorrt(network: HybridGNet) -> HybridGNet:
         SystemExit: if TensorRT or a GPU is missing, with one sentence and the way out: MONAI would wrap any other error
             in several of its own, and print all of them.
     """
-    import torch
-
     if find_spec("torch_tensorrt") is None:
         raise SystemExit(
             "TensorRT is not installed; run configs/inference.json alone, "

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from monai_chexmask_u.calibrating.views import FOREIGN_VIEWS, corrupted_view, frontal_view
 from monai_chexmask_u.data.film_sets import Film
 from monai_chexmask_u.geometry import Frame
 from monai_chexmask_u.inferers import LandmarkUncertaintyInferer
@@ -20,6 +19,7 @@ from monai_chexmask_u.networks.error_head import ErrorHead
 from monai_chexmask_u.networks.shift_detector import KINDS_OF_IMAGE, ShiftDetector
 from monai_chexmask_u.reading import read_radiograph
 from monai_chexmask_u.transforms.network_frame import to_network_image
+from monai_chexmask_u.transforms.views import FOREIGN_VIEWS, corrupted_view, frontal_view
 
 __all__ = ["ErrorExamples", "ImageExamples", "collect_error_examples", "collect_image_examples", "network_view"]
 

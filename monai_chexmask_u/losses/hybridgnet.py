@@ -66,17 +66,14 @@ class HybridGNetLoss(nn.Module):
         return loss
 
     def _loss(self, prediction: Mapping[str, Any], target: Tensor) -> Tensor:
-        known = target.isfinite().all(dim=-1)
+        targets = level_targets(target, self.pool)
+        filled, known = targets[NODE_COUNT]
         if not known.any():
             raise ValueError("no landmark of the batch is known: leave images without landmarks out of the training")
-        filled = torch.where(known.unsqueeze(-1), target, 0.0)
-        pool = self.pool.to(target)
-        coarse_known = known.to(pool) @ (pool > 0).to(pool).t() == (pool > 0).sum(dim=1)
-        targets = {NODE_COUNT: (filled, known), len(pool): (pool @ filled, coarse_known)}
-        errors = [
-            _mean((level - targets[level.shape[1]][0]).square(), targets[level.shape[1]][1])
-            for level in prediction["levels"]
-        ]
+        errors = []
+        for level in prediction["levels"]:
+            truth, is_known = targets[level.shape[1]]
+            errors.append(_mean((level - truth).square(), is_known))
         for level in prediction.get("refined", ()):
             errors.append(_mean(F.smooth_l1_loss(level, filled, beta=SMOOTH, reduction="none"), known))
         loss: Tensor = torch.stack(errors).sum()
@@ -85,9 +82,27 @@ class HybridGNetLoss(nn.Module):
         if "organ_logits" in prediction:
             logits = prediction["organ_logits"]
             # Without a weight the logits still belong to the loss: DistributedDataParallel stops on unused parameters.
-            entropy = _organ_cross_entropy(logits, target) if self.mask_weight else logits.sum()
+            entropy = organ_cross_entropy(logits, target) if self.mask_weight else logits.sum()
             loss = loss + self.mask_weight * entropy
         return loss
+
+
+def level_targets(target: Tensor, pool: Tensor) -> dict[int, tuple[Tensor, Tensor]]:
+    """Return what the levels of the decoder are to give, by their number of nodes.
+
+    Args:
+        target: true landmarks ``(batch, 120, 2)``, NaN where unknown.
+        pool: map to the coarse graph, ``(60, 120)``.
+
+    Returns:
+        For 120 and for 60 nodes: the positions ``(batch, node, 2)``, 0 where unknown, and which are known
+        ``(batch, node)``. A coarse node is known if all nodes are that it is the mean of.
+    """
+    known = target.isfinite().all(dim=-1)
+    filled = torch.where(known.unsqueeze(-1), target, 0.0)
+    pool = pool.to(target)
+    coarse_known = known.to(pool) @ (pool > 0).to(pool).t() == (pool > 0).sum(dim=1)
+    return {NODE_COUNT: (filled, known), len(pool): (pool @ filled, coarse_known)}
 
 
 def _mean(error: Tensor, known: Tensor) -> Tensor:
@@ -95,7 +110,7 @@ def _mean(error: Tensor, known: Tensor) -> Tensor:
     return torch.where(known, error.mean(dim=-1), 0.0).sum() / known.sum().clamp(min=1)
 
 
-def _organ_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
+def organ_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
     """Compare logits ``(batch, 3, side, side)`` with the true organs; unknown organs count nowhere."""
     side = logits.shape[-1]
     points = target.cpu().numpy() * side

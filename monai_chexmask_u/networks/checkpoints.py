@@ -91,6 +91,8 @@ def start_from(network: HybridGNet, path: str | Path) -> None:
     for name in ("latent_mean.weight", "latent_log_var.weight"):
         maps = state[name].reshape(source.latent_size, CHANNELS[-1], before, before)
         state[name] = (share @ maps @ share.t()).flatten(1)
+    if network.bounded_variance and not source.bounded_variance:
+        state["variance_bound"] = network.state_dict()["variance_bound"]
     try:
         network.load_state_dict(state)
     except RuntimeError as error:
@@ -177,7 +179,9 @@ def _empty_network(state: Mapping[str, Tensor]) -> HybridGNet:
     skip_connections = any("_connection." in name for name in state)
     refinements = len({name.split(".")[2] for name in state if name.startswith("decoder.refinements.")})
     possible = len(REFINEMENT_SPACINGS) if skip_connections else 0
-    return HybridGNet(32 * side, weight.shape[0], skip_connections, min(refinements, possible))
+    return HybridGNet(
+        32 * side, weight.shape[0], skip_connections, min(refinements, possible), "variance_bound" in state
+    )
 
 
 # The published names are facts about published files; each line maps one of their patterns to ours.

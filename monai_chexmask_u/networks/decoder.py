@@ -117,7 +117,6 @@ class GraphDecoder(nn.Module):
             levels.append(fine_positions)
         x = _normalized(self.fine2(x))
         landmarks = self.to_landmarks(x)
-        x = x.detach()  # what the latent space holds is decided by the published network's own error
         # All steps read the same map: in this memory format, none of them has to rearrange it.
         fine_map = features[-1].contiguous(memory_format=torch.channels_last)
         for refinement in self.refinements:

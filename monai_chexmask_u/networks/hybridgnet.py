@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from monai_chexmask_u.anatomy import ORGANS
 from monai_chexmask_u.networks.decoder import REFINEMENT_SPACINGS, GraphDecoder
@@ -23,6 +24,8 @@ class HybridGNet(nn.Module):
         skip_connections: join feature maps of the image to the graph at two levels.
         refinements: steps that move the landmarks by what the image shows around them, on a map of a quarter of the
             image's size; 0 is the published network.
+        bounded_variance: keep the latent variances below 1, that of the prior: an image can only tell more about the
+            chest than is known without it. The published network has no such bound.
 
     Raises:
         ValueError: if the image size or the number of refinements is not usable.
@@ -33,7 +36,12 @@ class HybridGNet(nn.Module):
     """
 
     def __init__(
-        self, image_size: int, latent_size: int = 64, skip_connections: bool = True, refinements: int = 0
+        self,
+        image_size: int,
+        latent_size: int = 64,
+        skip_connections: bool = True,
+        refinements: int = 0,
+        bounded_variance: bool = False,
     ) -> None:
         """Build the network with random weights."""
         super().__init__()
@@ -48,6 +56,9 @@ class HybridGNet(nn.Module):
         self.latent_size = latent_size
         self.skip_connections = skip_connections
         self.refinements = refinements
+        self.bounded_variance = bounded_variance
+        if bounded_variance:
+            self.register_buffer("variance_bound", torch.ones(()))  # so that weights files tell the variant
         self.encoder = Encoder()
         flat = CHANNELS[-1] * (image_size // 32) ** 2
         self.latent_mean = nn.Linear(flat, latent_size)
@@ -89,9 +100,13 @@ class HybridGNet(nn.Module):
             features.append(self.pyramid(maps).float())
         flat = features[1].flatten(1)
         if torch.jit.is_scripting():  # type: ignore[attr-defined]
-            return self.latent_mean(flat), self.latent_log_var(flat), features
+            return self.latent_mean(flat), self._log_variance(flat), features
         with torch.autocast(flat.device.type, enabled=False):
-            return self.latent_mean(flat), self.latent_log_var(flat), features
+            return self.latent_mean(flat), self._log_variance(flat), features
+
+    def _log_variance(self, flat: Tensor) -> Tensor:
+        log_variance: Tensor = self.latent_log_var(flat)
+        return -F.softplus(-log_variance) if self.bounded_variance else log_variance
 
     @torch.jit.export
     def decode(self, z: Tensor, features: list[Tensor]) -> Tensor:

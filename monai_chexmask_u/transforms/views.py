@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from monai_chexmask_u.transforms.corruptions import CORRUPTIONS, corrupt
 
-__all__ = ["FOREIGN_VIEWS", "corrupted_view", "frontal_view", "moved_view"]
+__all__ = ["FOREIGN_VIEWS", "corrupted_view", "frontal_view", "moved_view", "random_positioning"]
 
 Floats = NDArray[np.float32]
 Random = np.random.Generator
@@ -39,13 +39,24 @@ def moved_view(pixels: Floats, landmarks: Points | None, random: Random) -> tupl
         random: source of the random numbers.
     """
     rows, columns = pixels.shape
-    center = ((columns - 1) / 2, (rows - 1) / 2)
-    matrix = cv2.getRotationMatrix2D(center, random.normal() * 5, random.uniform(0.82, 1.2))
-    shift = random.uniform(-0.05, 0.05, 2) * (columns, rows)
-    matrix = matrix + np.column_stack([np.zeros((2, 2)), shift])
+    matrix = random_positioning((rows, columns), random)
     moved = cv2.warpAffine(pixels, matrix, (columns, rows), flags=cv2.INTER_LINEAR)
     exposed = (np.clip(moved, 0, 1) ** random.uniform(0.6, 1.6)).astype(np.float32)
     return exposed, None if landmarks is None else landmarks @ matrix[:, :2].T + matrix[:, 2]
+
+
+def random_positioning(shape: tuple[int, int], random: Random) -> Points:
+    """Return the map of pixels ``(2, 3)``, from (x, y, 1), of a patient who stands a little otherwise.
+
+    Args:
+        shape: rows and columns of the image.
+        random: source of the random numbers.
+    """
+    rows, columns = shape
+    center = ((columns - 1) / 2, (rows - 1) / 2)
+    matrix = cv2.getRotationMatrix2D(center, random.normal() * 5, random.uniform(0.82, 1.2))
+    shift = random.uniform(-0.05, 0.05, 2) * (columns, rows)
+    return np.asarray(matrix + np.column_stack([np.zeros((2, 2)), shift]))
 
 
 def corrupted_view(pixels: Floats, landmarks: Points, partner: Floats, random: Random) -> tuple[Floats, Points]:

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 pytest.importorskip("cv2", reason="views of films are made with OpenCV")
 
-from monai_chexmask_u.calibrating.views import FOREIGN_VIEWS, corrupted_view, frontal_view, moved_view
 from monai_chexmask_u.networks.shift_detector import KINDS_OF_IMAGE
+from monai_chexmask_u.transforms.views import FOREIGN_VIEWS, corrupted_view, frontal_view, moved_view
 
 PIXELS = chest_phantom(120, 100)
 LANDMARKS = phantom_landmarks(120, 100)
