@@ -128,6 +128,22 @@ def test_two_processes_train_one_network(landmark_data: Path, tmp_path: Path) ->
     assert read_checkpoint(tmp_path / "best.pt").image_size == 64
 
 
+def test_the_configuration_of_truthful_spread_trains_a_bounded_network(landmark_data: Path, tmp_path: Path) -> None:
+    pytest.importorskip("cv2", reason="views of radiographs are made with OpenCV")
+    settings = SMALL | {"batch_size": 2, "samples": 2, "code_size": 8}
+    pairs = [f"--{name}={json.dumps(value).capitalize()}" for name, value in settings.items()]
+    files = [str(CONFIGS / name) for name in ("train.json", "train_posterior.json")]
+    command = [sys.executable, "-m", "monai.bundle", "run", "--config_file", str(files)]
+    command += ["--bundle_root", str(default_bundle()), "--dataset_dir", str(landmark_data)]
+    command += ["--ckpt_dir", str(tmp_path), "--epochs", "1", *pairs]
+    done = subprocess.run(command, capture_output=True, env=os.environ | {"OMP_NUM_THREADS": "1"}, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert record_of(tmp_path)["settings"]["samples"] == 2
+    network = read_checkpoint(tmp_path / "best.pt")
+    assert network.bounded_variance
+    assert network.encode(torch.rand(1, 1, 64, 64))[1].max() <= 0
+
+
 def test_evaluation_writes_a_row_per_image_and_a_summary(landmark_data: Path, tmp_path: Path) -> None:
     train([landmark_data], tmp_path / "runs", epochs=1, **SMALL)
     evaluate(landmark_data / "val", tmp_path / "eval", tmp_path / "runs" / "best.pt", spacing_mm=0.35)
