@@ -101,7 +101,7 @@ def _load(source: SourceFile) -> FileDataset:
     if not looks_like_dicom(head):
         raise RadiographError("not_dicom", "this is no DICOM file: choose a CR or DX image")
     try:
-        _check_inflated_size(source.stream)
+        check_inflated_size(source.stream)
         source.stream.seek(0)
         # The check above stands in for dcmread's own.
         dataset = dcmread(source.stream, force=True, stop_before_pixels=source.is_oversized)
@@ -116,8 +116,12 @@ def _load(source: SourceFile) -> FileDataset:
     return dataset
 
 
-def _check_inflated_size(file: BinaryIO) -> None:
-    """Refuse a deflated data set that grows beyond the limit, which dcmread would inflate as a whole."""
+def check_inflated_size(file: BinaryIO) -> None:
+    """Refuse a deflated data set that grows beyond the limit, which dcmread would inflate as a whole.
+
+    Raises:
+        RadiographError: ``too_large``.
+    """
     file.seek(0)
     if file.read(HEAD_BYTES)[128:] != b"DICM":
         file.seek(0)
