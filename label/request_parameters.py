@@ -21,14 +21,13 @@ def parsed_object(text: str) -> dict[str, Any]:
         HTTPException: 400 if it is no JSON object, or holds what notes cannot keep.
     """
     try:
-        parsed = json.loads(text or "{}", parse_constant=_no_number)
-        is_storable = isinstance(parsed, dict) and _is_storable(parsed)
+        parsed: Any = json.loads(text or "{}", parse_constant=_no_number)
+        if isinstance(parsed, dict) and _is_storable(parsed):
+            return parsed
     except RecursionError:
-        is_storable = False
-    if not is_storable:
-        message = f"the parameters must be a JSON object of finite numbers and Unicode texts, {MAX_DEPTH} levels deep"
-        raise HTTPException(400, f"{message} at most")
-    return parsed
+        pass
+    message = f"the parameters must be a JSON object of finite numbers and Unicode texts, {MAX_DEPTH} levels deep"
+    raise HTTPException(400, f"{message} at most")
 
 
 def _no_number(name: str) -> NoReturn:
