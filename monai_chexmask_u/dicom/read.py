@@ -28,7 +28,7 @@ from monai_chexmask_u.dicom.quiet import no_warnings
 from monai_chexmask_u.radiograph import Radiograph, RadiographError
 from monai_chexmask_u.source_file import HEAD_BYTES, SourceFile, open_source
 
-__all__ = ["read_dicom"]
+__all__ = ["is_bounded", "read_dicom"]
 
 # The largest image in 32 bits, and a quarter as much for its header. More is not read into memory, but only measured.
 MAX_BYTES: Final = 5 * MAX_PIXELS
@@ -66,6 +66,21 @@ def read_dicom(path: Path) -> Radiograph:
         raise RadiographError("undecodable", message) from None
 
 
+def is_bounded(path: Path) -> bool:
+    """Tell whether another reader may take a DICOM file into memory as a whole: it is not too large, deflated or not.
+
+    What cannot be read or parsed is not; `read_dicom` tells why.
+    """
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            return False
+        with path.open("rb") as file:
+            _check_inflated_size(file)
+    except Exception:  # a damaged file can raise nearly anything in the parser
+        return False
+    return True
+
+
 def _radiograph(dataset: FileDataset, path: Path, source: SourceFile) -> Radiograph:
     """Examine and decode a parsed file."""
     notes = _complete_transfer_syntax(dataset)
@@ -101,7 +116,7 @@ def _load(source: SourceFile) -> FileDataset:
     if not looks_like_dicom(head):
         raise RadiographError("not_dicom", "this is no DICOM file: choose a CR or DX image")
     try:
-        check_inflated_size(source.stream)
+        _check_inflated_size(source.stream)
         source.stream.seek(0)
         # The check above stands in for dcmread's own.
         dataset = dcmread(source.stream, force=True, stop_before_pixels=source.is_oversized)
@@ -116,12 +131,8 @@ def _load(source: SourceFile) -> FileDataset:
     return dataset
 
 
-def check_inflated_size(file: BinaryIO) -> None:
-    """Refuse a deflated data set that grows beyond the limit, which dcmread would inflate as a whole.
-
-    Raises:
-        RadiographError: ``too_large``.
-    """
+def _check_inflated_size(file: BinaryIO) -> None:
+    """Refuse a deflated data set that grows beyond the limit, which dcmread would inflate as a whole."""
     file.seek(0)
     if file.read(HEAD_BYTES)[128:] != b"DICM":
         file.seek(0)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from monai_chexmask_u.anatomy import ORGANS, Organ, organ_called
 from monai_chexmask_u.dicom.codes import ORGAN_CODES
 from monai_chexmask_u.dicom.quiet import no_warnings
-from monai_chexmask_u.dicom.read import check_inflated_size
+from monai_chexmask_u.dicom.read import is_bounded
 from monai_chexmask_u.radiograph import Radiograph
 
 __all__ = ["read_segmentation"]
@@ -43,8 +43,8 @@ def read_segmentation(path: Path, radiograph: Radiograph) -> dict[Organ, NDArray
     """
     uid = str(getattr(radiograph.header, "SOPInstanceUID", ""))
     try:
-        with path.open("rb") as file:
-            check_inflated_size(file)
+        if not is_bounded(path):
+            raise ValueError("more than any segmentation of a radiograph has")
         segmentation: Any = segread(path)
         sources = {str(instance) for _, _, instance in segmentation.get_source_image_uids()}
     except Exception as error:  # highdicom and pydicom raise nearly anything on damaged files
