@@ -109,7 +109,7 @@ def layered(radiograph: Radiograph, names: tuple[str, ...]) -> Any:
 
 @pytest.mark.parametrize("field", ["data file", "DataFile", " data file", "Data  file", "datafile "])
 def test_values_of_another_file_are_not_read(dx: Radiograph, tmp_path: Path, field: str) -> None:
-    (tmp_path / "letter.raw").write_bytes(b"Dear Ms Example, " * 1000)
+    (tmp_path / "letter.raw").write_bytes(b"Dear Ms Example, " * 100_000)
     head = f"NRRD0004\ntype: uint8\ndimension: 2\nsizes: {dx.shape[1]} {dx.shape[0]}\nencoding: raw\n"
     (tmp_path / "a.nrrd").write_text(f"{head}{field}: {tmp_path / 'letter.raw'}\n\n")
     with pytest.raises(ValueError, match=r"another file|cannot be read"):
