@@ -1,7 +1,7 @@
 """What hostile peers can do: one table of tricks with their outcome, the seconds and the memory that they cost.
 
 ``python -m benchmarks.hostile_peers [SECTION ...] [--deadline SECONDS]`` runs the sections that are named, or all. A
-section is a function that yields rows; it is added to `SECTIONS`. The peers are those of the tests.
+section is a function that yields rows; it is added to `SECTIONS`. The peers and clients are those of the tests.
 """
 
 from __future__ import annotations
@@ -9,9 +9,8 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -23,30 +22,9 @@ from hostile_node import NODE_TRICKS, serve_node_trick
 from study_archive import ACCESSION
 from watched_runs import Run, WatchedRuns
 
-GRACE_S: Final = 5.0
-MOST_MEGABYTES: Final = 1000
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the table.
-
-    Attributes:
-        trick: in words.
-        outcome: what became of it.
-        seconds: how long it took.
-        megabytes: how much the process grew at most.
-        is_good: whether what is promised was kept.
-    """
-
-    trick: str
-    outcome: str
-    seconds: float
-    megabytes: float
-    is_good: bool
-
-
-Section = Callable[[float], Iterator[Row]]
+from benchmarks.hostile_label_clients import label_server
+from benchmarks.hostile_page_clients import web_page
+from benchmarks.hostile_rows import GRACE_S, MOST_MEGABYTES, Row, Section
 
 
 def command_line(deadline_s: float) -> Iterator[Row]:
@@ -75,6 +53,8 @@ SECTIONS: Final[dict[str, Section]] = {
     "app": application,
     "stow": sending_by_web,
     "node": sending_to_a_node,
+    "page": web_page,
+    "label": label_server,
 }
 
 

@@ -10,9 +10,10 @@ import http.client
 import json
 import os
 import re
+import select
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ __all__ = [
     "path_spellings",
     "raw_request",
     "request",
+    "slow_request",
 ]
 
 SECRET = b"CANARY-b7f2"
@@ -101,6 +103,30 @@ def raw_request(address: str, data: bytes, *, timeout: float = 20) -> bytes:
         except (TimeoutError, ConnectionError):
             pass
     return received
+
+
+def slow_request(address: str, head: bytes, pieces: Iterable[bytes], *, pause_s: float, longest_s: float = 20) -> bytes:
+    """Send a head, and then a piece after each pause, until the server closes; return what it answered.
+
+    Raises:
+        TimeoutError: if the server has not closed in time.
+    """
+    parts = urlsplit(address)
+    received, left, end = b"", iter(pieces), time.monotonic() + longest_s
+    with socket.create_connection((parts.hostname or "", parts.port or 80), timeout=longest_s) as connection:
+        try:
+            connection.sendall(head)
+            while time.monotonic() < end:
+                if select.select([connection], [], [], pause_s)[0]:
+                    chunk = connection.recv(65536)
+                    if not chunk:
+                        return received
+                    received += chunk
+                else:
+                    connection.sendall(next(left, b""))
+        except ConnectionError:
+            return received
+    raise TimeoutError(f"the server held the connection for {longest_s:g} s")
 
 
 class Canaries:
@@ -228,10 +254,13 @@ class PageClient:
 
     def upload(self, content: bytes) -> Answer:
         """Send a file to the address of the session; the answer's body is what opens it."""
-        output = self.call(self.functions[None, "load"][0], [])
-        address = output["data"][0]["props"]["address"]
         headers = {"Content-Type": "application/octet-stream", **self.headers}
-        return request(self.address, "POST", f"/{address}", content, headers)
+        return request(self.address, "POST", self.upload_path(), content, headers)
+
+    def upload_path(self) -> str:
+        """Return the path to which the session sends its files."""
+        output = self.call(self.functions[None, "load"][0], [])
+        return f"/{output['data'][0]['props']['address']}"
 
     def open(self, content: bytes) -> dict[str, Any]:
         """Send a radiograph and open it."""

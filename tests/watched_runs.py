@@ -18,6 +18,7 @@ from pathlib import Path
 from types import TracebackType
 
 from hostile_archive import FETCH_TRICKS, serve_trick
+from peak_memory import PeakMemory
 from study_archive import STUDY
 
 __all__ = ["Run", "WatchedRuns"]
@@ -105,20 +106,13 @@ def _application(arguments: list[str]) -> int:
         return 1
 
 
-def _status_kilobytes(name: str) -> int:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(name))
-
-
 def _measure(program: str, arguments: list[str]) -> Run:
-    Path("/proc/self/clear_refs").write_text("5")  # the highest size counts from here
-    before, started = _status_kilobytes("VmRSS"), time.monotonic()
+    memory, started = PeakMemory(), time.monotonic()
     stdout, stderr = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
         code = (_application if program == "app" else _command_line)(arguments)
     seconds = time.monotonic() - started
-    size = (_status_kilobytes("VmHWM") - before) / 1024
-    return Run(code, stdout.getvalue(), stderr.getvalue(), round(seconds, 2), round(size, 1))
+    return Run(code, stdout.getvalue(), stderr.getvalue(), round(seconds, 2), round(memory.megabytes(), 1))
 
 
 if __name__ == "__main__":

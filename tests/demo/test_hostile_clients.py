@@ -3,60 +3,47 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import shutil
 import subprocess
 import sys
-import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from itertools import count
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit
 
 import pytest
+from hostile_page import (
+    HOST_ROUTES,
+    HOSTILE_VALUES,
+    IMPOSSIBLE_UPLOADS,
+    NO_EVENTS,
+    PATH_TRICKS,
+    USELESS_FILES,
+    Page,
+    from_host,
+    from_origin,
+    guarded_page,
+    in_calls_by_name,
+    in_component_functions,
+    in_events,
+    in_settings,
+    refused,
+)
 from hostile_web_client import (
     FOREIGN_HOSTS,
     FOREIGN_ORIGINS,
-    SECRET,
     Answer,
-    Canaries,
-    PageClient,
     file_data_tricks,
     path_spellings,
     raw_request,
     request,
 )
-from web_page import page_server, wait_until
+from web_page import wait_until
 
 from monai_chexmask_u.demo.examples import draw_phantom
 
 pytest.importorskip("gradio")
-
-_names = count()
-
-
-class Page:
-    """A server, its folder, and what lies around it."""
-
-    def __init__(self, address: str, folder: Path, canaries: Canaries, outside: str, asked: list[str]) -> None:
-        self.address, self.folder, self.canaries, self.outside, self.asked = address, folder, canaries, outside, asked
-        self.port = urlsplit(address).port
-
-    @property
-    def own_folder(self) -> Path:
-        return next(self.folder.glob("chexmask-u-demo-*"))
-
-    def client(self) -> PageClient:
-        return PageClient(self.address, f"client{next(_names)}")
-
-    def log(self) -> str:
-        return (self.folder / "server.log").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -77,126 +64,14 @@ def as_nobody() -> list[str]:
     return prefix
 
 
-@contextmanager
-def elsewhere() -> Iterator[tuple[str, list[str]]]:
-    """Run a web server that the page has no business with; yield its address and what it was asked for."""
-    asked: list[str] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            asked.append(self.path)
-            self.send_response(200)
-            self.end_headers()
-
-        do_HEAD = do_GET
-
-        def log_message(self, *args: Any) -> None:
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/x.png", asked
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
 @pytest.fixture(scope="module", params=["this user", pytest.param("nobody", marks=pytest.mark.slow)])
 def page(request: pytest.FixtureRequest) -> Iterator[Page]:
     prefix = as_nobody() if request.param == "nobody" else []
-    with tempfile.TemporaryDirectory() as name, elsewhere() as (outside, asked):
-        folder = Path(name)
-        folder.chmod(0o777)
-        canaries = Canaries(folder / "canaries")
-        prefix = ["env", f"HOME={folder}", *prefix] if prefix else []
-        with page_server(folder, prefix=prefix) as (address, _):
-            yield Page(address, folder, canaries, outside, asked)
+    with guarded_page(prefix) as page:
+        yield page
 
 
-def refused(answer: Answer) -> bool:
-    """Return whether an answer says in one sentence that it is none, and nothing of the machine."""
-    sentence = answer.body.decode("utf-8", errors="replace")
-    silent = not any(part in sentence for part in ("Traceback", "canaries", "chexmask-u-demo-", "/tmp", "/root"))
-    return 400 <= answer.status < 500 and len(sentence) < 300 and silent and SECRET not in answer.body
-
-
-# Each sends one kind of trick with a path (or an address) in it, and returns the answers.
-
-
-def in_events(page: Page, value: Any) -> list[Answer]:
-    client = page.client()
-    upload = client.function("upload", "input")
-    answers = [client.join(upload, data) for data in ([value], value, [[value]], [{"value": value}], [value, None])]
-    answers.append(client.join(upload, [None], event_data=value, request=value, batched=True, event_id="x"))
-    settings = [0, 0, 0, 5, "", "", "predictive", False, "noise"]
-    for place in range(len(settings)):
-        changed = [*settings[:place], value, *settings[place + 1 :]]
-        answers.append(client.join(client.function("segment", "click"), changed))
-    answers += [client.join(client.function("example", "input"), [value])]
-    answers += [client.join(client.function("measure", "input"), [value, False, "noise"])]
-    return answers
-
-
-def in_calls_by_name(page: Page, value: Any) -> list[Answer]:
-    client = page.client()
-    body = {"data": [value], "session_hash": client.session, "fn_index": client.function("upload", "input")}
-    names = ("_open_upload", "predict", "segment", "_segment", "0", "lambda")
-    routes = ("/gradio_api/run", "/gradio_api/api", "/gradio_api/call", "/gradio_api/call/v2", "/run", "/api", "/call")
-    return [client.post(f"{route}/{name}{end}", body) for route in routes for name in names for end in ("", "/")]
-
-
-def in_component_functions(page: Page, value: Any) -> list[Answer]:
-    client = page.client()
-    answers = []
-    for function in ("upload", "postprocess", "preprocess", "read_from_flag", "as_example"):
-        body = {"data": value, "component_id": 4, "fn_name": function, "session_hash": client.session}
-        answers.append(client.post("/gradio_api/component_server", body))
-    return answers
-
-
-def in_addresses(page: Page, value: Any) -> list[Answer]:
-    if not isinstance(value, str) or any(character in value for character in "\x00 "):
-        return []
-    answers = []
-    for spelled in {value, quote(value), quote(value, safe=""), quote(quote(value, safe=""), safe="")}:
-        text = spelled.encode("ascii", errors="ignore").decode()
-        for before in (
-            *("/gradio_api/file=", "/gradio_api/file/", "/file=", "/file/", "/gradio_api/proxy=", "/proxy="),
-            *("/static/", "/assets/", "/svelte/", "/static/../", "/assets/..%2f..%2f", "/results/", "/pictures/"),
-            *("/uploads/", "/gradio_api/custom_component/", "/gradio_api/stream/", "/", "//", "/theme.css/../"),
-            *("/gradio_api/heartbeat/", "/gradio_api/queue/data/", "/gradio_api/deep_link/", "/?deep_link=../"),
-        ):
-            answer = request(page.address, "GET", f"{before}{text}")
-            # A query of the page, and a name of a session that is none, are no paths.
-            harmless = answer.status == 200 and SECRET not in answer.body and before == "/?deep_link=../"
-            answers += [] if harmless else [answer]
-    return answers
-
-
-def in_uploads(page: Page, value: Any) -> list[Answer]:
-    client = page.client()
-    boundary = "b"
-    name = json.dumps(str(value))[1:-1]
-    disposition = f'Content-Disposition: form-data; name="files"; filename="{name}"'
-    part = f"--{boundary}\r\n{disposition}\r\n\r\nx\r\n--{boundary}--\r\n"
-    headers = {"Content-Type": f"multipart/form-data; boundary={boundary}"}
-    body = part.encode()
-    paths = ["/gradio_api/upload", "/upload", f"/gradio_api/upload?upload_id={client.session}", "/uploads/x/y"]
-    paths += [f"/uploads/{client.session}/{'0' * 64}", "/gradio_api/process_recording", "/gradio_api/upload/"]
-    return [request(page.address, "POST", path, body, headers) for path in paths]
-
-
-TRICKS: list[Callable[[Page, Any], list[Answer]]] = [
-    in_events,
-    in_calls_by_name,
-    in_component_functions,
-    in_addresses,
-    in_uploads,
-]
-
-
-@pytest.mark.parametrize("trick", TRICKS, ids=lambda trick: trick.__name__)
+@pytest.mark.parametrize("trick", PATH_TRICKS, ids=lambda trick: trick.__name__)
 def test_no_path_of_a_client_is_opened_or_deleted(page: Page, trick: Callable[[Page, Any], list[Answer]]) -> None:
     canaries = page.canaries
     targets = (canaries.file, canaries.folder / "fifo", canaries.folder / "link.png", canaries.folder / "none.png")
@@ -227,10 +102,10 @@ def test_nothing_tells_whether_a_path_exists(page: Page) -> None:
 
 @pytest.mark.parametrize("host", FOREIGN_HOSTS)
 def test_foreign_hosts_get_nothing(page: Page, host: str) -> None:
-    for method, path in (("GET", "/"), ("POST", "/gradio_api/queue/join"), ("GET", "/pictures/a/b.jpg")):
-        answer = request(page.address, method, path, b"{}", {"Host": host.format(port=page.port)})
+    for answer in from_host(page, host):
         assert answer.status in (400, 403)
         assert answer.body.count(b"\n") <= 1
+    for method, path in HOST_ROUTES:
         forwarded = {
             "Host": "evil.example",
             "X-Forwarded-Host": f"127.0.0.1:{page.port}",
@@ -259,91 +134,44 @@ def test_an_upload_opens_once_and_in_its_session_alone(page: Page, radiograph: b
 @pytest.mark.parametrize("origin", FOREIGN_ORIGINS)
 def test_foreign_origins_get_nothing(page: Page, origin: str) -> None:
     own = f"http://127.0.0.1:{page.port}"
-    for method in ("GET", "POST", "OPTIONS", "HEAD"):
-        for path in ("/", "/gradio_api/queue/join", f"/uploads/a/{'0' * 64}", "/pictures/a/b.jpg", "/results/a/b"):
-            headers = {"Origin": origin.format(port=page.port), "Access-Control-Request-Method": "POST"}
-            answer = request(page.address, method, path, b"{}", headers)
-            assert answer.status == 403
-            assert not [name for name in answer.headers if name.startswith("access-control-")]
+    for answer in from_origin(page, origin):
+        assert answer.status == 403
+        assert not [name for name in answer.headers if name.startswith("access-control-")]
     assert not [name for name in request(page.address, "GET", "/", headers={"Origin": own}).headers if "allow" in name]
     link = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
     assert request(page.address, "GET", "/", headers=link).status == 200
     assert request(page.address, "GET", "/theme.css", headers=link).status == 403
 
 
-HOSTILE_VALUES: list[Any] = [
-    *(None, True, -1, 10**9, 10**400, 1e308, "5", "", [], [5], {}, {"a": 1}, "../x", "<img src=x onerror=alert(1)>"),
-    *(
-        "noise\x00",
-        "\uff4eoise",
-        "data:image/png;base64,",
-        "data:text/html;base64,AAAA",
-        "data:image/png;base64,AA=A",
-        5.5,
-    ),
-]
-
-
 @pytest.mark.parametrize("value", HOSTILE_VALUES, ids=lambda value: repr(value)[:20])
 def test_values_that_no_control_has_are_refused(page: Page, value: Any) -> None:
-    client = page.client()
-    good: list[Any] = [0, 0, 0, 5, "", "", "predictive", False, "noise"]
-    fit: dict[int, list[Any]] = {0: [5.5], 1: [5.5], 2: [], 4: [""], 5: [""], 7: [True]}
-    for place in range(len(good)):
-        data = [*good[:place], value, *good[place + 1 :]]
-        if not any(value is each or (value == each and type(value) is type(each)) for each in fit.get(place, [])):
-            answer = client.join(client.function("segment", "click"), data)
-            assert answer.status == 422, (place, value)
-            assert refused(answer)
+    answers = in_settings(page, value)
+    assert len(answers) > 5
+    for answer in answers:
+        assert answer.status == 422
+        assert refused(answer)
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        *(b"", b"{", b"[]", b"null", b"\xff\xfe", b"[" * 100_000, b'{"a":' * 50_000, b'{"data": NaN}', b"9" * 10_000),
-        *(b'{"session_hash": "a", "fn_index": 0, "data": [Infinity]}', b'{"session_hash": "a/../b", "fn_index": 0}'),
-        *(
-            b'{"session_hash": ["a"], "fn_index": 0, "data": []}',
-            b'{"session_hash": "a", "fn_index": true, "data": []}',
-        ),
-        *(b'{"session_hash": "a", "fn_index": 19, "data": []}', b'{"session_hash": "a", "fn_index": -1, "data": []}'),
-        *(b'{"session_hash": "a", "fn_index": 1e0, "data": []}', b'{"session_hash": "a", "fn_index": 0, "data": {}}'),
-        b'{"session_hash": "a", "fn_index": 18, "data": [], "trigger_id": {"a": 1}}',
-    ],
-    ids=lambda body: body[:24].decode("latin-1"),
-)
+@pytest.mark.parametrize("body", NO_EVENTS, ids=lambda body: body[:24].decode("latin-1"))
 def test_what_is_no_event_is_refused(page: Page, body: bytes) -> None:
     answer = request(page.address, "POST", "/gradio_api/queue/join", body, {"Content-Type": "application/json"})
     assert refused(answer)
     assert "Traceback" not in page.log()
 
 
-@pytest.mark.parametrize(
-    ("content", "headers", "status"),
-    [
-        (b"", {}, 400),
-        (b"x", {"Content-Length": str(10**12)}, 413),
-        (b"x", {"Content-Length": str(201 * 1024**2)}, 413),
-        (b"1\r\nx\r\n0\r\n\r\n", {"Transfer-Encoding": "chunked"}, 411),
-        (b"x", {"Content-Length": "+1"}, 400),
-        (b"x", {"Content-Length": "1, 2"}, 400),
-        (b"x", {"Content-Length": "-1"}, 400),
-    ],
-    ids=str,
-)
+@pytest.mark.parametrize(("content", "headers", "status"), IMPOSSIBLE_UPLOADS, ids=str)
 def test_uploads_of_impossible_sizes_are_refused(
     page: Page, content: bytes, headers: dict[str, str], status: int
 ) -> None:
     client = page.client()
-    sent = client.call(client.functions[None, "load"][0], [])
-    path = "/" + sent["data"][0]["props"]["address"]
+    path = client.upload_path()
     assert request(page.address, "POST", path, content, headers).status == status
     assert list(page.own_folder.glob("upload-*")) == []
 
 
 def test_an_upload_that_ends_early_leaves_nothing(page: Page, radiograph: bytes) -> None:
     client = page.client()
-    path = "/" + client.call(client.functions[None, "load"][0], [])["data"][0]["props"]["address"]
+    path = client.upload_path()
     head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{page.port}\r\nContent-Length: 100000\r\n\r\n"
     raw_request(page.address, head.encode() + radiograph[:1000], timeout=1)
     end = time.monotonic() + 10
@@ -359,7 +187,7 @@ def test_huge_headers_are_refused(page: Page) -> None:
         assert raw_request(page.address, head.encode())[9:12] in (b"400", b"431", b"")
 
 
-@pytest.mark.parametrize("content", [b"x", b"\x89PNG\r\n\x1a\n", b"<svg onload=alert(1)>", b"\x00" * 200, b"DICM" * 50])
+@pytest.mark.parametrize("content", USELESS_FILES)
 def test_files_of_no_use_are_named_in_a_sentence(page: Page, content: bytes) -> None:
     client = page.client()
     answer = client.open(content)
