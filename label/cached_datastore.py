@@ -15,6 +15,7 @@ from filelock import FileLock
 from monailabel.datastore.dicom import DICOMWebDatastore
 from monailabel.datastore.local import DataModel, ImageLabelModel, LocalDatastore
 
+from label.film_names import plain_name
 from monai_chexmask_u.writers.atomic import atomic_path
 
 __all__ = ["CachedDatastore", "label_extension"]
@@ -71,7 +72,7 @@ class CachedDatastore(DICOMWebDatastore):
         """Return what is noted of an image; a note is begun where there is none."""
 
     def _label_path(self, image_id: str, tag: str, extension: str) -> Path:
-        return Path(self._datastore.label_path(tag)) / f"{image_id}{extension}"
+        return Path(self._datastore.label_path(plain_name(tag))) / f"{image_id}{extension}"
 
     def _keep_label(self, image_id: str, source: Path, tag: str, extension: str, info: dict[str, Any]) -> str:
         """Copy a label's file to its place, note it, and return the label's id, which is the image's."""

@@ -18,7 +18,7 @@ from monailabel.endpoints.user.auth import RBAC, User
 from monailabel.interfaces.datastore import DefaultLabelTag
 
 from label.app import ChestLandmarksApp
-from label.film_names import IMAGE_ENDINGS, LABEL_ENDINGS, ending_of, plain_ending
+from label.film_names import IMAGE_ENDINGS, LABEL_ENDINGS, ending_of, plain_ending, refused
 from label.request_parameters import parsed_object
 from label.submissions import read_submission
 from monai_chexmask_u.radiograph import RadiographError
@@ -59,6 +59,8 @@ def datastore_router(app: ChestLandmarksApp) -> APIRouter:
     ) -> Any:
         """Save a label of an image; a final one must be readable as one."""
         about = parsed_object(params) | ({"user": asking.username} if asking.username else {})
+        if not ending_of(label.filename or "", LABEL_ENDINGS):  # others may name files of the server
+            raise refused(f"a label is one of {', '.join(LABEL_ENDINGS)}; its name must end so")
         store = app.datastore()
         with TemporaryDirectory(prefix="chexmask-u-") as folder:
             path = Path(folder) / f"label{plain_ending(label.filename or '', LABEL_ENDINGS)}"

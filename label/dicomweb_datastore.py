@@ -12,7 +12,12 @@ from typing import Any, Final
 
 from monailabel.datastore.local import DataModel, ImageLabelModel, LocalDatastore
 from monailabel.interfaces.datastore import DefaultLabelTag
-from monailabel.interfaces.exception import ImageNotFoundException, MONAILabelError, MONAILabelException
+from monailabel.interfaces.exception import (
+    ImageNotFoundException,
+    LabelNotFoundException,
+    MONAILabelError,
+    MONAILabelException,
+)
 
 from label.cached_datastore import CachedDatastore, label_extension
 from label.dicomweb_films import ArchiveAnnotation, ArchiveFilms
@@ -205,7 +210,10 @@ class ChestDICOMwebDatastore(CachedDatastore):
         """Remove a label of this server; a final one lies in the archive, and DICOMweb cannot remove it."""
         if label_tag == FINAL:
             raise _refused("final labels lie in the archive; remove the series of the segmentation there")
-        Path(self.get_label_uri(label_id, label_tag)).unlink(missing_ok=True)
+        path = self.get_label_uri(label_id, label_tag)
+        if not path:
+            raise LabelNotFoundException(f"{label_id} has no label {label_tag}")
+        Path(path).unlink(missing_ok=True)
         with self._change() as entries:
             if label_id in entries:
                 entries[label_id].labels.pop(label_tag, None)

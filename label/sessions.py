@@ -39,6 +39,7 @@ _BROKEN: Final = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAErr
 MAX_FILES: Final = 1000
 MAX_BYTES: Final = 2**30
 """Of a session, unpacked."""
+MAX_HEADER_BYTES: Final = 2**20
 MAX_SESSIONS: Final = 100
 MAX_BYTES_OF_ALL: Final = 8 * 2**30
 
@@ -201,7 +202,7 @@ def _unpack_zip(archive: Path, place: Path) -> None:
 
 def _unpack_tar(archive: Path, place: Path) -> None:
     count = size = 0
-    with tarfile.open(archive) as opened:
+    with tarfile.open(archive, tarinfo=_Member) as opened:
         for member in opened:
             count, size = count + 1, size + member.size
             _check_size(count, size)
@@ -210,6 +211,20 @@ def _unpack_tar(archive: Path, place: Path) -> None:
             content = opened.extractfile(member) if member.isreg() else None
             if content is not None:
                 _store(member.name, content, place)
+
+
+class _Member(tarfile.TarInfo):
+    """A member of an archive whose own header is not larger than one is: it would be read into memory as a whole."""
+
+    def _proc_member(self, tarfile: tarfile.TarFile) -> Any:
+        if self.type == b"S" or (not self.isreg() and self.size > MAX_HEADER_BYTES):
+            raise shutil.ReadError("it holds a member with gaps or too large a header")
+        member: Any = super()._proc_member(tarfile)  # type: ignore[misc]
+        return member
+
+    def _proc_gnusparse_10(self, *_: Any) -> None:
+        """Refuse a file with gaps, whose list of them may be of any length."""
+        raise shutil.ReadError("it holds a file with gaps")
 
 
 def _check_size(count: int, size: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -143,13 +144,25 @@ def candidates_in(datastore: Datastore, request: Mapping[str, Any]) -> list[Cand
         if info.get("landmark_uncertainty_error") is not None:
             unusable += 1
             continue
-        served = max((int(each.get("ts", 0)) for each in info.get("strategy", {}).values()), default=0)
+        served = _served(info.get("strategy"))
         recent = served if now - served < SERVED_FOR else 0
         rejected = info.get("verdict") == "reject"
-        found.append(Candidate(image_id, info.get("landmark_uncertainty"), rejected, recent))
+        found.append(Candidate(image_id, _number(info.get("landmark_uncertainty")), rejected, recent))
     if unusable and not found:
         logger.warning("No image is left to annotate; %d cannot be segmented, their info says why", unusable)
     return found
+
+
+def _number(note: Any) -> float | None:
+    """Return a number that was noted, None for what is none: clients note what they like."""
+    is_number = isinstance(note, int | float) and not isinstance(note, bool) and 0 <= note <= sys.float_info.max
+    return float(note) if is_number else None
+
+
+def _served(notes: Any) -> int:
+    """Return when an image was handed out last, 0 if it never was."""
+    each = notes.values() if isinstance(notes, dict) else ()
+    return int(max((_number(note.get("ts")) or 0 for note in each if isinstance(note, dict)), default=0))
 
 
 def distances_to_nearest(latents: Latents, images: Sequence[str], covered: Sequence[str]) -> dict[str, float | None]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Final
@@ -49,7 +48,7 @@ class TrainingSettings:
         }
         for name, (lowest, highest) in limits.items():
             value = getattr(self, name)
-            if not (math.isfinite(value) and lowest <= value <= highest):
+            if not lowest <= value <= highest:  # nor is NaN, or a whole number beyond all floats
                 raise ValueError(f"{name} must be from {lowest:g} to {highest:g}, got {value}")
         if self.start_from not in STARTS:
             raise ValueError(f"start_from must be one of {', '.join(STARTS)}, got {self.start_from!r}")

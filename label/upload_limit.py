@@ -12,6 +12,8 @@ __all__ = ["MAX_BYTES", "UploadLimit"]
 
 MAX_BYTES: Final = 512 * 1024 * 1024
 """Of a request: twice what an uncompressed film of 16 bits has at most."""
+MAX_TEXT_BYTES: Final = 2 * 1024 * 1024
+"""Of one that holds no file: it is parsed in memory, where JSON may take fifty times its size."""
 
 Message = MutableMapping[str, Any]
 
@@ -36,9 +38,10 @@ class UploadLimit:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        sentence = f"a request may have {self.max_bytes // 2**20} MiB at most"
+        limit = self.max_bytes if _may_hold_a_film(scope) else min(self.max_bytes, MAX_TEXT_BYTES)
+        sentence = f"a request may have {limit // 2**20} MiB at most"
         told = dict(scope["headers"]).get(b"content-length", b"0")
-        if not told.isdigit() or int(told) > self.max_bytes:
+        if not told.isdigit() or int(told) > limit:
             await JSONResponse({"detail": sentence}, 413)(scope, receive, send)
             return
         received = 0
@@ -47,8 +50,15 @@ class UploadLimit:
             nonlocal received
             message = await receive()
             received += len(message.get("body", b""))
-            if received > self.max_bytes:
+            if received > limit:
                 raise HTTPException(413, sentence)
             return message
 
         await self.app(scope, counted, send)
+
+
+def _may_hold_a_film(scope: Message) -> bool:
+    """Tell whether a request is a form with files, or for an archive behind this server."""
+    kinds = [value.strip().lower() for name, value in scope["headers"] if name.lower() == b"content-type"]
+    is_form = bool(kinds) and all(kind.startswith(b"multipart/form-data") for kind in kinds)
+    return is_form or scope["path"].startswith("/proxy/")

@@ -20,13 +20,14 @@ __all__ = ["Answer", "Node", "Request", "WebServer", "serve_node", "stored_answe
 
 @dataclass(frozen=True)
 class Answer:
-    """What a web server says; `missing` bytes of what it promises never come."""
+    """What a web server says; `missing` bytes of what it promises never come, if it says how long its body is."""
 
     status: int = 200
     body: bytes = b""
     content_type: str = "application/dicom+json"
     headers: Mapping[str, str] = field(default_factory=dict)
     missing: int = 0
+    says_length: bool = True
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,8 @@ class WebServer:
                 answer = server.answer(request)
                 self.send_response(answer.status)
                 self.send_header("Content-Type", answer.content_type)
-                self.send_header("Content-Length", str(len(answer.body) + answer.missing))
+                if answer.says_length:
+                    self.send_header("Content-Length", str(len(answer.body) + answer.missing))
                 for name, value in answer.headers.items():
                     self.send_header(name, value)
                 self.end_headers()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import io
 import json
+import os
 import shutil
 import tarfile
 import time
@@ -229,7 +230,9 @@ def send_under(server: LabelServer, film: bytes, name: str) -> list[requests.Res
 
 def everything(home: Path) -> list[str]:
     """Return all files and folders but those that only tell of locks and logs."""
-    found = (str(path.relative_to(home)) for path in home.rglob("*"))
+    # Not by `rglob`, which fails where a folder goes meanwhile.
+    paths = (Path(place) / name for place, folders, files in os.walk(home) for name in (*folders, *files))
+    found = (str(path.relative_to(home)) for path in paths)
     return sorted(name for name in found if not name.endswith((".lock", ".log", "sessions")))
 
 

@@ -228,6 +228,9 @@ NODE_TRICKS.update(
         "node: answers with a piece of length 4 GB": _after_object(pdu(4, b"\xff\xff\xff\xff\x01\x03")),
         "node: answers with two statuses": _after_object(command(_STATUS_LIST + response())),
         "node: answers with another command": _after_object(command(response(0x8020))),
+        "node: answers another message": _after_object(
+            command(response(MessageIDBeingRespondedTo=2, AffectedSOPInstanceUID=""))
+        ),
         "node: answers with a request of its own": _after_object(command(response(0x0001))),
         "node: answers with events without end": _after_object(
             again=command(response(0x0100, MessageID=1, EventTypeID=1, AffectedSOPInstanceUID="1.2.3"))

@@ -16,6 +16,7 @@ __all__ = ["Markup", "read_markups"]
 TO_LPS: Final = {"LPS": (1.0, 1.0, 1.0), "RAS": (-1.0, -1.0, 1.0)}
 MILLIMETERS: Final = {"mm": 1.0, "um": 1e-3}
 LONGEST_SOURCE: Final = 80
+MAX_BYTES: Final = 32 * 2**20
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,9 +49,11 @@ def read_markups(path: Path) -> list[Markup]:
         ValueError: if it is no markups file, or a position is no position; it names the file and the markup.
     """
     try:
+        if path.stat().st_size > MAX_BYTES:
+            raise ValueError("markups of a radiograph are far smaller")
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, ValueError, RecursionError) as error:
-        cause = error.strerror if isinstance(error, OSError) else "it is no JSON"
+        cause = error.strerror if isinstance(error, OSError) else f"it is no JSON of at most {MAX_BYTES // 2**20} MiB"
         raise ValueError(f"{path}: cannot be read as Slicer markups ({cause}); save the markups again") from error
     items = document.get("markups") if isinstance(document, dict) else None
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):

@@ -87,7 +87,8 @@ def _picture(path: Path, shape: tuple[int, int]) -> NDArray[np.integer]:
                 raise ValueError(f"{path.name}: a mask has one channel of labels, this picture is {picture.mode}")
             if getattr(picture, "n_frames", 1) > 1:
                 raise ValueError(f"{path.name}: holds several pictures; save the mask as a single one")
-            size, values = (picture.height, picture.width), np.asarray(picture)
+            size = (picture.height, picture.width)
+            values = np.asarray(picture) if size == shape else np.empty((0, 0), np.uint8)
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
         cause = getattr(error, "strerror", None) or "it is broken"  # Pillow's own text quotes the whole path
         raise ValueError(f"{path.name}: cannot be read as a picture ({cause})") from error

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +23,10 @@ Labels = NDArray[np.int64]
 
 _OFF_PIXEL: Final = 0.51  # half a pixel, and what rounding adds
 _LOST: Final = 0.01  # of the mask's area that may lie off the image
+_READERS: Final = {".nrrd": "NrrdImageIO", ".nhdr": "NrrdImageIO", ".mha": "MetaImageIO", ".mhd": "MetaImageIO"}
+_HEADER_BYTES: Final = 1024**2
+_DATA_FILE: Final = re.compile(rb"data[ \t_-]*file[ \t]*:", re.IGNORECASE)
+_MOST_VALUES: Final = 2**26  # three layers of the largest radiographs; compressed ones may claim any number
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +88,11 @@ def _load(path: Path) -> _Volume:
     except ImportError as error:
         raise ImportError(f"{path.name}: reading this format needs SimpleITK: pip install SimpleITK") from error
     try:
-        image: Any = SimpleITK.ReadImage(str(path))
+        reader = SimpleITK.ImageFileReader()
+        reader.SetFileName(str(path))
+        reader.SetImageIO(_reader_of(path))  # else the content would choose it
+        _check_header(reader, path)
+        image: Any = reader.Execute()
         values = SimpleITK.GetArrayFromImage(image)
     except RuntimeError as error:  # ITK's message quotes the path and its own source
         raise ValueError(f"{path.name}: cannot be read as a volume; save it again") from error
@@ -98,6 +108,29 @@ def _load(path: Path) -> _Volume:
     layers = layers[:, None] if dimension == 2 else layers
     texts = {key: image.GetMetaData(key) for key in image.GetMetaDataKeys()}
     return _Volume(layers.astype(np.int64), matrix, origin, texts)
+
+
+def _reader_of(path: Path) -> str:
+    name = path.name.lower()
+    return next((reader for suffix, reader in _READERS.items() if name.endswith(suffix)), "NiftiImageIO")
+
+
+def _check_header(reader: Any, path: Path) -> None:
+    """See that a file holds no more values than a mask has, and that they are its own.
+
+    Raises:
+        ValueError: if not.
+    """
+    if path.name.lower().endswith(".nrrd"):  # one whose values lie elsewhere ends in .nhdr; this one may be a client's
+        with path.open("rb") as file:
+            header = re.split(rb"\n\r?\n", file.read(_HEADER_BYTES), maxsplit=1)
+        if len(header) < 2:
+            raise ValueError(f"{path.name}: cannot be read as a volume; save it again")
+        if _DATA_FILE.search(header[0]):
+            raise ValueError(f"{path.name}: its values lie in another file; save it as one file")
+    reader.ReadImageInformation()
+    if math.prod(reader.GetSize()) * reader.GetNumberOfComponents() > _MOST_VALUES:
+        raise ValueError(f"{path.name}: it has more than {_MOST_VALUES:,} values, which no mask of a radiograph has")
 
 
 def _segments(texts: Mapping[str, str], owner: str) -> list[tuple[str, int, int]]:

@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 from monai_chexmask_u.anatomy import ORGANS, Organ, organ_called
 from monai_chexmask_u.dicom.codes import ORGAN_CODES
 from monai_chexmask_u.dicom.quiet import no_warnings
+from monai_chexmask_u.dicom.read import is_bounded
 from monai_chexmask_u.radiograph import Radiograph
 
 __all__ = ["read_segmentation"]
 
+_MOST_SEGMENTS: Final = 16  # of which all but one for each organ are empty
 _INSIDE: Final = 0.5  # of a fractional segment
 
 
@@ -41,6 +43,8 @@ def read_segmentation(path: Path, radiograph: Radiograph) -> dict[Organ, NDArray
     """
     uid = str(getattr(radiograph.header, "SOPInstanceUID", ""))
     try:
+        if not is_bounded(path):
+            raise ValueError("more than any segmentation of a radiograph has")
         segmentation: Any = segread(path)
         sources = {str(instance) for _, _, instance in segmentation.get_source_image_uids()}
     except Exception as error:  # highdicom and pydicom raise nearly anything on damaged files
@@ -54,6 +58,8 @@ def read_segmentation(path: Path, radiograph: Radiograph) -> dict[Organ, NDArray
     numbers = {number: organ for number, organ in _organs(segmentation) if organ is not None}
     if not numbers:
         raise ValueError(f"{path.name}: no segment of the right lung, the left lung or the heart in it")
+    if len(numbers) > _MOST_SEGMENTS:  # each takes as much memory as the image has pixels
+        raise ValueError(f"{path.name}: {len(numbers)} segments show the lungs and the heart; keep one of each")
     frames = segmentation.get_pixels_by_source_instance(
         [uid],
         segment_numbers=list(numbers),

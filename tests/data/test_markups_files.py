@@ -231,7 +231,7 @@ def test_what_cannot_be_used_is_refused_in_one_sentence(
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("content", [b"", b"no json", b"\xff\xfe", b"[" * 100_000])
+@pytest.mark.parametrize("content", [b"", b"no json", b"\xff\xfe", b"[" * 100_000, b" " * 2**25 + b"{}"])
 def test_files_that_are_no_json_are_refused(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "F.mrk.json"
     path.write_bytes(content)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ import pytest
 from dicom_samples import make_dx, save
 from numpy.typing import NDArray
 from PIL import Image
+from pydicom import dcmread
+from pydicom.uid import DeflatedExplicitVRLittleEndian
 from segmentation_samples import make_radiograph, make_segmentation
 
 from monai_chexmask_u.anatomy import HEART, LEFT_LUNG, ORGANS, RIGHT_LUNG
@@ -172,6 +175,37 @@ def test_dicom_segmentations_of_this_project_are_read(radiograph: Radiograph, tm
     else:
         for organ in ORGANS:
             assert (masks[organ] ^ result.mask(organ)).sum() <= 2  # samples are float32
+
+
+def test_a_dicom_segmentation_that_would_fill_the_memory_is_refused(
+    radiograph: Radiograph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from monai_chexmask_u.dicom.write import write_object
+
+    path = tmp_path / "a.dcm"
+    write_object("seg", make_segmentation(radiograph), radiograph, path)
+    deflated = dcmread(path)
+    deflated.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    deflated.save_as(path)
+    read_masks(path, radiograph)
+    monkeypatch.setattr("monai_chexmask_u.dicom.read.MAX_BYTES", 10_000)
+    with pytest.raises(ValueError, match=r"a\.dcm: cannot be read"):
+        read_masks(path, radiograph)
+
+
+def test_a_dicom_segmentation_of_many_segments_is_refused(radiograph: Radiograph, tmp_path: Path) -> None:
+    from monai_chexmask_u.dicom.write import write_object
+
+    path = tmp_path / "a.dcm"
+    write_object("seg", make_segmentation(radiograph), radiograph, path)
+    many = dcmread(path)
+    for number in range(4, 40):
+        segment = copy.deepcopy(many.SegmentSequence[0])
+        segment.SegmentNumber = number
+        many.SegmentSequence.append(segment)
+    many.save_as(path)
+    with pytest.raises(ValueError, match=r"39 segments show"):
+        read_masks(path, radiograph)
 
 
 def test_a_dicom_segmentation_of_another_image_is_refused(radiograph: Radiograph, tmp_path: Path) -> None:

@@ -107,6 +107,34 @@ def layered(radiograph: Radiograph, names: tuple[str, ...]) -> Any:
     return image
 
 
+@pytest.mark.parametrize("field", ["data file", "DataFile", " data file", "Data  file", "datafile "])
+def test_values_of_another_file_are_not_read(dx: Radiograph, tmp_path: Path, field: str) -> None:
+    (tmp_path / "letter.raw").write_bytes(b"Dear Ms Example, " * 100_000)
+    head = f"NRRD0004\ntype: uint8\ndimension: 2\nsizes: {dx.shape[1]} {dx.shape[0]}\nencoding: raw\n"
+    (tmp_path / "a.nrrd").write_text(f"{head}{field}: {tmp_path / 'letter.raw'}\n\n")
+    with pytest.raises(ValueError, match=r"another file|cannot be read"):
+        read_masks(tmp_path / "a.nrrd", dx)
+
+
+def test_the_name_tells_the_format(dx: Radiograph, tmp_path: Path) -> None:
+    sitk.WriteImage(volume(dx), str(tmp_path / "a.mha"))
+    for name in ("b.nii", "b.nii.gz", "b.nrrd"):
+        (tmp_path / "a.mha").replace(tmp_path / name)
+        with pytest.raises(ValueError, match=r"another file|cannot be read"):
+            read_masks(tmp_path / name, dx)
+        (tmp_path / name).replace(tmp_path / "a.mha")
+
+
+@pytest.mark.parametrize("suffix", [".nrrd", ".nii.gz"])
+def test_a_file_that_would_fill_the_memory_is_refused_by_its_header(
+    dx: Radiograph, tmp_path: Path, suffix: str
+) -> None:
+    path = tmp_path / f"a{suffix}"
+    sitk.WriteImage(sitk.Image(8193, 8192, sitk.sitkUInt8), str(path), useCompression=True)
+    assert path.stat().st_size < 2**20
+    refused(path, "it has more than 67,108,864 values", dx)
+
+
 def test_overlapping_segments_come_from_their_layers_by_name(dx: Radiograph, tmp_path: Path) -> None:
     sitk.WriteImage(layered(dx, ("right_lung", "Left lung", "HEART")), str(tmp_path / "a.seg.nrrd"))
     masks = read_masks(tmp_path / "a.seg.nrrd", dx)

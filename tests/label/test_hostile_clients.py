@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import json
+import shutil
+import tarfile
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -217,6 +222,35 @@ def test_an_archive_that_unpacks_to_gigabytes_is_refused(label_server: LabelServ
     assert answer.status_code == 400
     assert "cannot be unpacked" in answer.json()["detail"]
     assert_unchanged(home, before)
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK])
+def test_a_header_of_a_member_that_would_fill_the_memory_is_not_read(tmp_path: Path, kind: bytes) -> None:
+    from label.sessions import FilmSessions
+
+    about = tarfile.TarInfo("a")
+    about.type, about.size = kind, 64 * 2**20
+    packed = gzip.compress(about.tobuf(tarfile.USTAR_FORMAT) + bytes(about.size), 1)
+    tracemalloc.start()
+    try:
+        with pytest.raises(shutil.ReadError):
+            FilmSessions(str(tmp_path)).add([("a.tgz", io.BytesIO(packed))], uncompress=True)
+        assert tracemalloc.get_traced_memory()[1] < 16 * 2**20
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("name", ["a.mha", "a.mhd", "a.nhdr", "a.nrrd", "a.seg.nrrd", "A.NRRD"])
+def test_a_label_shows_nothing_of_other_files(label_server: LabelServer, home: Path, name: str) -> None:
+    letter = home / "others" / "letter.raw"
+    letter.write_bytes(b"Dear Ms Example, " * 10_000)
+    meta = f"ObjectType = Image\nNDims = 2\nDimSize = 64 64\nElementType = MET_UCHAR\nElementDataFile = {letter}\n"
+    nrrd = f"NRRD0004\ntype: uint8\ndimension: 2\nsizes: 64 64\nencoding: raw\nData File: {letter}\n\n"
+    sent = {"label": (name, (meta if ".mh" in name else nrrd).encode())}
+    answer = requests.put(f"{label_server.url}/datastore/label", params={"image": "film"}, files=sent, timeout=60)
+    letter.unlink()
+    assert answer.status_code == 400
+    assert "is no label" not in answer.json()["detail"]  # which would tell a byte of it
 
 
 @pytest.mark.parametrize(("route", "params"), PARAMETERS)

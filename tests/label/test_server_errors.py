@@ -93,10 +93,25 @@ def test_a_lateral_film(label_server: LabelServer, tmp_path: Path) -> None:
 
 
 def test_a_request_that_is_too_large(label_server: LabelServer) -> None:
-    request = requests.Request("POST", f"{label_server.url}/infer/chest_segmentation").prepare()
+    kind = {"Content-Type": "multipart/form-data; boundary=b"}
+    request = requests.Request("POST", f"{label_server.url}/infer/chest_segmentation", headers=kind).prepare()
     request.headers["Content-Length"] = str(2**40)
     with requests.Session() as session:
         assert "MiB at most" in sentence(session.send(request, timeout=60), 413)
+
+
+@pytest.mark.parametrize("kind", ["application/json", "application/x-www-form-urlencoded", "text/plain", ""])
+def test_parameters_that_would_fill_the_memory(label_server: LabelServer, kind: str) -> None:
+    url = f"{label_server.url}/train/chest_landmarks"
+    request = requests.Request("POST", url, headers={"Content-Type": kind} if kind else {}).prepare()
+    request.headers["Content-Length"] = str(64 * 2**20)
+    with requests.Session() as session:
+        assert "2 MiB at most" in sentence(session.send(request, timeout=60), 413)
+    in_pieces = (b"[" * 2**16 for _ in range(64))
+    headers = {"Content-Type": kind} if kind else {}
+    sentence(
+        requests.post(f"{label_server.url}/activelearning/random", data=in_pieces, headers=headers, timeout=60), 413
+    )
 
 
 @pytest.mark.parametrize("name", ["../../x", "..", "a/b", ".hidden"])

@@ -174,3 +174,19 @@ def test_a_balance_of_no_use_is_refused(diverse: UncertainAndDiverse, balance: A
     with pytest.raises(MONAILabelException) as refusal:
         diverse({"balance": balance}, Images([1.0]))
     assert "balance must be a number from 0" in refusal.value.msg
+
+
+NONSENSE = ["high", "\u0665", [1], {"a": 1}, True, -1.0, 10**400, None]
+
+
+@pytest.mark.parametrize("note", NONSENSE, ids=lambda note: ascii(note)[:8])
+def test_images_of_which_a_client_noted_nonsense_count_as_not_scored(diverse: UncertainAndDiverse, note: Any) -> None:
+    from label.strategies import MostUncertain
+
+    for strategy in (MostUncertain(), diverse):
+        images = Images({"a": 1.0, "b": 2.0, "c": 3.0})
+        place(diverse, {name: [1.0] * 64 for name in images.list_images()})
+        images.info["a"] |= {"landmark_uncertainty": note, "strategy": note}
+        images.info["b"] |= {"strategy": {"some": note}}
+        images.info["c"] |= {"strategy": {"some": {"ts": note}}}
+        assert in_order(strategy, images) == ["c", "b", "a"]

@@ -141,7 +141,15 @@ def test_few_labels_are_refused_with_the_number_that_is_needed(task: FineTune, t
 
 
 @pytest.mark.parametrize(
-    "setting", [{"max_epochs": 0}, {"learning_rate": "fast"}, {"val_split": 2}, {"start_from": "elsewhere"}]
+    "setting",
+    [
+        {"max_epochs": 0},
+        {"max_epochs": 10**400},
+        {"learning_rate": "fast"},
+        {"learning_rate": float("nan")},
+        {"val_split": 2},
+        {"start_from": "elsewhere"},
+    ],
 )
 def test_a_setting_of_no_use_is_refused_by_its_name(
     task: FineTune, datastore: ChestLocalDatastore, setting: dict[str, Any]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from monai_chexmask_u.console import EXIT_SOME_FAILED, err, out, progress_bar, usage_error
+from monai_chexmask_u.console import EXIT_SOME_FAILED, err, out, printable, progress_bar, usage_error
 from monai_chexmask_u.dicom.archive import options
 from monai_chexmask_u.dicom.archive.failures import ArchiveError
 from monai_chexmask_u.dicom.archive.retry import Backoff
@@ -80,7 +80,7 @@ def fetch(
     except (ArchiveError, ValueError, OSError) as error:
         if not done[0]:
             raise usage_error(str(error)) from error
-        err.print(f"chexmask-u: {error}; {done[0]} of {done[1]} images fetched to {output}")
+        err.print(f"chexmask-u: {printable(error)}; {done[0]} of {done[1]} images fetched to {output}")
         raise typer.Exit(EXIT_SOME_FAILED) from error
     out.print(f"{done[0]} images fetched to {output}")
 
@@ -161,9 +161,9 @@ def status(outbox: Outbox) -> None:
 
 def _report(delivery: Delivery, outbox: Path) -> None:
     for refusal in delivery.refused:
-        err.print(f"chexmask-u: {refusal.sop_instance_uid}: {refusal.reason}")
+        err.print(f"chexmask-u: {refusal.sop_instance_uid}: {printable(refusal.reason)}")
     if delivery.problem:
-        err.print(f"chexmask-u: {delivery.problem}")
+        err.print(f"chexmask-u: {printable(delivery.problem)}")
     counts = f"{len(delivery.sent)} sent, {len(delivery.waiting)} waiting in {outbox}"
     out.print(f"{counts}, {len(delivery.refused)} refused")
 

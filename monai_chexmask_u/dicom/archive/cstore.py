@@ -18,6 +18,7 @@ from monai_chexmask_u.dicom.archive.deadline import Deadline
 from monai_chexmask_u.dicom.archive.dialing import NoHandshake
 from monai_chexmask_u.dicom.archive.failures import ArchiveError, ArchiveUnusable, ObjectRefused, OutOfTime, TryLater
 from monai_chexmask_u.dicom.archive.objects import DicomFile
+from monai_chexmask_u.dicom.archive.regular_file import NoRegularFile, open_regular
 from monai_chexmask_u.dicom.archive.settings import DimseNode
 from monai_chexmask_u.dicom.archive.statuses import check_status
 from monai_chexmask_u.dicom.archive.untrusted import why_not_trusted
@@ -27,6 +28,7 @@ __all__ = ["StoreSender"]
 
 _REJECTED_TRANSIENT: Final = 0x02
 _C_STORE_RSP: Final = 0x8001
+_MESSAGE_ID: Final = 1
 
 
 class StoreSender:
@@ -52,7 +54,7 @@ class StoreSender:
         entity = BoundedEntity(self._node, deadline or Deadline(self._node.timeouts.answer_s))
         try:
             status = self._status(file, entity)
-        except (ArchiveError, OSError):
+        except (ArchiveError, NoRegularFile, OSError):
             raise
         except Exception:  # of many kinds, where a node answers with something else than DICOM says
             raise self._not_confirmed(entity) from None
@@ -68,8 +70,9 @@ class StoreSender:
         with no_warnings("pydicom", "pynetdicom"), entity.associated(context) as association:
             if not association.is_established:
                 raise self._why_not(association, entity, file)
+            open_regular(file.path, follow_links=False).close()  # opening a FIFO would never end
             with _data_set_unchanged():
-                status = association.send_c_store(file.path).get("Status")
+                status = association.send_c_store(file.path, msg_id=_MESSAGE_ID).get("Status")
             return status if _is_of(file, entity.answer) else None
 
     def _why_not(self, association: Association, entity: BoundedEntity, file: DicomFile) -> ArchiveError:
@@ -94,6 +97,8 @@ class StoreSender:
 def _is_of(file: DicomFile, answer: Dataset | None) -> bool:
     """Tell whether a command set is the answer for an object, whose naming is optional (PS3.7, 9.3.1.2)."""
     if answer is None or answer.get("CommandField") != _C_STORE_RSP:
+        return False
+    if answer.get("MessageIDBeingRespondedTo") != _MESSAGE_ID:
         return False
     return str(answer.get("AffectedSOPInstanceUID") or file.sop_instance_uid) == file.sop_instance_uid
 

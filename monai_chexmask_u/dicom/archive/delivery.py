@@ -17,6 +17,7 @@ from monai_chexmask_u.dicom.archive.failures import (
 )
 from monai_chexmask_u.dicom.archive.objects import DicomFile, read_dicom_file
 from monai_chexmask_u.dicom.archive.outbox import Outbox, Refusal, Version
+from monai_chexmask_u.dicom.archive.regular_file import NoRegularFile
 from monai_chexmask_u.dicom.archive.retry import Backoff
 from monai_chexmask_u.dicom.archive.settings import DicomwebArchive, DimseNode
 from monai_chexmask_u.folder_lock import FolderLockError
@@ -89,6 +90,7 @@ def deliver(
     box = Outbox(outbox, patience_s=target.timeouts.answer_s)
     files, problems = _readable(paths)
     problems += [f"{path}: this is no regular file, and is not sent; remove it" for path in box.strangers()]
+    problems += [f"{path}: an object's file is named after its UID; this one is not sent" for path in box.misnamed()]
     box.add(files, target.name)
     run = _Run(box, sender, backoff or Backoff(), target.timeouts.answer_s)
     try:
@@ -172,7 +174,7 @@ class _Run:
         for path in self._outbox.waiting_for(target):
             try:
                 file = self._read(path)
-            except OSError as error:
+            except (OSError, NoRegularFile) as error:
                 self._unreadable.append(path.stem)
                 self._problem = _of_disk(path, error)
             else:
@@ -184,6 +186,8 @@ class _Run:
         version = self._outbox.version(path)
         try:
             file = read_dicom_file(path, follow_links=False)
+        except NoRegularFile:
+            raise
         except ValueError:
             self._refuse(path, version, "this file is damaged")
             return None
@@ -197,8 +201,9 @@ class _Run:
         if file.is_report and file.study_instance_uid in self._incomplete:
             return True  # what it refers to may still wait, and so does it
         try:
-            return self._send(file)
-        except OSError as error:
+            current = self._read(file.path)  # it may have been replaced while others were sent, even by a link
+            return self._send(current) if current else True
+        except (OSError, NoRegularFile) as error:
             self._problem = _of_disk(file.path, error)
             self._incomplete.add(file.study_instance_uid)
             return True
@@ -231,9 +236,11 @@ class _Run:
             self._problem = f"{path}: this object was replaced while it was sent; the new one waits"
 
 
-def _of_disk(path: Path, error: OSError) -> str:
+def _of_disk(path: Path, error: OSError | NoRegularFile) -> str:
     return f"{path}: this object cannot be read or moved ({_cause(error)}); see to its file"
 
 
-def _cause(error: OSError) -> str:
+def _cause(error: OSError | NoRegularFile) -> str:
+    if isinstance(error, NoRegularFile):
+        return "it is no regular file"
     return error.strerror or type(error).__name__

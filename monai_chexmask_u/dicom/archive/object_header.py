@@ -13,15 +13,20 @@ from typing import Any, BinaryIO, Final
 
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
+from pydicom.fileutil import read_undefined_length_value
 from pydicom.tag import BaseTag
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
+from pydicom.valuerep import EXPLICIT_VR_LENGTH_32
 
 from monai_chexmask_u.dicom.archive.regular_file import open_regular
 from monai_chexmask_u.dicom.quiet import no_warnings
 
 __all__ = ["NoDicomFile", "read_header"]
 
-_LAST: Final = 0x0020000E  # Series Instance UID
+_FIRST, _LAST = 0x00080000, 0x0020000E  # up to the Series Instance UID
+_PIXELS: Final = 0x7FE00010
+_UNDEFINED: Final = 0xFFFFFFFF
+_END_OF_ITEMS: Final = 0xFFFEE0DD
 _MOST_BYTES: Final = 512 * 1024
 _MOST_INFLATED_BYTES: Final = 64 * 1024**2  # what is skipped has to be inflated, too
 _PIECE_BYTES: Final = 64 * 1024
@@ -32,13 +37,17 @@ class NoDicomFile(ValueError):
 
 
 @no_warnings()
-def read_header(path: Path, keywords: list[str], *, follow_links: bool = True) -> tuple[Dataset, Dataset]:
+def read_header(
+    path: Path, keywords: list[str], *, follow_links: bool = True, whole: bool = False
+) -> tuple[Dataset, Dataset]:
     """Return the meta information of a file, and some attributes of its object.
 
     Args:
         path: the file.
         keywords: of attributes up to the Series Instance UID.
         follow_links: whether the file may be a link to one.
+        whole: look through the whole file, that none of these attributes comes again behind the others: whoever reads
+            all of it would take that one.
 
     Raises:
         NoDicomFile: if it is no DICOM file.
@@ -53,7 +62,10 @@ def read_header(path: Path, keywords: list[str], *, follow_links: bool = True) -
         if syntax == DeflatedExplicitVRLittleEndian:
             source = _Measured(_Inflated(source))
         implicit, little = syntax == ImplicitVRLittleEndian, syntax != ExplicitVRBigEndian
-        return meta, read_dataset(source, implicit, little, stop_when=_after_series, specific_tags=_tags(keywords))
+        header = read_dataset(source, implicit, little, stop_when=_after_series, specific_tags=_tags(keywords))
+        if whole:
+            _look_through(source._file, implicit, little)
+        return meta, header
 
 
 def _tags(keywords: list[str]) -> list[Any]:
@@ -68,6 +80,36 @@ def _after_meta(tag: BaseTag, vr: str | None, length: int) -> bool:
 
 def _after_series(tag: BaseTag, vr: str | None, length: int) -> bool:
     return int(tag) > _LAST
+
+
+def _look_through(file: Any, implicit: bool, little: bool) -> None:
+    """See that the rest of a data set holds nothing that belongs before it (PS3.5, 7.1); values are skipped.
+
+    What is skipped is what pydicom takes for a value, so that it finds no other attributes when it reads the file.
+
+    Raises:
+        ValueError: if it does.
+    """
+    rest: Any = _Measured(file)
+    pieces: Any = _Pieces(file)
+    compressed: list[str | None] = []  # type of the pixels where reading stopped
+
+    def at_compressed_pixels(tag: BaseTag, vr: str | None, length: int) -> bool:
+        if _FIRST <= int(tag) <= _LAST:
+            raise ValueError("attributes of this object are not in their order")
+        stops = int(tag) == _PIXELS and length == _UNDEFINED
+        compressed.extend([vr] if stops else [])
+        return stops
+
+    while True:
+        read_dataset(rest, implicit, little, stop_when=at_compressed_pixels, specific_tags=[BaseTag(_LAST)])
+        if not compressed:
+            return
+        file.seek(12 if compressed.pop() in EXPLICIT_VR_LENGTH_32 else 8, io.SEEK_CUR)
+        try:
+            read_undefined_length_value(pieces, little, BaseTag(_END_OF_ITEMS), defer_size=1)
+        except EOFError:  # where pydicom stops, too
+            return
 
 
 class _Measured:
@@ -88,6 +130,15 @@ class _Measured:
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         return self._file.seek(offset, whence)
+
+
+class _Pieces(_Measured):
+    """A file of which only so many pieces are read, of any size."""
+
+    def read(self, size: int = -1) -> bytes:
+        super().read(0)
+        self._left -= 1
+        return self._file.read(size)
 
 
 class _Inflated:

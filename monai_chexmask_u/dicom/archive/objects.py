@@ -43,18 +43,19 @@ class DicomFile:
         return self.sop_class_uid.startswith(_REPORTS)
 
 
-def read_dicom_file(path: Path, *, follow_links: bool = True) -> DicomFile:
+def read_dicom_file(path: Path, *, follow_links: bool = True, whole: bool = False) -> DicomFile:
     """Return what a DICOM file holds; its pixels are not read.
 
     Args:
         path: the file.
         follow_links: whether it may be a link to one.
+        whole: see that what identifies it does not come again later in the file, as something else.
 
     Raises:
         ValueError: if it is none, lacks what identifies an object, or says two things of it.
         OSError: if it cannot be read.
     """
-    uids, stated, texts = _read(path, follow_links)
+    uids, stated, texts = _read(path, follow_links, whole)
     if not all(is_uid(uid) for uid in (*uids, stated[0])):
         raise ValueError(f"{path}: this DICOM file lacks what identifies an object: UIDs and its transfer syntax")
     sop_class, sop_instance, study = uids
@@ -73,10 +74,10 @@ def is_uid(text: str) -> bool:
 
 
 @no_warnings()
-def _read(path: Path, follow_links: bool) -> tuple[list[str], list[str], list[str]]:
+def _read(path: Path, follow_links: bool, whole: bool) -> tuple[list[str], list[str], list[str]]:
     """Return the UIDs of an object, what the meta information says of them, and the texts beside them."""
     try:
-        meta, header = read_header(path, [*_UIDS, *_TEXTS], follow_links=follow_links)
+        meta, header = read_header(path, [*_UIDS, *_TEXTS], follow_links=follow_links, whole=whole)
         stated = (meta.TransferSyntaxUID, meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID)
         uids = [str(header.get(keyword) or "") for keyword in _UIDS]
         return uids, [str(uid) for uid in stated], [_text(header, keyword) for keyword in _TEXTS]

@@ -120,6 +120,10 @@ class Outbox:
         """Return what lies where objects wait and is no regular file, such as a link: it is never sent."""
         return [path for path in sorted(self.folder.glob("*.dcm")) if path.is_symlink() or not path.is_file()]
 
+    def misnamed(self) -> list[Path]:
+        """Return the files that lie where objects wait and have names that no object's file has: they are not sent."""
+        return [path for path in sorted(self.folder.glob("*.dcm")) if not is_uid(path.stem) and _is_regular(path)]
+
     def waiting_for(self, target: str) -> list[Path]:
         """Return the objects that wait for an archive; none, where the outbox serves another one by now."""
         with self._changing():
@@ -219,6 +223,10 @@ def _objects_in(folder: Path) -> Iterator[tuple[int, Path]]:
             status = path.lstat()
             if is_uid(path.stem) and stat.S_ISREG(status.st_mode):
                 yield status.st_mtime_ns, path
+
+
+def _is_regular(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink()
 
 
 def _read_refusal(path: Path) -> Refusal:

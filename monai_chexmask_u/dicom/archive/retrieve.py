@@ -83,6 +83,9 @@ def _save(response: requests.Response, path: Path, archive: DicomwebArchive) -> 
     kind = media_type_of(content_type)
     if kind not in ("application/dicom", "multipart/related"):
         raise wrong_address(archive)
+    if kind == "application/dicom" and not _says_its_end(response):  # nobody could tell a whole one from a part
+        message = "the archive gives an object without saying where it ends; set it to give multipart answers"
+        raise ObjectNotGiven(f"{archive.name}: {message}")
     try:
         with path.open("wb") as file:
             if kind == "application/dicom":
@@ -95,8 +98,13 @@ def _save(response: requests.Response, path: Path, archive: DicomwebArchive) -> 
         raise TryLater(f"{archive.name}: the archive broke off in the middle of a transfer; try again") from None
 
 
+def _says_its_end(response: requests.Response) -> bool:
+    answer = response.raw
+    return response.status_code == 200 and (answer.chunked or answer.length_remaining is not None)
+
+
 def _read(path: Path, uid: str, archive: DicomwebArchive) -> DicomFile:
     try:
-        return read_dicom_file(path)
+        return read_dicom_file(path, whole=True)
     except ValueError:
-        raise ObjectNotGiven(f"{archive.name}: what the archive gives as object {uid} is no DICOM file") from None
+        raise ObjectNotGiven(f"{archive.name}: what the archive gives as object {uid} is no sound DICOM file") from None

@@ -99,7 +99,7 @@ class StowSender:
             "Accept": "application/dicom+json",
         }
         request: dict[str, Any] = {"tolerated": _REFUSALS, "deadline": deadline, "headers": headers}
-        with open_regular(file.path) as content, open_session(self._archive) as session:
+        with open_regular(file.path, follow_links=False) as content, open_session(self._archive) as session:
             upload = _Upload(content, boundary)
             try:
                 with session.ask("POST", "studies", most_bytes=_MOST_ANSWER_BYTES, data=upload, **request) as response:

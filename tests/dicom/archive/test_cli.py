@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from monai_chexmask_u.cli import app
 from monai_chexmask_u.dicom.archive import failures
 from monai_chexmask_u.dicom.archive.objects import DicomFile
+from monai_chexmask_u.dicom.archive.outbox import Outbox
 
 PASSWORD = "open-sesame"
 TOKEN = "dG9rZW4tb2YtdGVzdHM"
@@ -72,6 +73,17 @@ def test_foreign_file_that_is_named_is_told_and_others_go(
     command = ("send", foreign, small_files[0].path, "--url", web_server.url, "--outbox", outbox)
     said = f"chexmask-u: {foreign}: this is no DICOM file\n"
     assert run(*command) == (1, f"1 sent, 0 waiting in {outbox}, 0 refused\n", said)
+
+
+def test_names_with_control_characters_are_told_in_one_line(
+    web_server: WebServer, outbox: Path, small_files: list[DicomFile], tmp_path: Path
+) -> None:
+    web_server.answers = [stores_everything]
+    Outbox(outbox)
+    (outbox / "a\x1b[2J\nb.dcm").symlink_to("absent")
+    command = ("send", small_files[0].path, "--url", web_server.url, "--outbox", outbox)
+    said = f"chexmask-u: {outbox}/a?[2J?b.dcm: this is no regular file, and is not sent; remove it\n"
+    assert run(*command)[2] == said
 
 
 def test_outbox_in_the_folder_of_results_is_left_alone(web_server: WebServer, tmp_path: Path) -> None:

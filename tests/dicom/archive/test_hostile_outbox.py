@@ -12,14 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from archive_servers import serve_node
 from fake_sender import TARGET, FakeSender, uids
 
+from monai_chexmask_u.dicom.archive.cstore import StoreSender
+from monai_chexmask_u.dicom.archive.deadline import Deadline
 from monai_chexmask_u.dicom.archive.delivery import Delivery, deliver
 from monai_chexmask_u.dicom.archive.objects import DicomFile
 from monai_chexmask_u.dicom.archive.outbox import Outbox
 from monai_chexmask_u.dicom.archive.outbox_mark import is_outbox
 from monai_chexmask_u.dicom.archive.regular_file import NoRegularFile, open_regular
-from monai_chexmask_u.dicom.archive.settings import Timeouts
+from monai_chexmask_u.dicom.archive.settings import DimseNode, Timeouts
+from monai_chexmask_u.dicom.archive.stow import StowSender
 
 pytestmark = pytest.mark.usefixtures("no_secrets_told")
 
@@ -54,6 +58,54 @@ def test_what_is_no_regular_file_is_told_and_others_go(
     assert not delivery.is_complete
     assert os.path.lexists(stranger)
     assert small_files[0].path.is_file()
+
+
+@pytest.mark.parametrize("kind", ["link", "FIFO", "folder"])
+def test_what_is_put_into_the_place_of_an_object_while_others_are_sent_is_not_sent(
+    run: Callable[..., Delivery],
+    sender: FakeSender,
+    outbox: Path,
+    small_files: list[DicomFile],
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+) -> None:
+    first, second = (outbox / f"{file.sop_instance_uid}.dcm" for file in small_files[:2])
+
+    def send(file: DicomFile, deadline: Deadline) -> None:
+        sender.tried.append(file.sop_instance_uid)
+        other = second if file.path == first else first
+        if other.is_file():
+            other.unlink()
+            make(kind, other, small_files[0 if other == first else 1].path)
+
+    monkeypatch.setattr(sender, "send", send)
+    delivery = run(*small_files[:2])
+    assert len(sender.tried) == 1
+    assert not delivery.is_complete
+    assert "it is no regular file" in str(delivery.problem)
+
+
+@pytest.mark.parametrize("kind", IRREGULAR)
+def test_no_sender_opens_what_is_no_regular_file(tmp_path: Path, small_files: list[DicomFile], kind: str) -> None:
+    make(kind, tmp_path / "x.dcm", small_files[0].path)
+    file = replace(small_files[0], path=tmp_path / "x.dcm")
+    with serve_node((file.sop_class_uid, file.transfer_syntax_uid)) as node:
+        for sender in (StoreSender(DimseNode.parse(node.address)), StowSender(TARGET)):
+            with pytest.raises((NoRegularFile, OSError)):
+                sender.send(file)
+        assert node.received == []
+
+
+def test_file_that_is_not_named_after_a_uid_is_told(
+    run: Callable[..., Delivery], sender: FakeSender, outbox: Path, small_files: list[DicomFile]
+) -> None:
+    Outbox(outbox).add([], TARGET.name)
+    stranger = outbox / "chest.dcm"
+    stranger.write_bytes(small_files[0].path.read_bytes())
+    delivery = run(small_files[1])
+    assert delivery.sent == uids(small_files[1])
+    assert delivery.problem == f"{stranger}: an object's file is named after its UID; this one is not sent"
+    assert stranger.is_file()
 
 
 def test_file_of_another_name_than_its_object_is_put_aside(

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import zlib
 from io import BytesIO
 from pathlib import Path
 
+import pydicom
 import pytest
 from archive_servers import Answer, WebServer
 from dicom_samples import make_cr, save
+from pydicom.dataset import Dataset
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    RLELossless,
+)
 
 from monai_chexmask_u.dicom.archive.failures import ArchiveError, ArchiveUnusable, ObjectNotGiven, TryLater
-from monai_chexmask_u.dicom.archive.multipart import copy_part
+from monai_chexmask_u.dicom.archive.multipart import copy_part, media_type_of
 from monai_chexmask_u.dicom.archive.objects import DicomFile, read_dicom_file
 from monai_chexmask_u.dicom.archive.retrieve import retrieve_instance
 from monai_chexmask_u.dicom.archive.settings import DicomwebArchive
@@ -60,6 +70,15 @@ def test_bare_object_is_taken(
     assert retrieve(web_server, answer, small_files[0], tmp_path) == content
 
 
+@pytest.mark.parametrize("answer", [{"says_length": False}, {"status": 206}])
+def test_bare_object_of_which_nobody_knows_whether_it_is_whole_is_refused(
+    web_server: WebServer, small_files: list[DicomFile], content: bytes, tmp_path: Path, answer: dict[str, int]
+) -> None:
+    cut = Answer(**{"body": content[:-20], "content_type": "application/dicom", **answer})  # type: ignore[arg-type]
+    error = failing(web_server, cut, small_files[0], tmp_path)
+    assert "without saying where it ends" in str(error)
+
+
 def failing(web_server: WebServer, answer: Answer, file: DicomFile, folder: Path) -> ArchiveError:
     path = folder / "x.dcm"
     path.write_text("older")
@@ -102,7 +121,7 @@ def test_page_is_no_object(web_server: WebServer, tmp_path: Path, kind: str) -> 
 def test_part_that_is_no_object_is_refused(web_server: WebServer, tmp_path: Path) -> None:
     error = failing(web_server, Answer(200, PART + b"Synthetic^Chest" + END, KIND), ABSENT, tmp_path)
     assert isinstance(error, ArchiveUnusable)
-    assert str(error).endswith("what the archive gives as object 1.4 is no DICOM file")
+    assert str(error).endswith("what the archive gives as object 1.4 is no sound DICOM file")
 
 
 def test_other_object_is_refused(
@@ -112,6 +131,43 @@ def test_other_object_is_refused(
     error = failing(web_server, Answer(200, PART + other + END, KIND), ABSENT, tmp_path)
     assert isinstance(error, ArchiveUnusable)
     assert "gives another object than 1.4" in str(error)
+
+
+SYNTAXES = [ImplicitVRLittleEndian, ExplicitVRLittleEndian, DeflatedExplicitVRLittleEndian, RLELossless]
+
+
+@pytest.mark.parametrize("syntax", SYNTAXES, ids=lambda syntax: str(syntax.name)[:12])
+@pytest.mark.parametrize("place", ["behind", "end", "never"])
+def test_object_that_says_later_that_it_is_of_another_patient_is_refused(
+    web_server: WebServer, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, syntax: UID, place: str
+) -> None:
+    """Whoever reads all of the file would take the last one."""
+    dataset = make_cr(rows=8, columns=8)
+    dataset.ViewCodeSequence = [Dataset()]
+    dataset.ViewCodeSequence[0].PatientID = "in an item"
+    dataset["ViewCodeSequence"].is_undefined_length = True
+    if syntax == RLELossless:
+        dataset.compress(RLELossless)
+    dataset.file_meta.TransferSyntaxUID = syntax
+    path = save(dataset, tmp_path_factory.mktemp("other") / "other.dcm")
+    file, content = read_dicom_file(path), path.read_bytes()
+    if place == "never":
+        assert retrieve(web_server, Answer(200, PART + content + END, KIND), file, tmp_path) == content
+        return
+    implicit = syntax == ImplicitVRLittleEndian
+    start = pydicom.filereader.read_file_meta_info(path).FileMetaInformationGroupLength + 144
+    body = content[start:]
+    body = zlib.decompress(body, -15) if syntax == DeflatedExplicitVRLittleEndian else body
+    again = b"\x10\x00\x20\x00" + (b"\x06\x00\x00\x00" if implicit else b"LO\x06\x00") + b"WRONG "
+    at = body.index(b"\x20\x00\x11\x00") if place == "behind" else len(body)
+    body = body[:at] + again + body[at:]
+    if syntax == DeflatedExplicitVRLittleEndian:
+        deflater = zlib.compressobj(wbits=-15)
+        body = deflater.compress(body) + deflater.flush()
+    path.write_bytes(content[:start] + body)
+    assert pydicom.dcmread(path).PatientID == "WRONG"
+    error = failing(web_server, Answer(200, PART + path.read_bytes() + END, KIND), file, tmp_path)
+    assert isinstance(error, ObjectNotGiven)
 
 
 @pytest.mark.parametrize("keyword", ["StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"])
@@ -149,6 +205,11 @@ def test_answer_that_is_no_single_part_is_told(
     error = failing(web_server, Answer(200, body, kind), ABSENT, tmp_path)
     assert isinstance(error, ArchiveUnusable)
     assert said in str(error)
+
+
+def test_long_content_type_is_none() -> None:
+    assert media_type_of("application/dicom; charset=utf-8") == "application/dicom"
+    assert media_type_of(f'application/dicom; x="{";" * 60_000}') == "text/plain"
 
 
 @pytest.mark.parametrize("size", [1, 7, 8192])

@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("monailabel")
 
 from dicom_samples import make_cr, make_dx
-from monailabel.interfaces.exception import ImageNotFoundException, MONAILabelException
+from monailabel.interfaces.exception import ImageNotFoundException, LabelNotFoundException, MONAILabelException
 from orthanc_server import Orthanc, find_orthanc
 from pydicom.dataset import FileDataset
 
@@ -96,6 +96,23 @@ def test_what_the_archive_decides_is_refused(store: Store, open_datastore: Open)
         with pytest.raises(MONAILabelException, match="archive"):
             change()
     assert datastore.list_images() == [image_id]
+
+
+@pytest.mark.parametrize("tag", ["../../../../elsewhere", "/elsewhere", "a/b", ".hidden", ""])
+def test_tags_that_are_no_plain_names_are_refused(store: Store, open_datastore: Open, tmp_path: Path, tag: str) -> None:
+    image_id = str(store(make_dx()).SeriesInstanceUID)
+    label = tmp_path / "label.png"
+    label.write_bytes(b"of any kind")
+    datastore = open_datastore()
+    datastore.get_image_uri(image_id)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(MONAILabelException, match="plain name"):
+        datastore.save_label(image_id, str(label), tag, {})
+    with pytest.raises(LabelNotFoundException):
+        datastore.remove_label(image_id, tag)
+    assert sorted(path for path in tmp_path.rglob("*") if "archive" not in path.parts) == [
+        path for path in before if "archive" not in path.parts
+    ]
 
 
 def test_scoring_works_on_an_archive_and_tries_again_what_it_did_not_give(
