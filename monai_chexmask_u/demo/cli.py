@@ -50,7 +50,10 @@ def demo(
     from monai_chexmask_u.demo.endings import ends_at_signals
     from monai_chexmask_u.demo.server_folder import ServerFolder, sweep_remnants
 
-    folder = ServerFolder()
+    try:
+        folder = ServerFolder()
+    except OSError as error:
+        raise usage_error("no temporary folder can be written to; name one in TMPDIR, or make room") from error
     # Not before the process ends: what is imported meanwhile tidies its own files there when it does.
     atexit.register(folder.remove)
     with ends_at_signals(folder.remove) as take_signals:
