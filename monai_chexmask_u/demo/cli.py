@@ -26,7 +26,7 @@ def demo(
         list[str] | None,
         typer.Option(
             help="Further name by which the page may be opened: name, name:port, or https://name behind a proxy that "
-            "speaks TLS; may be repeated."
+            "speaks TLS; may be repeated. Unless it is one of loopback's, the page needs the token."
         ),
     ] = None,
     no_token: Annotated[
