@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
-__all__ = ["RequestGuard", "is_loopback", "is_wildcard"]
+__all__ = ["RequestGuard", "is_loopback", "is_wildcard", "names_loopback"]
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -218,6 +218,17 @@ def is_loopback(listen: str) -> bool:
         return _plain_address(listen.strip("[]")).is_loopback
     except ValueError:
         return listen.lower() == "localhost"
+
+
+def names_loopback(host: str) -> bool:
+    """Return whether an entry of the guard's `hosts` is a loopback name, whatever its port.
+
+    Example:
+        >>> [names_loopback(host) for host in ("localhost:9000", "::1", "https://radiology.example", "10.0.0.5")]
+        [True, True, False, False]
+    """
+    named = _host(_written(host.strip().lower().rpartition("://")[2]))
+    return named is not None and is_loopback(named.name)
 
 
 def _plain_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:

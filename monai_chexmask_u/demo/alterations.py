@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import io
+import struct
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -120,7 +121,8 @@ def read_mask(drawing: str) -> NDArray[np.bool_] | None:
             if max(picture.size) > PICTURE_SIDE:
                 raise ValueError("the drawing is larger than its film; reload the page")
             mask = np.asarray(picture.convert("RGBA"))[:, :, 3] > 127
-    except (binascii.Error, OSError, SyntaxError) as error:  # Pillow raises SyntaxError on broken PNGs
+    except (binascii.Error, OSError, SyntaxError, struct.error, Image.DecompressionBombError) as error:
+        # Pillow raises all of these on broken PNGs, and the last one on their size before it can be asked for.
         raise ValueError("the drawing cannot be read; reload the page") from error
     return mask if mask.any() else None
 

@@ -26,7 +26,7 @@ def demo(
         list[str] | None,
         typer.Option(
             help="Further name by which the page may be opened: name, name:port, or https://name behind a proxy that "
-            "speaks TLS; may be repeated."
+            "speaks TLS; may be repeated. Unless it is one of loopback's, the page needs the token."
         ),
     ] = None,
     no_token: Annotated[
@@ -50,7 +50,10 @@ def demo(
     from monai_chexmask_u.demo.endings import ends_at_signals
     from monai_chexmask_u.demo.server_folder import ServerFolder, sweep_remnants
 
-    folder = ServerFolder()
+    try:
+        folder = ServerFolder()
+    except OSError as error:
+        raise usage_error("no temporary folder can be written to; name one in TMPDIR, or make room") from error
     # Not before the process ends: what is imported meanwhile tidies its own files there when it does.
     atexit.register(folder.remove)
     with ends_at_signals(folder.remove) as take_signals:

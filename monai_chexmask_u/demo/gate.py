@@ -28,13 +28,14 @@ MOST_WAITING: Final = 6
 _SESSION: Final = "[A-Za-z0-9_-]{1,64}"
 _NAME: Final = "[A-Za-z0-9_-][A-Za-z0-9_.-]{0,200}"
 JOIN: Final = "/gradio_api/queue/join"
+DATA: Final = "/gradio_api/queue/data"
 HEARTBEAT: Final = "/gradio_api/heartbeat/"
 OPEN_ROUTES: Final = {
     re.compile(r"/"): ("GET", "HEAD"),
     re.compile(rf"/(assets|static)(/{_NAME}){{1,6}}"): ("GET", "HEAD"),
     re.compile(r"/theme\.css|/favicon\.ico"): ("GET", "HEAD"),
     re.compile(rf"{HEARTBEAT}{_SESSION}"): ("GET",),
-    re.compile(r"/gradio_api/queue/data"): ("GET",),
+    re.compile(DATA): ("GET",),
     re.compile(JOIN): ("POST",),
     re.compile(rf"/uploads/{_SESSION}/[0-9a-f]{{64}}"): ("POST",),
     re.compile(rf"/(pictures|results)/{_NAME}/{_NAME}"): ("GET",),
@@ -99,6 +100,10 @@ class Gate:
                 await self.app(*await self._rewritten(scope, receive), sending)
         except _Refusal as refusal:
             await _refuse(sending, refusal)
+        except KeyError:
+            # So ends Gradio's stream of messages whose client has left, if another one of that session has ended.
+            if scope["path"] != DATA or not sending.has_begun:
+                raise
 
     @contextmanager
     def _page(self, path: str) -> Iterator[None]:
@@ -117,7 +122,7 @@ class Gate:
     async def _rewritten(self, scope: Scope, receive: Receive) -> tuple[Scope, Receive]:
         """Return a request with no more in it than the page needs."""
         query = b""
-        if scope["path"] == "/gradio_api/queue/data":
+        if scope["path"] == DATA:
             found = re.fullmatch(rf"session_hash=({_SESSION})", scope["query_string"].decode("latin-1"))
             if found is None:
                 raise _Refusal(400, "The page has lost its session; reload it.")
@@ -161,9 +166,11 @@ class _Sending:
 
     def __init__(self, send: Send) -> None:
         self.send = send
+        self.has_begun = False
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
+            self.has_begun = True
             own = [(name.lower().encode(), value.encode()) for name, value in _HEADERS.items()]
             names = {name for name, _ in own}
             rest = [(name, value) for name, value in message.get("headers", ()) if name.lower() not in names]

@@ -28,7 +28,7 @@ __all__ = ["CSS", "build_page", "event_checks"]
 CSS: Final = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
 _FIGURE_SCRIPT: Final = Path(__file__).with_name("figure.js").read_text(encoding="utf-8")
 _QUEUE: Final = 100
-_STATES: Final = 500  # of pages that Gradio keeps
+_STATES: Final = 100  # of names that Gradio keeps, each with a drawing of up to 2 MB; the page does without
 _TITLE: Final = """# Outlines of lungs and heart, and how sure they are
 <p class="warning">Research use only, not for diagnosis. Films stay on the machine that shows this page, and are deleted
 when the page is closed.</p>"""

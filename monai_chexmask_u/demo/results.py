@@ -36,10 +36,11 @@ def open_film(session: Session, path: Path) -> str:
         RadiographError: if the file is of no use.
     """
     film = read_radiograph(path)
+    picture = film_picture(film)  # before the session changes: no film stands beside the picture of another one
     session.forget_results()
     # Names of files may be those of patients, and the folder is nobody's business.
     session.film, session.file_bytes = replace(film, path=Path("film")), path.stat().st_size
-    return session.add_picture("film", film_picture(film))
+    return session.add_picture("film", picture)
 
 
 def film_of(session: Session) -> Radiograph:

@@ -26,7 +26,7 @@ from monai_chexmask_u.demo.results import write_result
 from monai_chexmask_u.demo.sessions import Session, Sessions
 from monai_chexmask_u.demo.uploads import UploadError, Uploads
 from monai_chexmask_u.model import Model
-from monai_chexmask_u.request_guard import Application, RequestGuard, is_loopback, is_wildcard
+from monai_chexmask_u.request_guard import Application, RequestGuard, is_loopback, is_wildcard, names_loopback
 
 __all__ = ["build_app", "serve"]
 
@@ -55,7 +55,8 @@ def serve(
         device: as `Segmenter` takes it.
         announce: called with the page's address when it can be opened.
         hosts: further names by which the page may be opened, as `RequestGuard` takes them.
-        needs_token: others than this machine need the token of the address that is announced.
+        needs_token: others than this machine, which come to another address than loopback or by a further name that
+            is none of loopback's, need the token of the address that is announced.
 
     Raises:
         ValueError: if the address or port cannot be used, or a name is none.
@@ -63,13 +64,15 @@ def serve(
     RequestGuard(_nothing, hosts=hosts)  # a wrong name is said before anything is built
     with _listen(host, port) as listener:
         address, own_port = listener.getsockname()[:2]
-        token = None if is_loopback(address) or not needs_token else secrets.token_urlsafe(24)
+        # By another name it is reached from elsewhere, through a proxy, also where it listens at loopback.
+        is_alone = is_loopback(address) and all(names_loopback(name) for name in hosts)
+        token = None if is_alone or not needs_token else secrets.token_urlsafe(24)
         app = build_app(model, folder, device=device)
         if token is not None:
             app = AccessToken(app, token=token, port=own_port)
         app = RequestGuard(app, listen=host or address, hosts=hosts)
         listener.listen()  # a browser that comes early waits
-        announce(_announcement(host or address, address, own_port, token))
+        announce(_announcement(host or address, own_port, token, is_alone=is_alone))
         _Server(
             uvicorn.Config(
                 app,
@@ -239,12 +242,12 @@ def _tidying(tidy: Callable[[], None]) -> Callable[[fastapi.FastAPI], contextlib
     return lifespan
 
 
-def _announcement(host: str, address: str, port: int, token: str | None) -> str:
+def _announcement(host: str, port: int, token: str | None, *, is_alone: bool) -> str:
     """Return the line that tells how to open the page."""
     name = socket.gethostname() if is_wildcard(host) else host
     name = f"[{name}]" if ":" in name else name
     query = "" if token is None else f"?token={token}"
-    others = "" if token is not None or is_loopback(address) else " Everyone who reaches it may use it."
+    others = "" if token is not None or is_alone else " Everyone who reaches it may use it."
     return f"http://{name}:{port}/{query} shows the page; Ctrl-C ends it.{others} For research use only."
 
 

@@ -135,7 +135,7 @@ class Sessions:
             session = self._open[name]
             session.users += 1
         try:
-            with session.lock:
+            with _alone(session):
                 yield session
         finally:
             self._release(name, session)
@@ -152,7 +152,7 @@ class Sessions:
             yield None
             return
         try:
-            with session.lock:
+            with _alone(session):
                 yield session
         finally:
             self._release(name, session)
@@ -187,7 +187,7 @@ class Sessions:
     def _release(self, name: str, session: Session) -> None:
         with self._lock:
             session.users -= 1
-            session.used, session.size = time.monotonic(), bytes_of(session)
+            session.used = time.monotonic()
             is_empty = session.film is None and not session.users and self._open.get(name) is session
             empty = self._pop([name]) if is_empty else {}
             closed = self._pop(self._too_many())
@@ -216,6 +216,16 @@ class Sessions:
         for name, session in closed.items():
             shutil.rmtree(session.folder, ignore_errors=True)
             self.on_close(name)
+
+
+@contextmanager
+def _alone(session: Session) -> Iterator[None]:
+    """Hold a session, and note how much memory it holds before the next one changes it."""
+    with session.lock:
+        try:
+            yield
+        finally:
+            session.size = bytes_of(session)
 
 
 def bytes_of(session: Session) -> int:

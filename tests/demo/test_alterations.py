@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import base64
 import io
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -13,11 +15,23 @@ from segmentation_samples import make_radiograph
 from monai_chexmask_u.demo.alterations import Alteration, read_mask, union
 from monai_chexmask_u.transforms.corruptions import corrupt
 
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
 
 def data_url(picture: Image.Image) -> str:
     buffer = io.BytesIO()
     picture.save(buffer, "PNG")
     return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def png(width: int, height: int, *chunks: tuple[bytes, bytes]) -> str:
+    """Return a PNG of a size that it tells, with pixels for 8 x 8 and chunks after them, as a data URL."""
+    header = (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 6, 0, 0, 0))
+    parts = [
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in (header, (b"IDAT", zlib.compress(bytes(33 * 8))), *chunks, (b"IEND", b""))
+    ]
+    return f"data:image/png;base64,{base64.b64encode(PNG_SIGNATURE + b''.join(parts)).decode()}"
 
 
 def test_nothing_changes_nothing() -> None:
@@ -78,8 +92,12 @@ def test_nothing_drawn_is_no_mask() -> None:
         ("data:image/png;base64,????", "cannot be read"),
         ("data:image/png;base64,iVBORw0KGgo=", "cannot be read"),
         (data_url(Image.new("RGBA", (1025, 2))), "larger than its film"),
+        (png(60_000, 60_000), "cannot be read"),
+        (png(2**31 - 1, 2**31 - 1), "cannot be read"),
+        (png(8, 8, (b"cHRM", b"12")), "cannot be read"),
+        (png(8, 8, (b"gAMA", b"1")), "cannot be read"),
     ],
-    ids=["path", "long", "no-base64", "no-picture", "large"],
+    ids=["path", "long", "no-base64", "no-picture", "large", "bomb", "largest", "short-cHRM", "short-gAMA"],
 )
 def test_what_is_no_drawing_is_refused(drawing: str, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -215,6 +216,23 @@ def test_one_session_cannot_fill_the_queue(page: Page, radiograph: bytes) -> Non
     answers = [client.join(click, [0, 0, 0, 5, "", "", "predictive", False, "noise"]) for _ in range(20)]
     assert {answer.status for answer in answers} == {200, 429}
     assert other.open(radiograph)["success"]
+
+
+def test_clients_that_listen_twice_and_leave_fill_no_log(page: Page, radiograph: bytes) -> None:
+    client = page.client()
+    assert client.open(radiograph)["success"]
+    before = page.log()
+    client.join(client.function("segment", "click"), [90, 0, 0, 100, "", "", "predictive", False, "noise"])
+    head = f"GET /gradio_api/queue/data?session_hash={client.session} HTTP/1.1\r\nHost: 127.0.0.1:{page.port}\r\n\r\n"
+    listening = [socket.create_connection(("127.0.0.1", page.port)) for _ in range(3)]
+    for connection in listening:
+        connection.sendall(head.encode())
+        assert b"200" in connection.recv(100)
+    for connection in listening:
+        connection.close()
+    time.sleep(2)  # until the server has noticed
+    assert page.log() == before
+    assert page.client().open(radiograph)["success"]
 
 
 def test_results_have_no_names_but_the_offered(page: Page, radiograph: bytes) -> None:

@@ -22,6 +22,23 @@ def session(tmp_path: Path) -> Session:
     return session
 
 
+def test_a_film_whose_picture_cannot_be_made_does_not_stand_beside_that_of_another(
+    session: Session, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    film, pictures = session.film, dict(session.pictures)
+
+    def no_memory(film: object) -> bytes:
+        raise MemoryError
+
+    monkeypatch.setattr(results, "film_picture", no_memory)
+    other = tmp_path / "other.png"
+    draw_phantom().rotate(5).save(other)
+    with pytest.raises(MemoryError):
+        results.open_film(session, other)
+    assert session.film is film
+    assert session.pictures == pictures
+
+
 def test_the_drawn_chest_is_the_same_every_time() -> None:
     first, second = draw_phantom(), draw_phantom()
     assert first.size == (1024, 1024)

@@ -184,3 +184,19 @@ def test_at_the_end_nothing_is_left(sessions: Sessions) -> None:
     open_film(sessions, "a")
     sessions.close_all()
     assert not sessions.folder.exists()
+
+
+def test_a_session_is_measured_before_the_next_one_changes_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    sessions = Sessions(tmp_path)
+    held: list[bool] = []
+
+    def measure(session: Session) -> int:
+        held.append(session.lock.locked())
+        return 1
+
+    monkeypatch.setattr(module, "bytes_of", measure)
+    with sessions.use("a") as session:
+        session.film = make_radiograph()
+    with sessions.use_by_token(session.token):
+        pass
+    assert held == [True, True]
