@@ -22,6 +22,13 @@ INPUTS := pyproject.toml setup.py constraints.txt $(wildcard locks/*.txt)
 LOCKED := $(shell $(PYTHON) -c 'import platform as p, sys; print("yes" * (p.system() == "Linux" and p.machine() == "x86_64" and sys.version_info[:2] == (3, 11)))')
 LOCKED_PIP := -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement
 BUILD := $(if $(LOCKED),--no-build-isolation)
+# Which build of PyTorch is at hand, pip tells best when it is not asked for checksums yet: it prefers files whose checksum
+# the index tells, and so the large public one to the one for CPUs.
+define lock_torch
+$(1)/bin/python -m pip download --quiet --disable-pip-version-check --no-deps --constraint constraints.txt --dest $(1)/wheels torch
+	$(1)/bin/python $(LOCKED_PIP) locks/torch.txt --no-index --find-links $(1)/wheels
+	rm -r $(1)/wheels
+endef
 
 .PHONY: demo label web bundle lock sbom map test check tools test-deploy test-plain test-label train-smoke clean
 
@@ -71,6 +78,7 @@ test-label: $(LABEL)/.test-ready
 # torch first: with 2.13.0 installed, nothing asks for another build of it.
 $(VENV)/.demo-ready: $(INPUTS)
 	$(PYTHON) -m venv $(VENV)
+	$(if $(LOCKED),$(call lock_torch,$(VENV)))
 	$(if $(LOCKED),$(BIN)/python $(LOCKED_PIP) locks/demo.txt)
 	$(BIN)/python $(PIP) torch
 	$(BIN)/python $(PIP) $(BUILD) --editable '.[deploy,archive]' pydicom-data
@@ -88,6 +96,7 @@ $(VENV)/.web-ready: $(VENV)/.demo-ready
 
 $(PLAIN)/.ready: $(INPUTS)
 	$(PYTHON) -m venv $(PLAIN)
+	$(if $(LOCKED),$(call lock_torch,$(PLAIN)))
 	$(if $(LOCKED),$(PLAIN)/bin/python $(LOCKED_PIP) locks/plain.txt)
 	$(PLAIN)/bin/python $(PIP) torch
 	$(PLAIN)/bin/python $(PIP) $(BUILD) '.[archive,bundle,dataset,experiments,demo,dev]'
@@ -96,6 +105,7 @@ $(PLAIN)/.ready: $(INPUTS)
 # MONAI Label without its dependencies: they name sam2, which needs CUDA, and packages that need an old numpy.
 $(LABEL)/.ready: $(INPUTS)
 	$(PYTHON) -m venv $(LABEL)
+	$(if $(LOCKED),$(call lock_torch,$(LABEL)))
 	$(if $(LOCKED),$(LABEL)/bin/python $(LOCKED_PIP) locks/label.txt)
 	$(LABEL)/bin/python $(PIP) torch
 	$(LABEL)/bin/python $(PIP) $(BUILD) --editable '.[label]'

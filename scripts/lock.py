@@ -45,9 +45,11 @@ def main(names: Sequence[str]) -> int:
     # PyTorch's wheel for CPUs has another checksum than the one of the public index: either may be at hand.
     public = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}
     torch = _merged(_resolved(["torch"], ["--no-deps"]), _resolved(["torch"], ["--no-deps"], public | NO_FILE))
+    (FOLDER / "torch.txt").write_text(HEAD + _written(torch), encoding="utf-8")
     for name in names or ENVIRONMENTS:
         wanted = ENVIRONMENTS[name]
-        lock = _resolved([*wanted, *BUILD]) | _resolved(ALONE.get(name, ()), ["--no-deps"]) | torch
+        lock = _resolved([*wanted, *BUILD]) | _resolved(ALONE.get(name, ()), ["--no-deps"])
+        lock = {package: entry for package, entry in lock.items() if package not in torch}
         (FOLDER / f"{name}.txt").write_text(HEAD + _written(lock), encoding="utf-8")
         print(f"locks/{name}.txt: {len(lock)} packages")
     return 0

@@ -41,7 +41,12 @@ def main(arguments: list[str] | None = None) -> int:
     everything = installed()
     folder.mkdir(parents=True, exist_ok=True)
     for command in COMMANDS:
-        bill = bill_of(everything, locked(REPOSITORY / "locks" / f"{command}.txt"))
+        lock = {
+            file: hashes
+            for name in (command, "torch")
+            for file, hashes in locked(REPOSITORY / "locks" / f"{name}.txt").items()
+        }
+        bill = bill_of(everything, lock)
         text = json.dumps(bill, indent=2, sort_keys=True) + "\n"
         fault = JsonStrictValidator(SchemaVersion.from_version(SPECIFICATION)).validate_str(text)
         if fault is not None:

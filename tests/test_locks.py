@@ -58,8 +58,14 @@ def test_a_lock_has_the_versions_of_the_constraints_and_all_that_is_asked_for(
     for extra in ENVIRONMENTS[name]:
         wanted += project["optional-dependencies"][extra]
     names = {plain(re.split(r"[\[<>=!~; ]", each)[0]) for each in wanted}
-    assert names - lock.keys() <= {"monai-chexmask-u"}
+    assert names - lock.keys() == names & {"monai-chexmask-u", "torch"}
     assert "setuptools" in lock  # builds the project
+
+
+def test_pytorch_has_the_checksums_of_both_its_builds(repository: Path) -> None:
+    text = (repository / "locks" / "torch.txt").read_text()
+    assert pins(repository / "locks" / "torch.txt") == {"torch": pins(repository / "constraints.txt")["torch"]}
+    assert text.count("--hash=sha256:") == 2
 
 
 def test_the_makefile_makes_the_environments_of_the_locks(repository: Path) -> None:

@@ -92,5 +92,5 @@ def test_picture_file_leaves_nothing_behind(
 def test_folder_that_is_not_there_is_an_error(
     radiograph: Radiograph, result: LandmarkSegmentation, tmp_path: Path
 ) -> None:
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(OSError, match=r"x\.dcm: this file cannot be written \(No such file"):
         write_object("seg", result, radiograph, tmp_path / "absent" / "x.dcm")
