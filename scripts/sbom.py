@@ -41,12 +41,8 @@ def main(arguments: list[str] | None = None) -> int:
     everything = installed()
     folder.mkdir(parents=True, exist_ok=True)
     for command in COMMANDS:
-        lock = {
-            file: hashes
-            for name in (command, "torch")
-            for file, hashes in locked(REPOSITORY / "locks" / f"{name}.txt").items()
-        }
-        bill = bill_of(everything, lock)
+        locks = [locked(REPOSITORY / "locks" / f"{name}.txt") for name in (command, "torch")]
+        bill = bill_of(everything, locks[0] | locks[1])
         text = json.dumps(bill, indent=2, sort_keys=True) + "\n"
         fault = JsonStrictValidator(SchemaVersion.from_version(SPECIFICATION)).validate_str(text)
         if fault is not None:
