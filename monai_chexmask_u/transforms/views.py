@@ -1,11 +1,13 @@
-"""Random views of a film: moved, turned and scaled a little, with another exposure, corrupted, or made foreign."""
+"""Random views of a radiograph: moved, with another exposure, corrupted, or made foreign.
+
+OpenCV belongs to an extra, so that the functions that need it import it themselves.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -38,6 +40,8 @@ def moved_view(pixels: Floats, landmarks: Points | None, random: Random) -> tupl
         landmarks: ``(node, 2)``, (x, y) in pixels, moved along; or None.
         random: source of the random numbers.
     """
+    import cv2
+
     rows, columns = pixels.shape
     matrix = random_positioning((rows, columns), random)
     moved = cv2.warpAffine(pixels, matrix, (columns, rows), flags=cv2.INTER_LINEAR)
@@ -52,6 +56,8 @@ def random_positioning(shape: tuple[int, int], random: Random) -> Points:
         shape: rows and columns of the image.
         random: source of the random numbers.
     """
+    import cv2
+
     rows, columns = shape
     center = ((columns - 1) / 2, (rows - 1) / 2)
     matrix = cv2.getRotationMatrix2D(center, random.normal() * 5, random.uniform(0.82, 1.2))
@@ -145,6 +151,8 @@ def _part_on_black(pixels: Floats, random: Random) -> Floats:
 
 def _rods(pixels: Floats, random: Random) -> Floats:
     """Draw soft bright rods on black: as little as hands, legs and spines have in common."""
+    import cv2
+
     page = np.zeros((256, 256), np.float32)
     for _ in range(random.integers(1, 7)):
         start, end = ([int(value) for value in random.integers(0, 256, 2)] for _ in range(2))
@@ -156,6 +164,8 @@ def _rods(pixels: Floats, random: Random) -> Floats:
 
 
 def _noise(pixels: Floats, random: Random) -> Floats:
+    import cv2
+
     noise = random.standard_normal((256, 256), dtype=np.float32)
     if random.random() < 0.4:
         noise = 10 * cv2.GaussianBlur(noise, (0, 0), float(random.uniform(1, 20))).astype(np.float32)
