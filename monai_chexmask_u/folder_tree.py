@@ -10,7 +10,7 @@ from monai_chexmask_u.dicom.archive.outbox_mark import is_outbox
 from monai_chexmask_u.disk_faults import cause_of
 from monai_chexmask_u.radiograph import RadiographError
 
-__all__ = ["files_below"]
+__all__ = ["files_below", "is_file", "is_folder"]
 
 
 def files_below(
@@ -35,10 +35,10 @@ def files_below(
             open_folders.pop()
         elif entry.name.startswith("."):
             continue
-        elif _is_folder(entry):
+        elif is_folder(entry):
             if not _is_outbox(entry):
                 open_folders.append(_entries(entry.path, _real(entry, real_parent), visited, on_problem))
-        elif _is_file(entry):
+        elif is_file(entry):
             path = Path(entry.path)
             if wanted(path):
                 yield path, _real(entry, real_parent)
@@ -79,14 +79,16 @@ def _is_outbox(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _is_folder(entry: os.DirEntry[str]) -> bool:
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    """Tell whether an entry is a folder or a link to one; what cannot be looked at is none."""
     try:
         return entry.is_dir()
     except OSError:  # a link to itself
         return False
 
 
-def _is_file(entry: os.DirEntry[str]) -> bool:
+def is_file(entry: os.DirEntry[str]) -> bool:
+    """Tell whether an entry is a regular file or a link to one; what cannot be looked at is none."""
     try:
         return entry.is_file()
     except OSError:

@@ -19,6 +19,7 @@ from monai_chexmask_u.dataset.archives import (
 )
 from monai_chexmask_u.dataset.films import Film
 from monai_chexmask_u.dicom.archive.outbox_mark import is_outbox
+from monai_chexmask_u.folder_tree import is_file, is_folder
 from monai_chexmask_u.radiograph import RadiographError
 from monai_chexmask_u.reading import is_candidate, is_candidate_name
 
@@ -52,7 +53,7 @@ def films_in_folder(folder: Path, *, tables: frozenset[str] = frozenset()) -> It
                 path = f"{below}/{entry.name}" if below else entry.name
                 if is_hidden(entry.name):
                     continue
-                if not _is_folder(entry):
+                if not is_folder(entry):
                     yield from _films_at(entry, path, tables)
                 elif not is_outbox(Path(entry.path)):
                     if entry.is_symlink():
@@ -96,20 +97,6 @@ def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
         raise _not_readable(folder) from error
 
 
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link to itself
-        return False
-
-
-def _is_file(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_file()
-    except OSError:
-        return False
-
-
 def _not_readable(folder: Path) -> RadiographError:
     return RadiographError("not_readable", f"the folder {folder} cannot be listed; check its permissions")
 
@@ -117,7 +104,7 @@ def _not_readable(folder: Path) -> RadiographError:
 def _films_at(entry: os.DirEntry[str], path: str, tables: frozenset[str]) -> Iterator[Film | Path | str]:
     """Yield what a file is: a film, films in an archive, a wanted table; or why it is left out."""
     name = entry.name
-    if not _is_file(entry):
+    if not is_file(entry):
         yield BROKEN_LINK if entry.is_symlink() else NOT_AN_IMAGE
     elif name.lower().endswith(ARCHIVE_SUFFIXES):
         yield from films_in_archive(Path(entry.path), below=path)
