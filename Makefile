@@ -73,7 +73,7 @@ test-plain: $(PLAIN)/.ready
 
 # The MONAI Label app, and what it gives to 3D Slicer judged by Slicer's own code.
 test-label: $(LABEL)/.test-ready
-	OMP_NUM_THREADS=1 $(LABEL)/bin/python -m pytest -n 2 --dist loadscope tests/label tests/markups tests/data tests/writers
+	OMP_NUM_THREADS=1 $(LABEL)/bin/python -m pytest -n 2 --dist loadscope tests/label tests/annotations tests/writers
 
 # torch first: with 2.13.0 installed, nothing asks for another build of it.
 $(VENV)/.demo-ready: $(INPUTS)

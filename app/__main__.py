@@ -46,7 +46,7 @@ def main(arguments: list[str]) -> int:
             if argument.startswith("-") and argument.endswith("=") and argument.count("=") == 1:
                 raise ValueError(f"{argument} has no value; give one, or leave the option away")
         from app.settings import read_settings
-        from monai_chexmask_u.signals import stopping_on_signals
+        from monai_chexmask_u.files.signals import stopping_on_signals
 
         settings, others = read_settings(arguments)
         with stopping_on_signals(), _study(settings, others) as completed:
@@ -75,8 +75,8 @@ def _study(settings: Settings, arguments: list[str]) -> Iterator[list[str]]:
     Raises:
         ValueError: if there is an input folder as well, or the archive does not give the study.
     """
-    from monai_chexmask_u.dicom.archive.failures import ArchiveError
-    from monai_chexmask_u.dicom.archive.fetch import fetch_study
+    from monai_chexmask_u.archive.failures import ArchiveError
+    from monai_chexmask_u.archive.fetch import fetch_study
 
     archive = settings.archive
     if archive.source is None:

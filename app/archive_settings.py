@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from monai_chexmask_u.dicom.archive.credentials import read_credentials
-from monai_chexmask_u.dicom.archive.retry import Backoff
-from monai_chexmask_u.dicom.archive.settings import OWN_AE_TITLE, DicomwebArchive, DimseNode, Timeouts, Tls
+from monai_chexmask_u.archive.credentials import read_credentials
+from monai_chexmask_u.archive.retry import Backoff
+from monai_chexmask_u.archive.settings import OWN_AE_TITLE, DicomwebArchive, DimseNode, Timeouts, Tls
 
 __all__ = ["ARCHIVE_KEYS", "ArchiveSettings", "add_archive_options", "archive_settings"]
 

@@ -7,8 +7,8 @@ from typing import Any
 from monai.deploy.core import Fragment, Operator, OperatorSpec
 
 from app.result_writer_operator import Output
-from monai_chexmask_u.dicom.archive.delivery import deliver
-from monai_chexmask_u.dicom.archive.failures import ArchiveError
+from monai_chexmask_u.archive.delivery import deliver
+from monai_chexmask_u.archive.failures import ArchiveError
 
 __all__ = ["DeliveryOperator"]
 

@@ -9,7 +9,7 @@ from monai.deploy.core import Fragment, Operator, OperatorSpec
 from app.landmark_inference_operator import Result
 from app.radiograph_operator import instance_uid
 from app.result_writer_operator import Output
-from monai_chexmask_u.dicom.archive.objects import is_uid
+from monai_chexmask_u.archive.objects import is_uid
 from monai_chexmask_u.writers.result_sets import check_replaceable, clear_results
 
 __all__ = ["EarlierResultsOperator"]

@@ -12,8 +12,8 @@ from monai.deploy.core import Fragment, Operator, OperatorSpec
 from monai.deploy.core.domain import DICOMStudy
 
 from app.run_record import RunRecord
-from monai_chexmask_u.dicom.archive.objects import is_uid
-from monai_chexmask_u.dicom.header import examine
+from monai_chexmask_u.archive.objects import is_uid
+from monai_chexmask_u.dicom.reading.header import examine
 
 __all__ = ["FrontalChestSelectorOperator", "ImageFile"]
 

@@ -8,7 +8,7 @@ from monai.deploy.core import Fragment, Operator, OperatorSpec
 
 from app.frontal_chest_selector_operator import ImageFile
 from app.run_record import RunRecord
-from monai_chexmask_u.dicom.read import read_dicom
+from monai_chexmask_u.dicom.reading.read import read_dicom
 from monai_chexmask_u.dicom.same_image import ImageKey, ImageRegister, image_key
 from monai_chexmask_u.radiograph import Radiograph
 

@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from monai_chexmask_u.batch import fault_of
-from monai_chexmask_u.dicom.archive.delivery import Delivery
+from monai_chexmask_u.archive.delivery import Delivery
+from monai_chexmask_u.files.atomic import atomic_path
+from monai_chexmask_u.files.faults import fault_of
 from monai_chexmask_u.radiograph import RadiographError
 from monai_chexmask_u.segmentation import Reliability
-from monai_chexmask_u.writers.atomic import atomic_path
 
 __all__ = ["NOT_MEANT", "RECORD_NAME", "RunRecord"]
 

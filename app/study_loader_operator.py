@@ -10,8 +10,8 @@ from monai.deploy.core.domain import DICOMStudy
 from monai.deploy.operators import DICOMDataLoaderOperator
 
 from app.run_record import RunRecord
-from monai_chexmask_u.dicom.read import is_bounded
-from monai_chexmask_u.folder_tree import files_below
+from monai_chexmask_u.dicom.reading.read import is_bounded
+from monai_chexmask_u.files.folder_tree import files_below
 from monai_chexmask_u.radiograph import RadiographError
 
 __all__ = ["StudyLoaderOperator"]

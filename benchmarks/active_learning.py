@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from scipy.spatial.distance import cdist, pdist
 from scipy.stats import spearmanr
 
-from monai_chexmask_u.console import progress_bar
+from monai_chexmask_u.commands.console import progress_bar
 from monai_chexmask_u.data.film_sets import Film, read_sets
 from monai_chexmask_u.model import load_model
 from monai_chexmask_u.reading import read_radiograph
@@ -84,9 +84,9 @@ def main(
     balance: Annotated[float, typer.Option(min=0, max=1, help="Of UncertainAndDiverse.")] = 0.5,
 ) -> None:
     """Print what each strategy hands out first."""
-    from label.latents import LatentStore
-    from label.model_store import ModelStore
-    from label.strategies import MostUncertain, UncertainAndDiverse
+    from label.tasks.latents import LatentStore
+    from label.tasks.model_store import ModelStore
+    from label.tasks.strategies import MostUncertain, UncertainAndDiverse
 
     pool = _segment([film for each in read_sets(data) for film in each.films])
     with TemporaryDirectory() as folder:

@@ -16,9 +16,9 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from monai_chexmask_u import engines
+from monai_chexmask_u import workflows
 from monai_chexmask_u.data import landmark_datalist
-from monai_chexmask_u.writers.atomic import atomic_path
+from monai_chexmask_u.files.atomic import atomic_path
 
 METRICS = ("mse", "distance_px1024", "dice_lungs", "dice_right_lung", "dice_left_lung", "dice_heart")
 
@@ -44,7 +44,7 @@ def main(
         summary = folder / f"evaluation_{epochs}" / "summary.json"  # more epochs continue the same training
         if not summary.is_file():
             _train(folder, epochs=epochs, image_size=image_size, seed=seed)
-            engines.evaluate(folder / "data" / "val", summary.parent, folder / "runs" / "final.pt")
+            workflows.evaluate(folder / "data" / "val", summary.parent, folder / "runs" / "final.pt")
         results.append(json.loads(summary.read_text(encoding="utf-8")))
         _report(results, output, epochs=epochs, image_size=image_size, folds=folds, seed=seed)
 
@@ -78,7 +78,7 @@ def _train(folder: Path, **settings: Any) -> None:
         raise SystemExit(f"{folder}: was trained for {done} epochs already; ask for as many or more")
     if done < settings["epochs"] or not (runs / "final.pt").is_file():
         resume = any(runs.glob("checkpoint_epoch=*.pt"))
-        engines.train([folder / "data"], runs, resume=resume, early_stopping=0, val_interval=10, **settings)
+        workflows.train([folder / "data"], runs, resume=resume, early_stopping=0, val_interval=10, **settings)
 
 
 def _report(results: list[dict[str, Any]], output: Path, **settings: Any) -> None:

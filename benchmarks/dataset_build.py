@@ -23,10 +23,10 @@ import pyarrow.parquet as pq
 import torch
 
 from benchmarks.published_pipeline import build_published_way
-from monai_chexmask_u.dataset.films import Film
+from monai_chexmask_u.dataset.building.films import Film
+from monai_chexmask_u.dataset.building.run import BuildOptions, build_dataset
+from monai_chexmask_u.dataset.building.work import Chunk, FilmWork, Finished, Recipe
 from monai_chexmask_u.dataset.folder import Manifest, Shard, write_shard
-from monai_chexmask_u.dataset.run import BuildOptions, build_dataset
-from monai_chexmask_u.dataset.work import Chunk, FilmWork, Finished, Recipe
 from monai_chexmask_u.model import load_model
 from monai_chexmask_u.networks import HybridGNet
 from monai_chexmask_u.networks.checkpoints import write_checkpoint

@@ -16,11 +16,11 @@ from pathlib import Path
 
 import numpy as np
 import pydicom
-from dicom_samples import make_dx, save
-from report_reference import by_highdicom
-from segmentation_samples import make_segmentation
+from support.samples.dicom import make_dx, save
+from support.samples.report_reference import by_highdicom
+from support.samples.segmentations import make_segmentation
 
-from monai_chexmask_u.dicom.read import read_dicom
+from monai_chexmask_u.dicom.reading.read import read_dicom
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.segmentation import LandmarkSegmentation
 from monai_chexmask_u.writers.formats import FORMATS, write_outputs

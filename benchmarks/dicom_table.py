@@ -17,14 +17,14 @@ from typing import Final
 
 import numpy as np
 import pydicom
-from dicom_case import Case
-from dicom_cases import CASES
-from judges import LABEL_MAP_SEGMENTATION, dciodvfy, gray_values, is_available, judges_of, segments
-from judges.programs import run
+from support.cases.all_cases import CASES
+from support.cases.case import Case
+from support.judges import LABEL_MAP_SEGMENTATION, dciodvfy, gray_values, is_available, judges_of, segments
+from support.judges.programs import run
 
 from monai_chexmask_u.anatomy import ORGANS
 from monai_chexmask_u.batch import Outcome, segment_files
-from monai_chexmask_u.dicom.read import read_dicom
+from monai_chexmask_u.dicom.reading.read import read_dicom
 from monai_chexmask_u.model import load_model
 from monai_chexmask_u.segmenter import Segmenter
 from monai_chexmask_u.writers.formats import FORMATS

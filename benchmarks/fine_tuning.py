@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
-from learning_samples import annotate, outlined_films
+from support.samples.learning import annotate, outlined_films
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # label/ is no part of the package
 
@@ -30,9 +30,9 @@ def main(
     replay: Annotated[Path | None, typer.Option(help="Data set of which films are mixed in.")] = None,
 ) -> None:
     """Print a row for each convention."""
-    from label.datastore import ChestLocalDatastore
-    from label.model_store import ModelStore
-    from label.training import FineTune
+    from label.images.datastore import ChestLocalDatastore
+    from label.tasks.model_store import ModelStore
+    from label.tasks.training import FineTune
 
     print(
         "| heart raised, px | films | held out | replayed | error, px1024 | Dice lungs | Dice heart | published | s |"

@@ -12,8 +12,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from dicom_mutations import mutated, seeds
-from fuzz_harness import Case, Result, run_cases
+from support.fuzzing.harness import Case, Result, run_cases
+from support.mutations import mutated, seeds
 
 NUMBERS_OF_A_SEED = 1_000_000
 
@@ -68,7 +68,7 @@ def main() -> int:
     options = parser.parse_args()
     chosen = [case_of(options.only)] if options.only else cases(options.files, options.seed)
     results = []
-    pipeline = f"fuzz_worker:{options.model}_pipeline"
+    pipeline = f"support.fuzzing.worker:{options.model}_pipeline"
     for result in run_cases(chosen, workers=options.workers, pipeline=pipeline, judged_every=options.judged_every):
         results.append(result)
         if options.keep and (result.findings or options.only):

@@ -17,7 +17,7 @@ from typing import Any, Final
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 import requests
-from hostile_label_client import (
+from support.servers.hostile_label_client import (
     BOMBS,
     IDS,
     INNER_PLACES,
@@ -45,8 +45,8 @@ from hostile_label_client import (
     send_under,
     start_process,
 )
-from hostile_web_client import request
-from label_server import LabelServer
+from support.servers.hostile_web_client import request
+from support.servers.label_server import LabelServer
 
 from benchmarks.hostile_rows import Outcome, Row, Trick, measured, said
 from monai_chexmask_u.demo.examples import draw_phantom

@@ -20,8 +20,9 @@ from typing import Any, Final
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-from dicom_cases import CASES
-from hostile_page import (
+from PIL import Image, PngImagePlugin
+from support.cases.all_cases import CASES
+from support.servers.hostile_page import (
     HOSTILE_VALUES,
     IMPOSSIBLE_UPLOADS,
     NO_EVENTS,
@@ -38,7 +39,7 @@ from hostile_page import (
     in_uploads,
     refused,
 )
-from hostile_web_client import (
+from support.servers.hostile_web_client import (
     FOREIGN_HOSTS,
     FOREIGN_ORIGINS,
     Answer,
@@ -48,14 +49,13 @@ from hostile_web_client import (
     request,
     slow_request,
 )
-from PIL import Image, PngImagePlugin
 
 from benchmarks.hostile_rows import Outcome, Row, Trick, measured, said
 from monai_chexmask_u.demo.examples import draw_phantom
 
 __all__ = ["web_page"]
 
-IMPATIENT_PAGE: Final = Path(__file__).resolve().parents[1] / "tests" / "impatient_page.py"
+IMPATIENT_PAGE: Final = Path(__file__).resolve().parents[1] / "tests" / "support" / "servers" / "impatient_page.py"
 HEAD: Final = "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
 SETTINGS: Final = [0, 0, 0, 5, "", "", "predictive", False, "noise"]
 

@@ -16,11 +16,11 @@ from typing import Final
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-from dicom_samples import make_cr, save
-from hostile_archive import FETCH_TRICKS, SEND_TRICKS, Trick, serve_trick
-from hostile_node import NODE_TRICKS, serve_node_trick
-from study_archive import ACCESSION
-from watched_runs import Run, WatchedRuns
+from support.processes.watched_runs import Run, WatchedRuns
+from support.samples.dicom import make_cr, save
+from support.samples.study_archive import ACCESSION
+from support.servers.hostile_archive import FETCH_TRICKS, SEND_TRICKS, Trick, serve_trick
+from support.servers.hostile_node import NODE_TRICKS, serve_node_trick
 
 from benchmarks.hostile_label_clients import label_server
 from benchmarks.hostile_page_clients import web_page

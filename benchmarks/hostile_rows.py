@@ -14,7 +14,7 @@ from typing import Final
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-from peak_memory import PeakMemory
+from support.processes.peak_memory import PeakMemory
 
 __all__ = ["GRACE_S", "MOST_MEGABYTES", "Outcome", "Row", "Section", "Trick", "in_cell", "measured", "said"]
 

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monai_chexmask_u.anatomy import HEART, ORGANS, Organ
+from monai_chexmask_u.annotations.landmark_placement import landmarks_of_masks
 from monai_chexmask_u.data import landmark_datalist
 from monai_chexmask_u.geometry import fill_polygon
-from monai_chexmask_u.landmark_placement import landmarks_of_masks
 
 SIDE = 1024
 Floats = NDArray[np.float64]

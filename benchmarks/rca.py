@@ -18,7 +18,15 @@ import typer
 from numpy.typing import NDArray
 
 from monai_chexmask_u.data import landmark_datalist
-from monai_chexmask_u.dataset.rca import NEIGHBORS, Rating, ReferenceSet, label_map, load_references, overlap, rate
+from monai_chexmask_u.dataset.rca.estimate import (
+    NEIGHBORS,
+    Rating,
+    ReferenceSet,
+    label_map,
+    load_references,
+    overlap,
+    rate,
+)
 from monai_chexmask_u.experiments.statistics import area_under_roc, pearson, spearman
 from monai_chexmask_u.model import load_model
 from monai_chexmask_u.radiograph import Radiograph

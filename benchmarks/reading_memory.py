@@ -14,16 +14,16 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from compressed_samples import compressed
-from dicom_samples import chest_phantom, make_dx, save, set_pixels, stored_values
 from pydicom.dataset import FileDataset
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, JPEG2000Lossless, JPEGLSLossless, RLELossless
+from support.samples.compressed import compressed
+from support.samples.dicom import chest_phantom, make_dx, save, set_pixels, stored_values
 
 SIDE = 8000
 PROGRAM = """
 import sys, time
 from pathlib import Path
-from monai_chexmask_u.dicom.read import read_dicom
+from monai_chexmask_u.dicom.reading.read import read_dicom
 start = time.perf_counter()
 read_dicom(Path(sys.argv[1]))
 lines = Path("/proc/self/status").read_text().splitlines()

@@ -14,7 +14,7 @@ from statistics import median
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from web_page import chromium, open_page, page_server, upload
+from support.servers.web_page import chromium, open_page, page_server, upload
 
 from monai_chexmask_u.demo import figure, results
 from monai_chexmask_u.demo.alterations import Alteration

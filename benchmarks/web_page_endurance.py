@@ -18,8 +18,8 @@ from urllib.parse import urlsplit
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from hostile_web_client import PageClient, request
-from web_page import page_server
+from support.servers.hostile_web_client import PageClient, request
+from support.servers.web_page import page_server
 
 from monai_chexmask_u.demo.examples import draw_phantom
 from monai_chexmask_u.demo.uploads import UNOPENED_SECONDS

@@ -46,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
     # What MONAI Label says of origins is then true; a list of its own type would end it with an error.
     warnings.filterwarnings("ignore", "Pydantic serializer warnings")
     settings.MONAI_LABEL_CORS_ORIGINS = [url, *options.allow_origin]
-    from label.own_folder import use_own_temporary_folder
+    from label.images.own_folder import use_own_temporary_folder
 
     _end_cleanly(use_own_temporary_folder())  # before MONAI Label and PyTorch ask for a folder
     sys.argv = _monailabel_arguments(options)
@@ -110,7 +110,7 @@ def _check(options: argparse.Namespace) -> None:
         raise ValueError(f"there is no model {options.model}; give a bundle folder or leave --model out")
     for key, value in options.conf:
         _check_conf(key, value)
-    from label.guarding import check_names, named_origins
+    from label.server.guarding import check_names, named_origins
 
     options.allow_origin = named_origins(options.allow_origin, os.environ.pop(ORIGINS_VARIABLE, None))
     check_names(hosts=options.allow_host)

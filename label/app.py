@@ -17,18 +17,18 @@ from monailabel.interfaces.tasks.scoring import ScoringMethod
 from monailabel.interfaces.tasks.strategy import Strategy
 from monailabel.interfaces.tasks.train import TrainTask
 
-from label.datastore import ChestLocalDatastore
-from label.infer import LandmarkInfer, ModelInUse, remove_result
-from label.latents import LatentStore
-from label.leftovers import sweep_models
-from label.model_store import ModelStore
-from label.own_folder import use_own_temporary_folder
-from label.scoring import LandmarkUncertaintyScoring
-from label.sessions import FilmSessions
-from label.strategies import MostUncertain, UncertainAndDiverse
-from label.training import FineTune
+from label.images.datastore import ChestLocalDatastore
+from label.images.leftovers import sweep_models
+from label.images.own_folder import use_own_temporary_folder
+from label.images.sessions import FilmSessions
+from label.tasks.infer import LandmarkInfer, ModelInUse, remove_result
+from label.tasks.latents import LatentStore
+from label.tasks.model_store import ModelStore
+from label.tasks.scoring import LandmarkUncertaintyScoring
+from label.tasks.strategies import MostUncertain, UncertainAndDiverse
+from label.tasks.training import FineTune
 from monai_chexmask_u import __version__
-from monai_chexmask_u.dicom.archive.failures import ArchiveError
+from monai_chexmask_u.archive.failures import ArchiveError
 from monai_chexmask_u.networks.checkpoints import CheckpointError
 from monai_chexmask_u.radiograph import Radiograph, RadiographError
 from monai_chexmask_u.segmentation import LandmarkSegmentation
@@ -85,7 +85,7 @@ class ChestLandmarksApp(MONAILabelApp):
         """Add routes and answers to errors to the server, if this process is one."""
         server = sys.modules.get("monailabel.app")
         if server is not None:
-            from label.serving import extend
+            from label.server.serving import extend
 
             extend(server.app, self)
 
@@ -119,7 +119,7 @@ class ChestLandmarksApp(MONAILabelApp):
     def init_datastore(self) -> Datastore:
         """Open the images."""
         if self.studies.startswith(("http://", "https://")):
-            from label.dicomweb_settings import open_datastore
+            from label.images.dicomweb_settings import open_datastore
 
             return open_datastore(self.studies, self.conf)
         return ChestLocalDatastore(Path(self.studies), read_only=settings.MONAI_LABEL_DATASTORE_READ_ONLY)

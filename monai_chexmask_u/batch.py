@@ -7,20 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from monai_chexmask_u.disk_faults import cause_of
-from monai_chexmask_u.folder_lock import FolderLockError
+from monai_chexmask_u.files.faults import cause_of, fault_of
+from monai_chexmask_u.files.naming import RESULT_SUFFIXES, folded, output_names
 from monai_chexmask_u.radiograph import RadiographError
 from monai_chexmask_u.reading import read_radiograph
 from monai_chexmask_u.segmenter import Segmenter
 from monai_chexmask_u.writers.formats import FORMATS, write_outputs
-from monai_chexmask_u.writers.naming import RESULT_SUFFIXES, folded, output_names
 from monai_chexmask_u.writers.result_sets import FileIds, check_replaceable, clear_results, file_ids, new_results
 
 if TYPE_CHECKING:
     from monai_chexmask_u.dicom.numbering import Numbering
     from monai_chexmask_u.dicom.same_image import ImageRegister
 
-__all__ = ["Outcome", "check_targets", "fault_of", "segment_files"]
+__all__ = ["Outcome", "check_targets", "segment_files"]
 
 
 @dataclass(frozen=True)
@@ -115,20 +114,6 @@ class _Run:
         except OSError as error:
             return f"; results of an earlier run cannot be removed ({cause_of(error)})"
         return ""
-
-
-def fault_of(error: Exception) -> tuple[str, str]:
-    """Return code and message for what went wrong with one image.
-
-    The text of an error that is not the project's own is left out: it may quote the header, and so the patient.
-    """
-    if isinstance(error, RadiographError):
-        return error.code, str(error)
-    if isinstance(error, OSError):
-        return "not_written", f"the file cannot be read or its results cannot be written ({cause_of(error)})"
-    if isinstance(error, FolderLockError):
-        return "not_written", str(error)
-    return "failed", f"the segmentation failed ({type(error).__name__}); please report it with the kind of file"
 
 
 def check_targets(paths: Sequence[Path], folder: Path, formats: Sequence[str]) -> None:

@@ -18,8 +18,8 @@ import numpy as np
 import torch
 
 import monai_chexmask_u
-from monai_chexmask_u.checksum import sha256_of
 from monai_chexmask_u.data import dicom_datalist, landmark_datalist, radiograph_datalist
+from monai_chexmask_u.files.checksum import sha256_of
 from monai_chexmask_u.losses import ShapeCode
 from monai_chexmask_u.model import load_calibration, model_identity
 from monai_chexmask_u.networks import HybridGNet

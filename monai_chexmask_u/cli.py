@@ -16,13 +16,21 @@ import typer
 from rich.table import Table
 
 import monai_chexmask_u
-from monai_chexmask_u.calibrating.cli import calibrate
-from monai_chexmask_u.console import EXIT_SOME_FAILED, CommandGroup, err, out, printable, progress_bar, usage_error
-from monai_chexmask_u.dataset.cli import dataset
-from monai_chexmask_u.demo.cli import demo
-from monai_chexmask_u.dicom.archive.cli import archive
-from monai_chexmask_u.experiments.cli import experiments
-from monai_chexmask_u.mask_sets.cli import landmarks
+from monai_chexmask_u.commands.archive import archive
+from monai_chexmask_u.commands.calibrate import calibrate
+from monai_chexmask_u.commands.console import (
+    EXIT_SOME_FAILED,
+    CommandGroup,
+    err,
+    out,
+    printable,
+    progress_bar,
+    usage_error,
+)
+from monai_chexmask_u.commands.dataset import dataset
+from monai_chexmask_u.commands.demo import demo
+from monai_chexmask_u.commands.experiments import experiments
+from monai_chexmask_u.commands.landmarks import landmarks
 
 if TYPE_CHECKING:
     from monai_chexmask_u.batch import Outcome
@@ -98,8 +106,8 @@ def segment(
     if nothing could be started: also while another process writes into the output folder.
     """
     from monai_chexmask_u.batch import check_targets
+    from monai_chexmask_u.files.signals import stopping_on_signals
     from monai_chexmask_u.reading import list_inputs
-    from monai_chexmask_u.signals import stopping_on_signals
     from monai_chexmask_u.writers.formats import parse_formats
     from monai_chexmask_u.writers.result_sets import output_folder
 
@@ -144,12 +152,12 @@ def train(
 
     Ends with 0 when done and with 2 if it cannot start or go on, which is said in one line.
     """
-    from monai_chexmask_u import engines
+    from monai_chexmask_u import workflows
 
     chosen = {"epochs": epochs, "batch_size": batch_size, "seed": seed, "resume": resume}
     try:
         settings = {name: value for name, value in chosen.items() if value is not None} | _settings(setting or [])
-        engines.train(data, output, **settings)
+        workflows.train(data, output, **settings)
     except (ValueError, OSError) as error:
         raise usage_error(str(error)) from error
     out.print(f"{output / 'best.pt'}: the weights with the least error on the validation images")
@@ -168,10 +176,10 @@ def evaluate(
     ] = None,
 ) -> None:
     """Compare predicted with true landmarks: errors, overlap, distances, areas and cardiothoracic ratio."""
-    from monai_chexmask_u import engines
+    from monai_chexmask_u import workflows
 
     try:
-        engines.evaluate(data, output, model, spacing_mm=spacing_mm)
+        workflows.evaluate(data, output, model, spacing_mm=spacing_mm)
     except (ValueError, OSError) as error:
         raise usage_error(str(error)) from error
     _print_summary(output / "summary.json")
@@ -184,7 +192,7 @@ def convert(
     half: Annotated[bool, typer.Option(help="Store half precision, half the size.")] = False,
 ) -> None:
     """Write a checkpoint as a plain weights file, as a bundle's models/model.pt has to be."""
-    from monai_chexmask_u.checksum import sha256_of
+    from monai_chexmask_u.files.checksum import sha256_of
     from monai_chexmask_u.networks.checkpoints import read_checkpoint, write_checkpoint
 
     try:

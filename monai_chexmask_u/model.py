@@ -7,8 +7,8 @@ import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from monai_chexmask_u.checksum import sha256_of
-from monai_chexmask_u.disk_faults import cause_of
+from monai_chexmask_u.files.checksum import sha256_of
+from monai_chexmask_u.files.faults import cause_of
 from monai_chexmask_u.networks import HybridGNet
 from monai_chexmask_u.networks.checkpoints import CheckpointError, read_checkpoint
 from monai_chexmask_u.segmentation import ModelIdentity

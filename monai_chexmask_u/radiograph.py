@@ -1,15 +1,16 @@
-"""Radiograph: what a reader hands on, and the error it raises when a file is of no use."""
+"""Radiograph: what a reader hands on, what its notes mean, and the error for a file that cannot be used."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Radiograph", "RadiographError"]
+__all__ = ["ATTRIBUTE_NOTES", "READING_NOTES", "Radiograph", "RadiographError", "note_in_words"]
 
 
 class RadiographError(ValueError):
@@ -92,3 +93,78 @@ class Radiograph:
         """Rows and columns."""
         rows, columns = self.pixels.shape
         return rows, columns
+
+
+READING_NOTES: Final = MappingProxyType(
+    {
+        "body_part_unknown": "The header names no body part; a chest was assumed.",
+        "border_not_restored": "Where a black border had been cut off, the published landmarks may be misplaced by it.",
+        "burned_in_annotation": "The header says that text is burned into the image; it may identify the patient.",
+        "character_set_assumed": "The header has text of an undeclared character set; what is no UTF-8 was left out.",
+        "character_set_unknown": "The header names an unknown character set; text that cannot be read was left out.",
+        "color_ignored": "Slight colors of the picture were ignored.",
+        "height_unknown": "The published table does not tell the height, and no image was at hand.",
+        "height_width_swapped": "Height and width were swapped in the published table, as its masks show.",
+        "high_bit_assumed": "The header does not say rightly which bits a pixel uses; the lowest ones were taken.",
+        "image_not_found": "The film of the row was not found below the folder of images.",
+        "image_not_readable": "The film of the row could not be read.",
+        "image_size_differs": "The film has another size than the published table says, which was kept.",
+        "intensity_stretched": "Gray levels were stretched over most of the range that the file uses.",
+        "landmarks_printed": "The published landmarks were a printed array; their numbers were read from it.",
+        "lossy_compression": "The image was compressed with loss before it was read.",
+        "magnification_corrected": "Pixel sizes were divided by the header's magnification factor.",
+        "mask_differs": "The published masks do not cover the rows and columns that the landmarks do.",
+        "mirrored": "The image is stored mirrored: the patient's right is on its right.",
+        "no_window": "The header has no window; gray levels were stretched over most of their range.",
+        "orientation_assumed": "The file does not say in full how the patient lies; the usual way was assumed.",
+        "outside_image": "Some landmarks lie outside the image.",
+        "overlay_ignored": "The file has graphics that are drawn over the image; they were ignored.",
+        "photometric_inverted": "Stored gray levels were inverted, so that bone is bright.",
+        "pixel_aspect_applied": "Pixels are not square; their shape is that of the header.",
+        "pixel_aspect_ignored": "The header's pixel aspect makes no sense; pixels were taken for square.",
+        "placed_on_image": "Published landmarks were placed on the film as stored; masks were redrawn.",
+        "rca_inconsistent": "In the published table the best reference's Dice is below the mean of all.",
+        "rescale_ignored": "The header's rescaling of gray levels makes no sense and was ignored.",
+        "secondary_capture": "The file is a secondary capture of a radiograph.",
+        "size_from_image": "The height and width that the published table lacked are those of the film.",
+        "spacing_from_calibrated_pixel_spacing": "Pixel sizes were calibrated to the patient.",
+        "spacing_from_imager": "Pixel sizes were measured at the detector, where the patient appears larger.",
+        "spacing_invalid": "The header's pixel sizes make no sense; no millimeters are given.",
+        "spacing_uncalibrated": "Pixel sizes are those of the header, which does not say where they were measured.",
+        "spacing_unknown": "The file gives no pixel sizes; no millimeters are given.",
+        "transfer_syntax_assumed": "The file does not say how it is encoded; this was concluded from its content.",
+        "upside_down": "The image is stored upside down: the head is at its bottom.",
+        "voi_lut_applied": "Gray levels are those of the header's lookup table, not of its window.",
+        "voi_lut_ignored": "The header's lookup table of gray levels makes no sense and was ignored.",
+        "view_from_table": "The view is that of a table of the data set; the file does not say it.",
+        "view_unknown": "The file does not say PA or AP; in an AP view the heart appears larger.",
+        "width_unknown": "The published table does not tell the width, and no image was at hand.",
+        "window_ignored": "The header's window would hide the chest; gray levels were stretched instead.",
+    }
+)
+
+# Of notes that name an attribute after a colon.
+ATTRIBUTE_NOTES: Final = MappingProxyType(
+    {
+        "identifier_invalid": "The header's {} is not valid; it is left empty in DICOM outputs.",
+        "not_copied": "The header's {} is not valid in full; DICOM outputs have only what is.",
+    }
+)
+
+
+def note_in_words(note: str) -> str:
+    """Return a note of `Radiograph.notes` as a sentence.
+
+    Example:
+        >>> note_in_words("color_ignored")
+        'Slight colors of the picture were ignored.'
+        >>> note_in_words("identifier_invalid:patient_id")
+        "The header's patient id is not valid; it is left empty in DICOM outputs."
+        >>> note_in_words("note_of_another_reader")
+        'Note of another reader.'
+    """
+    kind, _, attribute = note.partition(":")
+    if attribute and kind in ATTRIBUTE_NOTES:
+        return ATTRIBUTE_NOTES[kind].format(attribute.replace("_", " "))
+    words = note.replace("_", " ")
+    return READING_NOTES.get(note) or f"{words[:1].upper()}{words[1:]}."

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from monai_chexmask_u.writers.atomic import atomic_path, prepare_folder
+from monai_chexmask_u.files.atomic import atomic_path, prepare_folder
 
 __all__ = ["NAME", "build"]
 

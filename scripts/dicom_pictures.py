@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 import pydicom
-from dicom_samples import make_dx, save
 from highdicom.color import CIELabColor
 from PIL import Image, ImageDraw, ImageFont
 from pydicom.dataset import Dataset
+from support.samples.dicom import make_dx, save
 
 from monai_chexmask_u.batch import segment_files
 from monai_chexmask_u.model import load_model

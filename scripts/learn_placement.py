@@ -1,4 +1,4 @@
-"""Learn where landmarks sit on outlines, from outlined films: makes ``monai_chexmask_u/landmark_placement.npz``.
+"""Learn where landmarks sit on outlines: makes ``monai_chexmask_u/annotations/landmark_placement.npz``.
 
     python scripts/learn_placement.py JSRT/train
 
@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monai_chexmask_u.anatomy import ORGANS, Organ
+from monai_chexmask_u.annotations.landmark_placement import CORNERS, MODEL_FILE, NEIGHBORS, OutlineFrame
 from monai_chexmask_u.data import landmark_datalist
-from monai_chexmask_u.landmark_placement import CORNERS, MODEL_FILE, NEIGHBORS, OutlineFrame
-from monai_chexmask_u.writers.atomic import atomic_path
+from monai_chexmask_u.files.atomic import atomic_path
 
 MODES = 24
 NOISE = 0.02  # of a quarter of the perimeter; the best of 0.01, 0.02 and 0.04 in five folds of the JSRT training films

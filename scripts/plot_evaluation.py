@@ -14,7 +14,7 @@ import numpy as np
 import typer
 
 from monai_chexmask_u.anatomy import ORGANS
-from monai_chexmask_u.writers.atomic import atomic_path
+from monai_chexmask_u.files.atomic import atomic_path
 
 matplotlib.use("agg")
 from matplotlib import pyplot

@@ -13,13 +13,13 @@ from typing import Annotated
 import numpy as np
 import typer
 
+from monai_chexmask_u.files.atomic import atomic_path
+from monai_chexmask_u.files.naming import output_names
 from monai_chexmask_u.model import load_model
 from monai_chexmask_u.radiograph import RadiographError
 from monai_chexmask_u.reading import list_inputs, read_radiograph
 from monai_chexmask_u.segmenter import Segmenter
 from monai_chexmask_u.transforms.network_frame import LANDMARK_MARGIN
-from monai_chexmask_u.writers.atomic import atomic_path
-from monai_chexmask_u.writers.naming import output_names
 
 
 def main(

@@ -19,7 +19,7 @@ from nbclient import NotebookClient
 from nbconvert import MarkdownExporter
 from PIL import Image
 
-from monai_chexmask_u.writers.atomic import atomic_path
+from monai_chexmask_u.files.atomic import atomic_path
 
 __all__ = ["NOTEBOOK", "as_markdown", "execute"]
 

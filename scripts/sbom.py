@@ -23,7 +23,7 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
 from monai_chexmask_u import __version__
-from monai_chexmask_u.checksum import sha256_of
+from monai_chexmask_u.files.checksum import sha256_of
 
 REPOSITORY: Final = Path(__file__).resolve().parents[1]
 MODELS: Final = REPOSITORY / "bundle" / "models"

@@ -93,9 +93,9 @@ def tiny_bundle(tiny_network: HybridGNet, tmp_path_factory: pytest.TempPathFacto
 def calibrated_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle folder that holds a tiny network with refinements, and a calibration that accepts everything."""
     import torch
-    from calibration_samples import make_calibration
+    from support.samples.calibrations import make_calibration
 
-    from monai_chexmask_u.checksum import sha256_of
+    from monai_chexmask_u.files.checksum import sha256_of
     from monai_chexmask_u.model import calibration_file
     from monai_chexmask_u.networks import HybridGNet
     from monai_chexmask_u.networks.checkpoints import write_checkpoint
@@ -123,8 +123,8 @@ def calibrated_model(calibrated_bundle: Path) -> Model:
 def landmark_data(tmp_path: Path) -> Path:
     """Four images of 64 pixels with landmarks, as training and as validation set."""
     import numpy as np
-    from dicom_samples import phantom_landmarks
     from PIL import Image
+    from support.samples.dicom import phantom_landmarks
 
     for part in ("train", "val"):
         images = tmp_path / "data" / part / "images"

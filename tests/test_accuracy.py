@@ -14,8 +14,8 @@ import torch
 from monai.metrics import DiceMetric
 
 from monai_chexmask_u.anatomy import HEART, LEFT_LUNG, RIGHT_LUNG
-from monai_chexmask_u.checksum import sha256_of
 from monai_chexmask_u.data import landmark_datalist
+from monai_chexmask_u.files.checksum import sha256_of
 from monai_chexmask_u.model import default_bundle, load_model
 from monai_chexmask_u.reading import list_inputs, read_radiograph
 from monai_chexmask_u.segmenter import Segmenter

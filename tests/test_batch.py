@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from dicom_samples import make_dx, save
 from PIL import Image
-from segmentation_samples import make_segmentation
+from support.samples.dicom import make_dx, save
+from support.samples.segmentations import make_segmentation
 
 from monai_chexmask_u.batch import Outcome, check_targets, segment_files
 from monai_chexmask_u.radiograph import Radiograph

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from calibration_samples import make_limits
-from dicom_samples import chest_phantom
+from support.samples.calibrations import make_limits
+from support.samples.dicom import chest_phantom
 
 from monai_chexmask_u.anatomy import HEART, LEFT_LUNG, ORGANS, RIGHT_LUNG
 from monai_chexmask_u.model import Model

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from calibration_samples import make_calibration
+from support.samples.calibrations import make_calibration
 
-from monai_chexmask_u.checksum import sha256_of
+from monai_chexmask_u.files.checksum import sha256_of
 from monai_chexmask_u.model import (
     calibration_file,
     default_bundle,

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pydicom
 import pytest
-from deploy_sdk import NEEDS_SDK
+from support.processes.deploy_sdk import NEEDS_SDK
 
 # What is promised; between one and two threads 0.00012 pixels were seen.
 SAME_PX = 0.01

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from segmentation_samples import make_radiograph, make_segmentation
+from support.samples.segmentations import make_radiograph, make_segmentation
 
 from monai_chexmask_u.anatomy import HEART, LEFT_LUNG, ORGANS, RIGHT_LUNG
 from monai_chexmask_u.geometry import fill_polygon

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from dicom_samples import chest_phantom
 from hypothesis import given
 from hypothesis import strategies as st
+from support.samples.dicom import chest_phantom
 from torch import Tensor, nn
 
 from monai_chexmask_u.anatomy import ORGANS

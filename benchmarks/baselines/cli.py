@@ -13,7 +13,7 @@ import typer
 from benchmarks.baselines.models import TITLES
 from benchmarks.baselines.runner import Result, Setup, finished_result, run_model
 from benchmarks.baselines.table import PUBLISHED, markdown, measured_row
-from monai_chexmask_u.writers.atomic import atomic_path
+from monai_chexmask_u.files.atomic import atomic_path
 
 __all__ = ["compare", "main"]
 

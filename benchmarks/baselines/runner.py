@@ -12,9 +12,9 @@ from monai.bundle import ConfigWorkflow
 
 from benchmarks.baselines.models import evaluation_configs, training_configs
 from monai_chexmask_u.data import landmark_datalist
+from monai_chexmask_u.files.atomic import atomic_path, prepare_folder
 from monai_chexmask_u.model import default_bundle
 from monai_chexmask_u.networks.checkpoints import CheckpointError, latest_checkpoint
-from monai_chexmask_u.writers.atomic import atomic_path, prepare_folder
 
 __all__ = ["Result", "Setup", "finished_result", "run_model"]
 

@@ -25,6 +25,7 @@ from monai_chexmask_u.calibrating.examples import (
 from monai_chexmask_u.calibrating.limits import RULE, choose_limits
 from monai_chexmask_u.calibrating.training import train_detector, train_error_head
 from monai_chexmask_u.data.film_sets import Film
+from monai_chexmask_u.files.atomic import atomic_path
 from monai_chexmask_u.model import Model
 from monai_chexmask_u.networks import Examiner
 from monai_chexmask_u.networks.examiner import SCORES
@@ -35,7 +36,6 @@ from monai_chexmask_u.segmenter import Segmenter
 from monai_chexmask_u.uncertainty import Limits, conformal_quantile, error_scale, organ_uncertainty
 from monai_chexmask_u.uncertainty.calibration import Calibration
 from monai_chexmask_u.uncertainty.reliability import criteria
-from monai_chexmask_u.writers.atomic import atomic_path
 
 __all__ = ["CalibrationFilms", "Settings", "calibrate"]
 

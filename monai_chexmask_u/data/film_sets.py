@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monai_chexmask_u.data import landmark_datalist
+from monai_chexmask_u.files.naming import output_names
 from monai_chexmask_u.reading import is_candidate
-from monai_chexmask_u.writers.naming import output_names
 
 __all__ = ["FRONTAL", "Film", "FilmSet", "read_sets"]
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from monai_chexmask_u.data.landmark_files import read_arrays, read_organ_folders, read_table
+from monai_chexmask_u.annotations.landmark_files import read_arrays, read_organ_folders, read_table
 from monai_chexmask_u.reading import is_candidate
 
 __all__ = ["landmark_datalist"]

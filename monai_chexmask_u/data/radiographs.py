@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+from monai_chexmask_u.files.naming import output_names
 from monai_chexmask_u.radiograph import RadiographError
 from monai_chexmask_u.reading import list_inputs, read_radiograph
-from monai_chexmask_u.writers.naming import output_names
 
 __all__ = ["dicom_datalist", "radiograph_datalist"]
 

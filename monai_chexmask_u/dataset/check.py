@@ -13,9 +13,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from monai_chexmask_u.anatomy import ORGANS
-from monai_chexmask_u.checksum import sha256_of
 from monai_chexmask_u.dataset.folder import FAILURES, Manifest, Shard, read_manifest
 from monai_chexmask_u.dataset.schema import FAILURE_SCHEMA, SCHEMA, mask_column
+from monai_chexmask_u.files.checksum import sha256_of
 
 __all__ = ["Problem", "check_dataset"]
 

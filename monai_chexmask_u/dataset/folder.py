@@ -21,9 +21,9 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from monai_chexmask_u.checksum import sha256_of
 from monai_chexmask_u.dataset.schema import FAILURE_SCHEMA, SCHEMA
-from monai_chexmask_u.writers.atomic import atomic_path
+from monai_chexmask_u.files.atomic import atomic_path
+from monai_chexmask_u.files.checksum import sha256_of
 
 __all__ = [
     "FAILURES",

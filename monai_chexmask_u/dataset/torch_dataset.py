@@ -27,8 +27,8 @@ from monai_chexmask_u.dataset.access import (
     open_dataset,
     rows_of_batch,
 )
-from monai_chexmask_u.dataset.film_index import FilmIndex
-from monai_chexmask_u.dataset.films import read_film
+from monai_chexmask_u.dataset.building.film_index import FilmIndex
+from monai_chexmask_u.dataset.building.films import read_film
 from monai_chexmask_u.dataset.folder import DatasetError
 from monai_chexmask_u.dataset.schema import column_names, mask_column
 from monai_chexmask_u.dataset.selection import Selection

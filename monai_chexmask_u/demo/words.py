@@ -8,7 +8,7 @@ from typing import Final
 
 from monai_chexmask_u.anatomy import ORGANS, Organ
 from monai_chexmask_u.demo.sessions import Session, Shown
-from monai_chexmask_u.reading_notes import note_in_words
+from monai_chexmask_u.radiograph import note_in_words
 from monai_chexmask_u.segmentation import LandmarkSegmentation
 from monai_chexmask_u.writers.summary_text import (
     ORGAN_COLUMNS,

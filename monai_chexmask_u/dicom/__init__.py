@@ -1,1 +1,1 @@
-"""DICOM: read a radiograph, and write segmentations, reports, presentation states and pictures beside it."""
+"""DICOM: read a radiograph, and write segmentations, reports, presentation states and captures beside it."""

@@ -9,10 +9,9 @@ from pydicom.uid import EncapsulatedPDFStorage, ExplicitVRLittleEndian
 
 from monai_chexmask_u.dicom import codes
 from monai_chexmask_u.dicom.numbering import Numbering
-from monai_chexmask_u.dicom.quiet import no_warnings
+from monai_chexmask_u.dicom.reading.quiet import no_warnings
 from monai_chexmask_u.dicom.source import EQUIPMENT, check_same_image, source_header
-from monai_chexmask_u.radiograph import Radiograph
-from monai_chexmask_u.reading_notes import note_in_words
+from monai_chexmask_u.radiograph import Radiograph, note_in_words
 from monai_chexmask_u.segmentation import LandmarkSegmentation
 
 __all__ = ["build_encapsulated_pdf"]

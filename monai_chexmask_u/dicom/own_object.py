@@ -6,10 +6,10 @@ from pathlib import Path
 
 from pydicom import dcmread
 
-from monai_chexmask_u.dicom.quiet import no_warnings
+from monai_chexmask_u.dicom.reading.quiet import no_warnings
 from monai_chexmask_u.dicom.source import MANUFACTURER, MODEL_NAME
+from monai_chexmask_u.files.source_file import open_source
 from monai_chexmask_u.radiograph import RadiographError
-from monai_chexmask_u.source_file import open_source
 
 __all__ = ["is_own_object"]
 

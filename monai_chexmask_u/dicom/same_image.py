@@ -13,11 +13,11 @@ from typing import Any, Final
 import numpy as np
 from pydicom.filereader import read_partial
 
-from monai_chexmask_u.dicom.header import looks_like_dicom
-from monai_chexmask_u.dicom.quiet import no_warnings
+from monai_chexmask_u.dicom.reading.header import looks_like_dicom
+from monai_chexmask_u.dicom.reading.quiet import no_warnings
+from monai_chexmask_u.dicom.reading.read import read_dicom
+from monai_chexmask_u.files.source_file import HEAD_BYTES, read_head
 from monai_chexmask_u.radiograph import Radiograph, RadiographError
-from monai_chexmask_u.reading import read_radiograph
-from monai_chexmask_u.source_file import HEAD_BYTES, read_head
 
 __all__ = ["ImageKey", "ImageRegister", "image_key", "patient_of", "register_images"]
 
@@ -144,6 +144,6 @@ def _instance_uid(path: Path) -> str | None:
 
 def _key_of(path: Path) -> ImageKey | None:
     try:
-        return image_key(read_radiograph(path))
+        return image_key(read_dicom(path))
     except (RadiographError, OSError, MemoryError):
         return None

@@ -14,11 +14,10 @@ from pydicom.uid import ExplicitVRLittleEndian
 from monai_chexmask_u.dicom import codes
 from monai_chexmask_u.dicom.compression import compress
 from monai_chexmask_u.dicom.numbering import Numbering, Place
-from monai_chexmask_u.dicom.quiet import no_warnings
+from monai_chexmask_u.dicom.reading.quiet import no_warnings
+from monai_chexmask_u.dicom.reading.spacing import aspect_ratio
 from monai_chexmask_u.dicom.source import EQUIPMENT, check_same_image, source_header
-from monai_chexmask_u.dicom.spacing import aspect_ratio
-from monai_chexmask_u.radiograph import Radiograph
-from monai_chexmask_u.reading_notes import note_in_words
+from monai_chexmask_u.radiograph import Radiograph, note_in_words
 from monai_chexmask_u.segmentation import LandmarkSegmentation
 
 __all__ = ["build_secondary_capture"]

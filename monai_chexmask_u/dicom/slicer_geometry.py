@@ -2,7 +2,7 @@
 
 Slicer reads through ITK and GDCM. They take one attribute per kind of object for the size of a pixel, whatever else the
 header says: not this project's choice (`dicom.spacing`), which may be calibrated or corrected for magnification.
-What they make of damaged values was found by experiment; `tests/markups/test_slicer_geometry.py` repeats it.
+What they make of damaged values was found by experiment; `tests/annotations/slicer/test_slicer_geometry.py` repeats it.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from monai_chexmask_u.dicom.attributes import meta_text, text
-from monai_chexmask_u.dicom.header import SECONDARY_CAPTURE
+from monai_chexmask_u.dicom.reading.attributes import meta_text, text
+from monai_chexmask_u.dicom.reading.header import SECONDARY_CAPTURE
 from monai_chexmask_u.image_plane import ImagePlane
 
 if TYPE_CHECKING:

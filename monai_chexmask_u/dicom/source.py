@@ -13,11 +13,11 @@ from pydicom.multival import MultiValue
 from pydicom.uid import UID, generate_uid
 
 from monai_chexmask_u import __version__
-from monai_chexmask_u.dicom.charsets import settle_character_sets
-from monai_chexmask_u.dicom.header import CR
-from monai_chexmask_u.dicom.identity import IDENTIFIERS, clean_identity
-from monai_chexmask_u.dicom.quiet import no_warnings
-from monai_chexmask_u.dicom.values import is_valid
+from monai_chexmask_u.dicom.reading.charsets import settle_character_sets
+from monai_chexmask_u.dicom.reading.header import CR
+from monai_chexmask_u.dicom.reading.identity import IDENTIFIERS, clean_identity
+from monai_chexmask_u.dicom.reading.quiet import no_warnings
+from monai_chexmask_u.dicom.reading.values import is_valid
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.segmentation import LandmarkSegmentation
 

@@ -13,20 +13,20 @@ from pydicom.dataset import Dataset
 from monai_chexmask_u.dicom.encapsulated_pdf import build_encapsulated_pdf
 from monai_chexmask_u.dicom.equipment import add_acquisition_equipment
 from monai_chexmask_u.dicom.numbering import Numbering
-from monai_chexmask_u.dicom.presentation_state import build_presentation_state
-from monai_chexmask_u.dicom.quiet import no_warnings
-from monai_chexmask_u.dicom.report import build_report
+from monai_chexmask_u.dicom.pr.presentation_state import build_presentation_state
+from monai_chexmask_u.dicom.reading.quiet import no_warnings
 from monai_chexmask_u.dicom.secondary_capture import build_secondary_capture
-from monai_chexmask_u.dicom.segmentation import (
+from monai_chexmask_u.dicom.seg.viewer_copy import build_viewer_segmentation
+from monai_chexmask_u.dicom.seg.writing import (
     build_fractional_segmentation,
     build_labelmap_segmentation,
     build_segmentation,
 )
 from monai_chexmask_u.dicom.source import source_header
-from monai_chexmask_u.dicom.viewer_copy import build_viewer_segmentation
+from monai_chexmask_u.dicom.sr.report import build_report
+from monai_chexmask_u.files.atomic import atomic_path
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.segmentation import LandmarkSegmentation
-from monai_chexmask_u.writers.atomic import atomic_path
 
 __all__ = ["BUILDERS", "write_capture", "write_document", "write_object"]
 

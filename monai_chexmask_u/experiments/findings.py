@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from monai_chexmask_u.anatomy import NODE_COUNT, NODE_IDS, organ_of_node
 from monai_chexmask_u.experiments.measure import NODE_COLUMNS
-from monai_chexmask_u.writers.atomic import atomic_path
+from monai_chexmask_u.files.atomic import atomic_path
 
 __all__ = ["Findings", "Measurements", "Picture", "node_rows", "write_table"]
 

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from monai_chexmask_u.batch import fault_of
 from monai_chexmask_u.data.film_sets import Film
 from monai_chexmask_u.experiments.conditions import Condition, Part, Plan, condition_seed, conditions_of
 from monai_chexmask_u.experiments.measure import measure, names_of
 from monai_chexmask_u.experiments.store import Store
+from monai_chexmask_u.files.faults import fault_of
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.reading import read_radiograph
 from monai_chexmask_u.segmenter import Segmenter

@@ -16,7 +16,7 @@ import pandas as pd
 from monai_chexmask_u.data.film_sets import FRONTAL, FilmSet
 from monai_chexmask_u.experiments.findings import Findings, Picture
 from monai_chexmask_u.experiments.published import COMPARISONS
-from monai_chexmask_u.writers.atomic import atomic_path
+from monai_chexmask_u.files.atomic import atomic_path
 
 __all__ = ["Report", "comparison_rows"]
 

@@ -13,8 +13,8 @@ import pandas as pd
 from monai_chexmask_u import __version__
 from monai_chexmask_u.data.film_sets import Film
 from monai_chexmask_u.experiments.conditions import Part, Plan
+from monai_chexmask_u.files.atomic import atomic_path
 from monai_chexmask_u.segmentation import ModelIdentity
-from monai_chexmask_u.writers.atomic import atomic_path
 
 __all__ = ["Store", "run_settings"]
 

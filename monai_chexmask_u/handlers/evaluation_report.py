@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 from ignite.engine import Engine, Events
 
-from monai_chexmask_u.writers.atomic import atomic_path, prepare_folder
+from monai_chexmask_u.files.atomic import atomic_path, prepare_folder
 
 __all__ = ["EvaluationReport"]
 

@@ -13,8 +13,8 @@ from typing import Any, Final
 import torch
 from ignite.engine import Engine, Events
 
+from monai_chexmask_u.files.atomic import atomic_path, prepare_folder
 from monai_chexmask_u.provenance import commit, software
-from monai_chexmask_u.writers.atomic import atomic_path, prepare_folder
 
 __all__ = ["TrainingRecord"]
 

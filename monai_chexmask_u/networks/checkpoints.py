@@ -9,11 +9,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from monai_chexmask_u.files.atomic import atomic_path
 from monai_chexmask_u.networks.decoder import REFINEMENT_SPACINGS
 from monai_chexmask_u.networks.encoder import CHANNELS
 from monai_chexmask_u.networks.hybridgnet import HybridGNet
 from monai_chexmask_u.networks.states import StateError, check_state, is_whole
-from monai_chexmask_u.writers.atomic import atomic_path
 
 __all__ = [
     "CheckpointError",

@@ -13,13 +13,13 @@ import torch
 from numpy.typing import NDArray
 
 from monai_chexmask_u.anatomy import NODE_COUNT, ORGANS
-from monai_chexmask_u.checksum import sha256_of
+from monai_chexmask_u.files.atomic import atomic_path
+from monai_chexmask_u.files.checksum import sha256_of
 from monai_chexmask_u.networks.examiner import Examiner, examiner_from_state
 from monai_chexmask_u.networks.states import StateError
 from monai_chexmask_u.uncertainty.calibration_checks import checked_factors, checked_limits, checked_record
 from monai_chexmask_u.uncertainty.conformal import error_scale
 from monai_chexmask_u.uncertainty.reliability import Limits
-from monai_chexmask_u.writers.atomic import atomic_path
 
 __all__ = ["FORMAT", "Calibration", "CalibrationError", "read_calibration", "write_calibration", "write_record"]
 

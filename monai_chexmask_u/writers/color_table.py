@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from monai_chexmask_u.anatomy import ORGANS
+from monai_chexmask_u.files.atomic import atomic_path
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.segmentation import LandmarkSegmentation
-from monai_chexmask_u.writers.atomic import atomic_path
 
 __all__ = ["color_table", "write_color_table"]
 

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from monai_chexmask_u.files.naming import RESULT_SUFFIXES
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.segmentation import LandmarkSegmentation
 from monai_chexmask_u.writers.color_table import write_color_table
 from monai_chexmask_u.writers.markups import write_markups
 from monai_chexmask_u.writers.mask import write_mask
-from monai_chexmask_u.writers.naming import RESULT_SUFFIXES
 from monai_chexmask_u.writers.overlay import draw_overlay, write_overlay
 from monai_chexmask_u.writers.record import write_json, write_table
 

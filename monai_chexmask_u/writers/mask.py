@@ -6,9 +6,9 @@ from pathlib import Path
 
 from PIL import Image
 
+from monai_chexmask_u.files.atomic import atomic_path
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.segmentation import LandmarkSegmentation
-from monai_chexmask_u.writers.atomic import atomic_path
 from monai_chexmask_u.writers.own_files import png_mark
 
 __all__ = ["write_mask"]

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from monai_chexmask_u.anatomy import ORGANS
+from monai_chexmask_u.files.atomic import atomic_path
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.segmentation import LandmarkSegmentation
-from monai_chexmask_u.writers.atomic import atomic_path
 from monai_chexmask_u.writers.own_files import png_mark
 from monai_chexmask_u.writers.summary_text import ratio_words
 

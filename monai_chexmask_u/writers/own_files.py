@@ -9,9 +9,9 @@ from typing import Final
 
 from PIL.PngImagePlugin import PngInfo
 
+from monai_chexmask_u.files.naming import RESULT_SUFFIXES
+from monai_chexmask_u.files.source_file import open_source
 from monai_chexmask_u.radiograph import RadiographError
-from monai_chexmask_u.source_file import open_source
-from monai_chexmask_u.writers.naming import RESULT_SUFFIXES
 
 __all__ = ["is_own_file", "png_mark"]
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from monai_chexmask_u.anatomy import NODE_IDS, ORGANS, organ_of_node
+from monai_chexmask_u.files.atomic import atomic_path
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.segmentation import LandmarkSegmentation
 from monai_chexmask_u.uncertainty.ellipses import normal_std
-from monai_chexmask_u.writers.atomic import atomic_path
 
 __all__ = ["SCHEMA", "segmentation_record", "write_json", "write_table"]
 

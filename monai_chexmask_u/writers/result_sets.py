@@ -9,12 +9,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from monai_chexmask_u.disk_faults import NotWrittenError
-from monai_chexmask_u.folder_lock import FolderLockError, folder_lock
+from monai_chexmask_u.files.atomic import prepare_folder
+from monai_chexmask_u.files.faults import NotWrittenError
+from monai_chexmask_u.files.folder_lock import FolderLockError, folder_lock
+from monai_chexmask_u.files.leftovers import PARTIAL, remove_leftovers
+from monai_chexmask_u.files.naming import RESULT_SUFFIXES
 from monai_chexmask_u.radiograph import RadiographError
-from monai_chexmask_u.writers.atomic import prepare_folder
-from monai_chexmask_u.writers.leftovers import PARTIAL, remove_leftovers
-from monai_chexmask_u.writers.naming import RESULT_SUFFIXES
 from monai_chexmask_u.writers.own_files import is_own_file
 
 __all__ = ["FileIds", "check_replaceable", "clear_results", "file_ids", "new_results", "output_folder"]

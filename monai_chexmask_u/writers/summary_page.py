@@ -10,8 +10,7 @@ from reportlab.lib.pagesizes import A4
 from reportlab.pdfgen.canvas import Canvas
 
 from monai_chexmask_u import __version__
-from monai_chexmask_u.radiograph import Radiograph
-from monai_chexmask_u.reading_notes import note_in_words
+from monai_chexmask_u.radiograph import Radiograph, note_in_words
 from monai_chexmask_u.segmentation import LandmarkSegmentation
 from monai_chexmask_u.writers.page_style import (
     BOLD,

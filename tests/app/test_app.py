@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pydicom
 import pytest
-from deploy_sdk import NEEDS_SDK
-from dicom_samples import make_dx, save
 from pydicom.dataset import FileDataset
-from study_samples import in_study, make_ct, make_lateral
+from support.processes.deploy_sdk import NEEDS_SDK
+from support.samples.dicom import make_dx, save
+from support.samples.studies import in_study, make_ct, make_lateral
 
 pytestmark = [pytest.mark.deploy, NEEDS_SDK]
 
@@ -26,7 +26,7 @@ SUFFIXES = (".json", ".overlay.png", ".pr.dcm", ".seg.dcm", ".sr.dcm")
 
 FETCHING = """
 import sys, time
-from monai_chexmask_u.dicom.archive import fetch
+from monai_chexmask_u.archive import fetch
 def fetch_study(archive, folder, **options):
     (folder / "1.dcm").touch()
     print(folder, flush=True)

@@ -10,15 +10,15 @@ from typing import Any
 
 import pydicom
 import pytest
-from deploy_sdk import NEEDS_SDK
-from dicom_samples import make_dx, save
-from orthanc_server import Orthanc, find_orthanc
 from pydicom.dataset import FileDataset
-from study_samples import in_study, make_lateral
+from support.processes.deploy_sdk import NEEDS_SDK
+from support.samples.dicom import make_dx, save
+from support.samples.studies import in_study, make_lateral
+from support.servers.orthanc_server import Orthanc, find_orthanc
 
-from monai_chexmask_u.dicom.archive.delivery import deliver
-from monai_chexmask_u.dicom.archive.retry import Backoff
-from monai_chexmask_u.dicom.archive.settings import DimseNode
+from monai_chexmask_u.archive.delivery import deliver
+from monai_chexmask_u.archive.retry import Backoff
+from monai_chexmask_u.archive.settings import DimseNode
 
 pytestmark = [
     pytest.mark.deploy,

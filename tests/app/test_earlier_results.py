@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from deploy_sdk import NEEDS_SDK
-from dicom_samples import make_dx, save
+from support.processes.deploy_sdk import NEEDS_SDK
+from support.samples.dicom import make_dx, save
 
-from monai_chexmask_u.folder_lock import folder_lock
+from monai_chexmask_u.files.folder_lock import folder_lock
 
 pytestmark = [pytest.mark.deploy, NEEDS_SDK]
 

@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from deploy_sdk import NEEDS_SDK
+from support.processes.deploy_sdk import NEEDS_SDK
 
 import monai_chexmask_u
 

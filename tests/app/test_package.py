@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from container_tree import Container, build_container
-from deploy_sdk import NEEDS_SDK
-from dicom_samples import make_dx, save
 from pydicom.dataset import FileDataset
+from support.processes.deploy_sdk import NEEDS_SDK
+from support.samples.container_tree import Container, build_container
+from support.samples.dicom import make_dx, save
 
 import monai_chexmask_u
 

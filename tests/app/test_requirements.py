@@ -8,9 +8,9 @@ from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
-from deploy_sdk import NEEDS_SDK
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from support.processes.deploy_sdk import NEEDS_SDK
 
 PROJECT = Requirement("monai-chexmask-u[archive,deploy]")
 # They come with the environment, and constraints.txt does not name them.

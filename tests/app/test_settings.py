@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from deploy_sdk import NEEDS_SDK
-from dicom_samples import make_dx, save
+from support.processes.deploy_sdk import NEEDS_SDK
+from support.samples.dicom import make_dx, save
 
 from monai_chexmask_u.writers.formats import FORMATS
 

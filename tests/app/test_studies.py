@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pydicom
 import pytest
-from deploy_sdk import NEEDS_SDK
-from dicom_samples import make_cr, make_dx, save
 from pydicom.dataset import Dataset, FileDataset
-from study_samples import in_study, make_ct, make_lateral
+from support.processes.deploy_sdk import NEEDS_SDK
+from support.samples.dicom import make_cr, make_dx, save
+from support.samples.studies import in_study, make_ct, make_lateral
 
 pytestmark = [pytest.mark.deploy, NEEDS_SDK]
 
@@ -123,7 +123,7 @@ def test_no_loader_inflates_what_is_larger_than_any_radiograph(
         return pydicom.dcmread(file)
 
     monkeypatch.setattr(sdk, "dcmread", spy)
-    monkeypatch.setattr("monai_chexmask_u.dicom.read.MAX_BYTES", 1_000_000)
+    monkeypatch.setattr("monai_chexmask_u.dicom.reading.read.MAX_BYTES", 1_000_000)
     save(make_dx(), study / "good.dcm")
     save(make_dx(rows=1000, columns=1000), study / "large.dcm")
     deflated = make_dx(rows=1000, columns=1000)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 import typer
-from dicom_samples import phantom_landmarks
 from PIL import Image
+from support.samples.dicom import phantom_landmarks
 from torch import Tensor
 from torch.nn import functional as F
 

@@ -35,7 +35,11 @@ def test_the_zip_holds_what_a_bundle_needs(repository: Path, tmp_path: Path) -> 
         names = {name.partition("/")[2] for name in archive.namelist()}
     needed = {"LICENSE", "configs/metadata.json", "configs/inference.json", "configs/logging.conf", "docs/README.md"}
     needed |= {"docs/data_license.txt", "docs/evaluation.png", "models/model.pt", "models/model.calibration.pt"}
-    needed |= {"models/model_no_skip.pt", "monai_chexmask_u/landmark_placement.npz", "monai_chexmask_u/py.typed"}
+    needed |= {
+        "models/model_no_skip.pt",
+        "monai_chexmask_u/annotations/landmark_placement.npz",
+        "monai_chexmask_u/py.typed",
+    }
     library = repository / "monai_chexmask_u"
     needed |= {path.relative_to(repository).as_posix() for path in library.rglob("*.py")}
     assert needed <= names

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from dicom_samples import make_dx, save
 from PIL import Image
+from support.samples.dicom import make_dx, save
 
 pytest.importorskip("ignite", reason="the bundle's engines need pytorch-ignite")
 from monai.bundle import ConfigParser, ConfigWorkflow, ckpt_export, onnx_export, run, verify_metadata, verify_net_in_out

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bundle_zip import NAME, unpack_bundle
 from PIL import Image
+from support.samples.bundle_zip import NAME, unpack_bundle
 
 from monai_chexmask_u.model import load_model
 from monai_chexmask_u.reading import read_radiograph

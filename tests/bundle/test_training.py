@@ -18,10 +18,10 @@ import torch
 
 pytest.importorskip("ignite", reason="the bundle's engines need pytorch-ignite")
 
-from monai_chexmask_u.checksum import sha256_of
-from monai_chexmask_u.engines import EngineError, evaluate, train
+from monai_chexmask_u.files.checksum import sha256_of
 from monai_chexmask_u.model import default_bundle
 from monai_chexmask_u.networks.checkpoints import is_complete, read_checkpoint
+from monai_chexmask_u.workflows import EngineError, evaluate, train
 
 CONFIGS = default_bundle() / "configs"
 SMALL: dict[str, Any] = {"image_size": 64, "val_interval": 1, "num_workers": 0, "amp": False}
@@ -200,7 +200,7 @@ def test_one_epoch_leaves_weights_and_can_be_resumed(landmark_data: Path, tmp_pa
 
 
 def test_a_missing_extra_is_named(landmark_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("monai_chexmask_u.engines.find_spec", lambda name: None)
+    monkeypatch.setattr("monai_chexmask_u.workflows.find_spec", lambda name: None)
     with pytest.raises(EngineError, match=r"the package ignite is missing.*\[bundle\]"):
         train([landmark_data], tmp_path, epochs=1, **SMALL)
 

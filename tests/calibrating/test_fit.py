@@ -11,17 +11,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from dicom_samples import chest_phantom, phantom_landmarks
-from experiment_samples import save_films
+from support.samples.dicom import chest_phantom, phantom_landmarks
+from support.samples.experiments import save_films
 from typer.testing import CliRunner
 
 pytest.importorskip("cv2", reason="examples are made with OpenCV")
 
-from monai_chexmask_u.calibrating.cli import STAGES
 from monai_chexmask_u.calibrating.fit import CalibrationFilms, Settings, calibrate
-from monai_chexmask_u.checksum import sha256_of
 from monai_chexmask_u.cli import app
+from monai_chexmask_u.commands.calibrate import STAGES
 from monai_chexmask_u.data.film_sets import Film, read_sets
+from monai_chexmask_u.files.checksum import sha256_of
 from monai_chexmask_u.model import Model, calibration_file, load_model
 from monai_chexmask_u.networks import HybridGNet
 from monai_chexmask_u.networks.checkpoints import write_checkpoint

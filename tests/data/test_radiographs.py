@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dicom_samples import make_dx, save
 from PIL import Image
+from support.samples.dicom import make_dx, save
 
 from monai_chexmask_u.data import radiograph_datalist
 from monai_chexmask_u.data.radiographs import dicom_datalist

@@ -8,8 +8,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from dataset_samples import films_of, in_process, write_films
+from support.samples.datasets import films_of, in_process, write_films
 
+from monai_chexmask_u.dataset.building.work import Chunk, Recipe
 from monai_chexmask_u.dataset.check import check_dataset
 from monai_chexmask_u.dataset.folder import (
     DatasetError,
@@ -20,7 +21,6 @@ from monai_chexmask_u.dataset.folder import (
     write_shard,
 )
 from monai_chexmask_u.dataset.schema import FAILURE_SCHEMA
-from monai_chexmask_u.dataset.work import Chunk, Recipe
 
 
 @pytest.fixture(scope="module")

@@ -3,12 +3,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from film_collections import LAYOUTS, Layout, write_csv
+from support.samples.film_collections import LAYOUTS, Layout, write_csv
 
-from monai_chexmask_u.dataset.films import read_film
-from monai_chexmask_u.dataset.listing import list_films
+from monai_chexmask_u.dataset.building.films import read_film
+from monai_chexmask_u.dataset.building.listing import list_films
+from monai_chexmask_u.dataset.building.view_tables import FOLDERS_ABOVE
 from monai_chexmask_u.dataset.sources import SOURCES, source_called, source_of_column
-from monai_chexmask_u.dataset.view_tables import FOLDERS_ABOVE
 
 every_layout = pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.source)
 with_table = pytest.mark.parametrize(

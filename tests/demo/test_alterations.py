@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from segmentation_samples import make_radiograph
+from support.samples.segmentations import make_radiograph
 
 from monai_chexmask_u.demo.alterations import Alteration, read_mask, union
 from monai_chexmask_u.transforms.corruptions import corrupt

@@ -15,8 +15,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from hostile_web_client import PageClient, raw_request, request
-from web_page import page_server
+from support.servers.hostile_web_client import PageClient, raw_request, request
+from support.servers.web_page import page_server
 
 pytest.importorskip("gradio")
 

@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from segmentation_samples import make_radiograph, make_segmentation
+from support.samples.segmentations import make_radiograph, make_segmentation
 
 from monai_chexmask_u.demo.alterations import Alteration
 from monai_chexmask_u.demo.figure import Measure, color_bar, draw_figure, node_values, scale_end

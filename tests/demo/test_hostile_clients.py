@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hostile_page import (
+from support.servers.hostile_page import (
     HOST_ROUTES,
     HOSTILE_VALUES,
     IMPOSSIBLE_UPLOADS,
@@ -31,7 +31,7 @@ from hostile_page import (
     in_settings,
     refused,
 )
-from hostile_web_client import (
+from support.servers.hostile_web_client import (
     FOREIGN_HOSTS,
     FOREIGN_ORIGINS,
     Answer,
@@ -40,7 +40,7 @@ from hostile_web_client import (
     raw_request,
     request,
 )
-from web_page import wait_until
+from support.servers.web_page import wait_until
 
 from monai_chexmask_u.demo.examples import draw_phantom
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pydicom
 import pytest
-from web_page import (
+from support.servers.web_page import (
     CHROMIUM,
     chromium,
     hide,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from segmentation_samples import make_radiograph, make_segmentation
+from support.samples.segmentations import make_radiograph, make_segmentation
 
 from monai_chexmask_u.demo import sessions as module
 from monai_chexmask_u.demo.alterations import Alteration

@@ -8,16 +8,16 @@ from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
-import judges
 import numpy as np
 import pydicom
 import pytest
-from dicom_samples import make_cr, make_dx, phantom_landmarks, save
 from pydicom.dataset import Dataset, FileDataset
-from written_objects import WrittenObjects, write_objects
+from support import judges
+from support.samples.dicom import make_cr, make_dx, phantom_landmarks, save
+from support.samples.written_objects import WrittenObjects, write_objects
 
 from monai_chexmask_u.anatomy import NODE_COUNT
-from monai_chexmask_u.dicom.read import read_dicom
+from monai_chexmask_u.dicom.reading.read import read_dicom
 from monai_chexmask_u.geometry import cardiothoracic_ratio
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.segmentation import Estimate, LandmarkSegmentation, ModelIdentity, Reliability

@@ -12,24 +12,24 @@ from random import Random
 from typing import Any, Final
 
 import pytest
-from dicom_mutations import STRATEGIES, mutated, seeds
-from dicom_mutations.attributes import NASTY, TYPES
-from dicom_mutations.elements import EXPLICIT, Element, joined, take_apart
-from fuzz_faults import FAULTS
-from fuzz_harness import Case, Limits, Result, run_cases
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom.datadict import dictionary_VR, tag_for_keyword
+from support.fuzzing.faults import FAULTS
+from support.fuzzing.harness import Case, Limits, Result, run_cases
+from support.mutations import STRATEGIES, mutated, seeds
+from support.mutations.attributes import NASTY, TYPES
+from support.mutations.elements import EXPLICIT, Element, joined, take_apart
 
 from monai_chexmask_u import dicom
-from monai_chexmask_u.dicom.read import read_dicom
+from monai_chexmask_u.dicom.reading.read import read_dicom
 from monai_chexmask_u.dicom.write import write_object
 from monai_chexmask_u.radiograph import Radiograph, RadiographError
 
 DAMAGED_FILES: Final = 200
 NAMES: Final = tuple(seeds())
 # Every attribute that the library names when it reads a file or copies from its header.
-FILES: Final = Path(str(dicom.__file__)).parent.glob("*.py")
+FILES: Final = Path(str(dicom.__file__)).parent.rglob("*.py")
 SOURCES: Final = "".join(file.read_text() for file in FILES)
 KEYWORDS: Final = sorted(word for word in set(re.findall(r"\b[A-Z]\w+", SOURCES)) if tag_for_keyword(word))
 VALUES: Final = st.text(max_size=80).map(str.encode) | st.binary(max_size=80) | st.sampled_from(NASTY)

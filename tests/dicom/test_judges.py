@@ -7,17 +7,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import judges
 import pydicom
 import pytest
-from dicom_defects import DEFECTS, Defect
-from judges import Measurement
-from judges.programs import find_program
 from pydicom.dataset import Dataset
-from written_objects import WrittenObjects
+from support import judges
+from support.cases.defects import DEFECTS, Defect
+from support.judges import Measurement
+from support.judges.programs import find_program
+from support.samples.written_objects import WrittenObjects
 
 from monai_chexmask_u.anatomy import HEART, ORGANS, RIGHT_LUNG
-from monai_chexmask_u.dicom.read import read_dicom
+from monai_chexmask_u.dicom.reading.read import read_dicom
 
 CASES = [
     pytest.param(kind, spoil, judge, words, id=f"{kind}-{spoil.__name__}-{judge.__name__}")

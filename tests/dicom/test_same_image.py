@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pydicom
 import pytest
-from dicom_samples import make_dx, save
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
+from support.samples.dicom import make_dx, save
 
 from monai_chexmask_u.dicom import same_image
 from monai_chexmask_u.dicom.same_image import ImageRegister, image_key, register_images

@@ -18,7 +18,7 @@ from PIL import Image
 from pydicom.dataset import Dataset
 
 from monai_chexmask_u.dicom.numbering import Numbering
-from monai_chexmask_u.dicom.read import read_dicom
+from monai_chexmask_u.dicom.reading.read import read_dicom
 from monai_chexmask_u.dicom.secondary_capture import build_secondary_capture
 from monai_chexmask_u.radiograph import Radiograph, RadiographError
 from monai_chexmask_u.segmentation import LandmarkSegmentation, Reliability

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import judges
 import numpy as np
 import pydicom
 import pytest
-from written_objects import KINDS, WrittenObjects
+from support import judges
+from support.samples.written_objects import KINDS, WrittenObjects
 
 from monai_chexmask_u.anatomy import HEART, LEFT_LUNG, NODE_COUNT, ORGANS, RIGHT_LUNG
 from monai_chexmask_u.dicom.numbering import Numbering

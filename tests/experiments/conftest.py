@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from experiment_samples import CalibratedSegmenter, Folders, make_folders
+from support.samples.experiments import CalibratedSegmenter, Folders, make_folders
 
 from monai_chexmask_u.model import Model
 from monai_chexmask_u.segmenter import Segmenter

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from experiment_samples import FEW
+from support.samples.experiments import FEW
 
 from monai_chexmask_u.data.film_sets import Film
 from monai_chexmask_u.experiments.conditions import (

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from segmentation_samples import make_radiograph, make_segmentation
+from support.samples.segmentations import make_radiograph, make_segmentation
 
 from monai_chexmask_u.anatomy import HEART, ORGANS
 from monai_chexmask_u.data.film_sets import Film

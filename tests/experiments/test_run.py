@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from experiment_samples import FEW, Folders, make_folders
+from support.samples.experiments import FEW, Folders, make_folders
 
 from monai_chexmask_u.data.film_sets import read_sets
 from monai_chexmask_u.experiments.findings import Picture

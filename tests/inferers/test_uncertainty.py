@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 import torch
-from calibration_samples import make_examiner
 from monai.data import MetaTensor
+from support.samples.calibrations import make_examiner
 from torch import Tensor, nn
 
 from monai_chexmask_u.inferers import LandmarkUncertaintyInferer

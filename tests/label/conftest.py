@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from label_server import LabelServer
+    from support.servers.label_server import LabelServer
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -40,7 +40,7 @@ def studies(films: list[Path], chest_cr: Path, tmp_path_factory: pytest.TempPath
 def label_server(studies: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabelServer]:
     """A server on `studies` that does not score by itself."""
     pytest.importorskip("monailabel")
-    from label_server import LabelServer
+    from support.servers.label_server import LabelServer
 
     quiet = {"MONAI_LABEL_AUTO_UPDATE_SCORING": "false"}
     with LabelServer(studies, tmp_path_factory.mktemp("server"), environment=quiet) as server:

@@ -18,7 +18,7 @@ import requests
 
 pytest.importorskip("monailabel")
 
-from hostile_label_client import (
+from support.servers.hostile_label_client import (
     BOMBS,
     IDS,
     INNER_PLACES,
@@ -49,7 +49,7 @@ from hostile_label_client import (
 )
 
 if TYPE_CHECKING:
-    from label_server import LabelServer
+    from support.servers.label_server import LabelServer
 
 
 @pytest.fixture(scope="module")
@@ -226,7 +226,7 @@ def test_an_archive_that_unpacks_to_gigabytes_is_refused(label_server: LabelServ
 
 @pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK])
 def test_a_header_of_a_member_that_would_fill_the_memory_is_not_read(tmp_path: Path, kind: bytes) -> None:
-    from label.sessions import FilmSessions
+    from label.images.sessions import FilmSessions
 
     about = tarfile.TarInfo("a")
     about.type, about.size = kind, 64 * 2**20

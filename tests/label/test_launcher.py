@@ -73,7 +73,7 @@ def test_a_stub_stands_in_where_a_package_does_not_import(repository: Path, tmp_
 def test_a_copy_under_another_name_starts_the_way_monai_label_starts_apps(
     films: list[Path], repository: Path, tmp_path: Path
 ) -> None:
-    from label_server import LabelServer
+    from support.servers.label_server import LabelServer
 
     app, studies = tmp_path / "chest_app", tmp_path / "studies"
     shutil.copytree(repository / "label", app, ignore=shutil.ignore_patterns("model", "logs", "__pycache__", "slicer"))

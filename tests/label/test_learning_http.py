@@ -14,8 +14,8 @@ pytest.importorskip("monailabel")
 pytest.importorskip("skimage")
 
 import requests
-from label_server import LabelServer
-from learning_samples import annotate, outlined_films
+from support.samples.learning import annotate, outlined_films
+from support.servers.label_server import LabelServer
 
 RAISED_PX = 40.0
 """The films' labels have the heart this much higher than the shipped model has learned, so that there is something to
@@ -136,7 +136,7 @@ def test_a_training_that_helps_is_published_and_used_at_once(server: LabelServer
 
 
 def test_a_calibration_beside_the_version_is_taken_up_without_a_restart(server: LabelServer) -> None:
-    from calibration_samples import make_calibration
+    from support.samples.calibrations import make_calibration
 
     from monai_chexmask_u.uncertainty.calibration import write_calibration
 

@@ -19,7 +19,7 @@ def digests(folder: Path) -> dict[str, str]:
 
 
 def test_weights_are_neither_replaced_nor_deleted(studies: Path, tmp_path: Path) -> None:
-    from label_server import LabelServer
+    from support.servers.label_server import LabelServer
 
     # A copy: were the routes open, this test would destroy the shipped model.
     bundle = shutil.copytree(default_bundle(), tmp_path / "bundle")
@@ -40,7 +40,7 @@ def test_weights_are_neither_replaced_nor_deleted(studies: Path, tmp_path: Path)
 
 
 def test_a_server_without_a_model_says_so_and_lives_on(studies: Path, tmp_path: Path) -> None:
-    from label_server import LabelServer
+    from support.servers.label_server import LabelServer
 
     bundle = shutil.copytree(default_bundle(), tmp_path / "bundle")
     weights = bundle / "models" / "model.pt"

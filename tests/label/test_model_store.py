@@ -16,18 +16,18 @@ pytest.importorskip("monailabel")
 
 import torch
 
-from monai_chexmask_u.checksum import sha256_of
+from monai_chexmask_u.files.checksum import sha256_of
 from monai_chexmask_u.model import calibration_file, weights_file
 from monai_chexmask_u.networks import HybridGNet
 from monai_chexmask_u.networks.checkpoints import CheckpointError, write_checkpoint
 
 if TYPE_CHECKING:
-    from label.model_store import ModelStore
+    from label.tasks.model_store import ModelStore
 
 
 @pytest.fixture
 def store(tmp_path: Path, calibrated_bundle: Path) -> ModelStore:
-    from label.model_store import ModelStore
+    from label.tasks.model_store import ModelStore
 
     return ModelStore(tmp_path / "model", calibrated_bundle)
 
@@ -70,7 +70,7 @@ def test_another_process_sees_what_was_published(store: ModelStore, tmp_path: Pa
 
 
 def test_a_calibration_put_beside_the_weights_is_taken_up(store: ModelStore, tmp_path: Path) -> None:
-    from calibration_samples import make_calibration
+    from support.samples.calibrations import make_calibration
 
     from monai_chexmask_u.uncertainty.calibration import write_calibration
 

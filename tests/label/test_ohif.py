@@ -10,20 +10,20 @@ import pytest
 
 pytest.importorskip("monailabel")
 
-from archive_servers import Answer, WebServer
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from monailabel.endpoints import ohif as stock
+from support.servers.archive_servers import Answer, WebServer
 
-from monai_chexmask_u.dicom.archive.credentials import Credentials
-from monai_chexmask_u.dicom.archive.settings import DicomwebArchive, Timeouts
+from monai_chexmask_u.archive.credentials import Credentials
+from monai_chexmask_u.archive.settings import DicomwebArchive, Timeouts
 
 INSTALLED = Path(stock.__file__).parent / "static" / "ohif"
 
 
 @pytest.fixture(scope="module")
 def viewer() -> TestClient:
-    from label import ohif
+    from label.server import ohif
 
     app = FastAPI()
     app.include_router(ohif.router)
@@ -38,7 +38,7 @@ def archive() -> Iterator[WebServer]:
 
 
 def proxy(url: str) -> TestClient:
-    from label.dicomweb_proxy import make_router
+    from label.server.dicomweb_proxy import make_router
 
     app = FastAPI()
     app.include_router(make_router(DicomwebArchive(url, Credentials("me", "open-sesame"), timeouts=Timeouts(1, 2))))
@@ -53,7 +53,7 @@ def scripts() -> dict[str, str]:
 
 
 def test_two_scripts_are_adapted_in_all_places(viewer: TestClient) -> None:
-    from label.ohif import ADAPTATIONS
+    from label.server.ohif import ADAPTATIONS
 
     served = {name: viewer.get(f"/ohif/{name}") for name in scripts()}
     changed = {name for name, answer in served.items() if answer.text != scripts()[name]}
@@ -89,7 +89,7 @@ def test_everything_else_is_as_installed(viewer: TestClient) -> None:
 
 
 def test_scripts_of_another_version_are_left_alone() -> None:
-    from label.ohif import ADAPTATIONS, adapt
+    from label.server.ohif import ADAPTATIONS, adapt
 
     mode = "\n".join(known for known, _ in ADAPTATIONS[0])
     assert adapt(mode) != mode

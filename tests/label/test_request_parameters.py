@@ -9,18 +9,18 @@ import pytest
 
 pytest.importorskip("monailabel")
 
-from dicom_samples import chest_phantom
 from fastapi import HTTPException
 from PIL import Image
 from starlette.responses import JSONResponse
+from support.samples.dicom import chest_phantom
 
 NESTED = '{"a": [{"b": ' + "[" * 29 + "1.5" + "]" * 29 + "}]}"
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"a": [1, -2.5, null, true, "\\ud83e\\udec1"]}', NESTED])
 def test_what_is_taken_can_be_kept_and_told(tmp_path: Path, text: str) -> None:
-    from label.datastore import ChestLocalDatastore
-    from label.request_parameters import parsed_object
+    from label.images.datastore import ChestLocalDatastore
+    from label.server.request_parameters import parsed_object
 
     Image.fromarray((chest_phantom(64, 64) * 255).astype(np.uint8)).save(tmp_path / "film.png")
     ChestLocalDatastore(tmp_path).update_image_info("film", {"earlier": 1, **parsed_object(text)})
@@ -45,7 +45,7 @@ def test_what_is_taken_can_be_kept_and_told(tmp_path: Path, text: str) -> None:
     ids=lambda value: str(value)[:12],
 )
 def test_what_would_make_all_notes_unreadable_is_refused(value: str) -> None:
-    from label.request_parameters import parsed_object
+    from label.server.request_parameters import parsed_object
 
     with pytest.raises(HTTPException) as caught:
         parsed_object(f'{{"a": {value}}}' if value[0] != "[" or value.endswith("]") else value)
@@ -54,7 +54,7 @@ def test_what_would_make_all_notes_unreadable_is_refused(value: str) -> None:
 
 @pytest.mark.parametrize("text", ["[]", "1", '"a"', "null"])
 def test_what_is_no_object_is_refused(text: str) -> None:
-    from label.request_parameters import parsed_object
+    from label.server.request_parameters import parsed_object
 
     with pytest.raises(HTTPException) as caught:
         parsed_object(text)

@@ -10,16 +10,16 @@ import pytest
 
 pytest.importorskip("monailabel")
 
-from learning_samples import noise_film
+from support.samples.learning import noise_film
 
 if TYPE_CHECKING:
-    from label.datastore import ChestLocalDatastore
-    from label.scoring import LandmarkUncertaintyScoring
+    from label.images.datastore import ChestLocalDatastore
+    from label.tasks.scoring import LandmarkUncertaintyScoring
 
 
 @pytest.fixture
 def datastore(tmp_path: Path) -> ChestLocalDatastore:
-    from label.datastore import ChestLocalDatastore
+    from label.images.datastore import ChestLocalDatastore
 
     studies = tmp_path / "studies"
     studies.mkdir()
@@ -31,9 +31,9 @@ def datastore(tmp_path: Path) -> ChestLocalDatastore:
 
 @pytest.fixture
 def scoring(tmp_path: Path, calibrated_bundle: Path) -> LandmarkUncertaintyScoring:
-    from label.latents import LatentStore
-    from label.model_store import ModelStore
-    from label.scoring import LandmarkUncertaintyScoring
+    from label.tasks.latents import LatentStore
+    from label.tasks.model_store import ModelStore
+    from label.tasks.scoring import LandmarkUncertaintyScoring
 
     store = ModelStore(tmp_path / "model", calibrated_bundle)
     return LandmarkUncertaintyScoring(store, LatentStore(tmp_path / "latents", "studies"))
@@ -117,7 +117,7 @@ def test_an_image_that_could_not_be_had_is_tried_again(
 def test_what_was_scored_is_kept_when_the_scoring_is_stopped(
     scoring: LandmarkUncertaintyScoring, datastore: ChestLocalDatastore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import label.scoring
+    import label.tasks.scoring
 
     class Stopped(BaseException):
         pass
@@ -129,9 +129,9 @@ def test_what_was_scored_is_kept_when_the_scoring_is_stopped(
             raise Stopped
         return read_radiograph(path)
 
-    monkeypatch.setattr(label.scoring, "SECONDS_BETWEEN_WRITES", 0.0)
+    monkeypatch.setattr(label.tasks.scoring, "SECONDS_BETWEEN_WRITES", 0.0)
     with monkeypatch.context() as patch:
-        patch.setattr(label.scoring, "read_radiograph", reading)
+        patch.setattr(label.tasks.scoring, "read_radiograph", reading)
         with pytest.raises(Stopped):
             scoring({}, datastore)
     assert scoring.pending(datastore) == ["film2", "text"]
@@ -148,7 +148,7 @@ def test_a_damaged_file_of_latent_means_is_made_anew(
 
 
 def test_latent_means_of_other_studies_are_apart(tmp_path: Path) -> None:
-    from label.latents import LatentStore
+    from label.tasks.latents import LatentStore
 
     one, other = (LatentStore(tmp_path, name) for name in ("one", "other"))
     one.add("ab" * 32, {"film": np.ones(64, np.float32)})

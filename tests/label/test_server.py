@@ -16,17 +16,17 @@ pytest.importorskip("monailabel")
 
 from requests_toolbelt.multipart import decoder  # type: ignore[import-not-found,unused-ignore]
 
+from monai_chexmask_u.annotations.slicer_plane import slicer_plane
 from monai_chexmask_u.model import load_model
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.reading import read_radiograph
 from monai_chexmask_u.segmentation import LandmarkSegmentation
 from monai_chexmask_u.segmenter import Segmenter
-from monai_chexmask_u.slicer_plane import slicer_plane
 from monai_chexmask_u.writers.markups import markups_document
 from monai_chexmask_u.writers.record import segmentation_record
 
 if TYPE_CHECKING:
-    from label_server import LabelServer
+    from support.servers.label_server import LabelServer
 
 
 @pytest.fixture(scope="module")

@@ -12,10 +12,10 @@ import requests
 
 pytest.importorskip("monailabel")
 
-from dicom_samples import make_dx, save
+from support.samples.dicom import make_dx, save
 
 if TYPE_CHECKING:
-    from label_server import LabelServer
+    from support.servers.label_server import LabelServer
 
 
 @pytest.fixture(autouse=True)
@@ -140,7 +140,7 @@ def test_labels_and_images_that_are_of_no_use(label_server: LabelServer) -> None
 
 @pytest.mark.parametrize("content", [{}, {"notes.txt": "no film"}])
 def test_a_folder_without_films(tmp_path: Path, content: dict[str, str]) -> None:
-    from label_server import LabelServer
+    from support.servers.label_server import LabelServer
 
     (tmp_path / "studies").mkdir()
     for name, text in content.items():

@@ -19,10 +19,10 @@ import requests
 
 pytest.importorskip("monailabel")
 
-from dicom_samples import make_dx, save
+from support.samples.dicom import make_dx, save
 
 if TYPE_CHECKING:
-    from label_server import LabelServer
+    from support.servers.label_server import LabelServer
 
 # A few in the suite; KILLS=20 takes some minutes.
 ROUNDS = int(os.environ.get("KILLS", "3"))
@@ -80,7 +80,7 @@ def busy(server: LabelServer, home: Path) -> Iterator[None]:
 
 def check(server: LabelServer, home: Path) -> None:
     """See that each file that there is is whole, and that there is none that belongs to nothing."""
-    from monai_chexmask_u.data.mask_files import read_masks
+    from monai_chexmask_u.annotations.mask_files import read_masks
     from monai_chexmask_u.reading import read_radiograph
 
     answer = requests.get(f"{server.url}/datastore/?output=all", timeout=60).json()
@@ -103,7 +103,7 @@ def check(server: LabelServer, home: Path) -> None:
 
 @pytest.mark.slow
 def test_a_server_that_is_killed_leaves_whole_files_and_the_next_start_removes_the_others(home: Path) -> None:
-    from label_server import LabelServer
+    from support.servers.label_server import LabelServer
 
     chosen = random.Random(0)
     environment = {"MONAI_LABEL_AUTO_UPDATE_SCORING": "false", "TMPDIR": str(home / "temporary")}
@@ -123,7 +123,7 @@ def test_a_server_that_is_killed_leaves_whole_files_and_the_next_start_removes_t
 
 
 def test_a_server_that_is_told_to_stop_leaves_nothing(home: Path) -> None:
-    from label_server import LabelServer
+    from support.servers.label_server import LabelServer
 
     environment = {"MONAI_LABEL_AUTO_UPDATE_SCORING": "false", "TMPDIR": str(home / "temporary")}
     server = LabelServer(home / "studies", home / "server", environment=environment)

@@ -18,7 +18,7 @@ import requests
 pytest.importorskip("monailabel")
 
 if TYPE_CHECKING:
-    from label_server import LabelServer
+    from support.servers.label_server import LabelServer
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def temporary(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def label_server(studies: Path, temporary: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabelServer]:
-    from label_server import LabelServer
+    from support.servers.label_server import LabelServer
 
     # A server is started in the repository's folder, where this is the name of a folder and that of a file.
     for name in ("docs.jpg", "Makefile.jpg"):

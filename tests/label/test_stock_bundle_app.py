@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bundle_zip import NAME, unpack_bundle
-from label_server import LabelServer
 from PIL import Image
+from support.samples.bundle_zip import NAME, unpack_bundle
+from support.servers.label_server import LabelServer
 
 pytest.importorskip("monailabel")
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 pytest.importorskip("monailabel")
 
 if TYPE_CHECKING:
-    from label.strategies import UncertainAndDiverse
+    from label.tasks.strategies import UncertainAndDiverse
 
 SCORES = st.lists(st.floats(0.1, 500), min_size=1, max_size=12)
 
@@ -57,9 +57,9 @@ def in_order(strategy: Any, images: Images) -> list[str]:
 
 @pytest.fixture
 def diverse(tmp_path: Path, calibrated_bundle: Path) -> UncertainAndDiverse:
-    from label.latents import LatentStore
-    from label.model_store import ModelStore
-    from label.strategies import UncertainAndDiverse
+    from label.tasks.latents import LatentStore
+    from label.tasks.model_store import ModelStore
+    from label.tasks.strategies import UncertainAndDiverse
 
     store = ModelStore(tmp_path / "model", calibrated_bundle)
     return UncertainAndDiverse(store, LatentStore(tmp_path / "latents", "studies"))
@@ -72,7 +72,7 @@ def place(strategy: UncertainAndDiverse, latents: dict[str, list[float]]) -> Non
 
 @given(scores=SCORES)
 def test_the_most_uncertain_comes_first(scores: list[float]) -> None:
-    from label.strategies import MostUncertain
+    from label.tasks.strategies import MostUncertain
 
     images = Images(scores)
     order = in_order(MostUncertain(), images)
@@ -82,7 +82,7 @@ def test_the_most_uncertain_comes_first(scores: list[float]) -> None:
 
 
 def test_annotated_and_unusable_images_are_never_handed_out() -> None:
-    from label.strategies import MostUncertain
+    from label.tasks.strategies import MostUncertain
 
     images = Images([1.0, 2.0, 3.0])
     images.labeled.add("film02")
@@ -93,7 +93,7 @@ def test_annotated_and_unusable_images_are_never_handed_out() -> None:
 
 
 def test_the_order_of_kinds_is_open_scored_then_unscored_then_handed_out_then_rejected() -> None:
-    from label.strategies import MostUncertain
+    from label.tasks.strategies import MostUncertain
 
     images = Images({"hand": 99.0, "served": 50.0, "served_before": 40.0, "open": 1.0, "unscored": 0.0})
     images.info["hand"]["verdict"] = "reject"
@@ -110,7 +110,7 @@ def test_the_order_of_kinds_is_open_scored_then_unscored_then_handed_out_then_re
 
 
 def test_an_image_handed_out_more_than_a_day_ago_counts_as_open() -> None:
-    from label.strategies import MostUncertain
+    from label.tasks.strategies import MostUncertain
 
     images = Images([5.0, 1.0])
     images.serve("film00", ago=25 * 3600)
@@ -124,7 +124,7 @@ def test_nothing_annotated_yet_the_most_uncertain_comes_first_here_too(diverse: 
 
 
 def test_a_near_copy_of_an_annotated_image_comes_after_one_that_is_unlike_it(diverse: UncertainAndDiverse) -> None:
-    from label.strategies import MostUncertain
+    from label.tasks.strategies import MostUncertain
 
     place(diverse, {"film00": [0.0, 0.0], "film01": [0.1, 0.0], "film02": [3.0, 4.0]})
     images = Images([9.0, 8.0, 7.0])
@@ -147,7 +147,7 @@ def test_distance_alone_is_the_greedy_k_center_order(diverse: UncertainAndDivers
 
 @given(scores=SCORES, factor=st.floats(0.01, 100), seed=st.integers(0, 99))
 def test_the_unit_of_the_score_does_not_matter_and_all_come_once(scores: list[float], factor: float, seed: int) -> None:
-    from label.strategies import UncertainAndDiverse
+    from label.tasks.strategies import UncertainAndDiverse
 
     class Latents:
         def of(self, model_sha256: str) -> dict[str, np.ndarray]:
@@ -181,7 +181,7 @@ NONSENSE = ["high", "\u0665", [1], {"a": 1}, True, -1.0, 10**400, None]
 
 @pytest.mark.parametrize("note", NONSENSE, ids=lambda note: ascii(note)[:8])
 def test_images_of_which_a_client_noted_nonsense_count_as_not_scored(diverse: UncertainAndDiverse, note: Any) -> None:
-    from label.strategies import MostUncertain
+    from label.tasks.strategies import MostUncertain
 
     for strategy in (MostUncertain(), diverse):
         images = Images({"a": 1.0, "b": 2.0, "c": 3.0})

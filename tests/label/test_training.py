@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 pytest.importorskip("monailabel")
 pytest.importorskip("skimage")
 
-from dicom_samples import phantom_landmarks
-from learning_samples import Landmarks, annotate, noise_film
 from PIL import Image
+from support.samples.dicom import phantom_landmarks
+from support.samples.learning import Landmarks, annotate, noise_film
 
 if TYPE_CHECKING:
-    from label.datastore import ChestLocalDatastore
-    from label.training import FineTune
+    from label.images.datastore import ChestLocalDatastore
+    from label.tasks.training import FineTune
 
 GOOD = {"max_epochs": 3, "learning_rate": 1e-3, "val_split": 0.3}
 
@@ -39,7 +39,7 @@ def films(tmp_path: Path) -> dict[str, tuple[Path, Landmarks]]:
 
 @pytest.fixture
 def datastore(tmp_path: Path, films: dict[str, tuple[Path, Landmarks]]) -> ChestLocalDatastore:
-    from label.datastore import ChestLocalDatastore
+    from label.images.datastore import ChestLocalDatastore
 
     annotate(tmp_path / "studies", films, masks=["film0", "film1", "film2"])
     return ChestLocalDatastore(tmp_path / "studies")
@@ -47,8 +47,8 @@ def datastore(tmp_path: Path, films: dict[str, tuple[Path, Landmarks]]) -> Chest
 
 @pytest.fixture
 def task(tmp_path: Path, calibrated_bundle: Path) -> FineTune:
-    from label.model_store import ModelStore
-    from label.training import FineTune
+    from label.tasks.model_store import ModelStore
+    from label.tasks.training import FineTune
 
     return FineTune(ModelStore(tmp_path / "model", calibrated_bundle))
 
@@ -77,17 +77,17 @@ def test_a_training_that_helps_is_published_with_its_record(task: FineTune, data
 def test_what_is_published_is_what_was_measured(
     task: FineTune, datastore: ChestLocalDatastore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import label.training
-    from monai_chexmask_u import engines
-    from monai_chexmask_u.checksum import sha256_of
+    import label.tasks.training
+    from monai_chexmask_u import workflows
+    from monai_chexmask_u.files.checksum import sha256_of
 
     measured = []
 
     def evaluate(data: Path, output: Path, model: Path) -> None:
         measured.append(sha256_of(model))
-        engines.evaluate(data, output, model)
+        workflows.evaluate(data, output, model)
 
-    monkeypatch.setattr(label.training, "evaluate", evaluate)
+    monkeypatch.setattr(label.tasks.training, "evaluate", evaluate)
     before = task.store.current().identity.sha256
     assert task(GOOD, datastore)["published"]
     assert measured == [before, task.store.current().identity.sha256]
@@ -129,7 +129,7 @@ def test_labels_of_no_use_are_left_out_and_listed(
 
 
 def test_few_labels_are_refused_with_the_number_that_is_needed(task: FineTune, tmp_path: Path) -> None:
-    from label.datastore import ChestLocalDatastore
+    from label.images.datastore import ChestLocalDatastore
 
     studies = tmp_path / "few"
     studies.mkdir()
@@ -160,7 +160,7 @@ def test_a_setting_of_no_use_is_refused_by_its_name(
 
 
 def test_the_settings_that_a_client_sends_back_unchanged_are_the_defaults() -> None:
-    from label.training_settings import TrainingSettings
+    from label.tasks.training_settings import TrainingSettings
 
     assert TrainingSettings.of(TrainingSettings().as_config()) == TrainingSettings()
     assert TrainingSettings.of({"model": "chest_landmarks", "start_from": "shipped"}).start_from == "shipped"
@@ -202,7 +202,7 @@ def test_what_a_killed_training_left_is_removed_and_a_running_one_is_left_alone(
 
 @given(names=st.sets(st.text("abcdef", min_size=1), min_size=4, max_size=30), fraction=st.floats(0, 0.5))
 def test_more_films_never_move_a_learned_film_to_those_held_out(names: set[str], fraction: float) -> None:
-    from label.training_films import TrainingFilm, hold_out
+    from label.tasks.training_films import TrainingFilm, hold_out
 
     films = [TrainingFilm(name, Path(name), np.zeros((120, 2), np.float32)) for name in sorted(names)]
     learn, held_out = hold_out(films, fraction, ())

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from dicom_samples import phantom_landmarks
+from support.samples.dicom import phantom_landmarks
 from torch import Tensor
 
 from monai_chexmask_u.losses import PosteriorLoss, ShapeCode, energy_score

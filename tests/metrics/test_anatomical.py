@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from dicom_samples import phantom_landmarks
 from hypothesis import given
 from hypothesis import strategies as st
+from support.samples.dicom import phantom_landmarks
 from torch import Tensor
 
 from monai_chexmask_u.anatomy import HEART, ORGANS, RIGHT_LUNG

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from monai_chexmask_u.checksum import sha256_of
+from monai_chexmask_u.files.checksum import sha256_of
 from monai_chexmask_u.networks import HybridGNet
 from monai_chexmask_u.networks.checkpoints import (
     CheckpointError,

@@ -3,10 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from calibration_samples import make_examiner
-from dicom_samples import phantom_landmarks
 from hypothesis import given
 from hypothesis import strategies as st
+from support.samples.calibrations import make_examiner
+from support.samples.dicom import phantom_landmarks
 from torch import Tensor
 
 from monai_chexmask_u.anatomy import HEART, LEFT_LUNG, ORGANS

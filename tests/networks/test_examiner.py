@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from calibration_samples import make_examiner
+from support.samples.calibrations import make_examiner
 from torch import Tensor
 
 from monai_chexmask_u.networks import Examiner, HybridGNet

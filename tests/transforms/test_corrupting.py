@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from dicom_samples import chest_phantom, phantom_landmarks
 from monai.data import MetaTensor
 from monai.transforms import Compose
+from support.samples.dicom import chest_phantom, phantom_landmarks
 
 from monai_chexmask_u.transforms import CORRUPTIONS, Corrupt, Corruptd, corrupt
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dicom_samples import chest_phantom, phantom_landmarks
 from hypothesis import given
 from hypothesis import strategies as st
+from support.samples.dicom import chest_phantom, phantom_landmarks
 
 from monai_chexmask_u.anatomy import HEART, LEFT_LUNG
 from monai_chexmask_u.data import landmark_datalist

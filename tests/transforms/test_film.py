@@ -5,10 +5,10 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from dicom_samples import chest_phantom, phantom_landmarks
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from support.samples.dicom import chest_phantom, phantom_landmarks
 
 from monai_chexmask_u.anatomy import LEFT_LUNG, RIGHT_LUNG
 from monai_chexmask_u.geometry import Box

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from dicom_samples import phantom_landmarks
 from monai.data import MetaTensor
 from monai.metrics import DiceMetric
+from support.samples.dicom import phantom_landmarks
 
 from monai_chexmask_u.anatomy import HEART, LEFT_LUNG, ORGANS, RIGHT_LUNG
 from monai_chexmask_u.geometry import fill_polygon

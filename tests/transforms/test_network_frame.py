@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from dicom_samples import chest_phantom, phantom_landmarks
 from monai.bundle import ConfigParser
 from monai.data import MetaTensor
 from numpy.typing import NDArray
+from support.samples.dicom import chest_phantom, phantom_landmarks
 from torch import Tensor
 
 from monai_chexmask_u.anatomy import HEART

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from dicom_samples import chest_phantom, phantom_landmarks
+from support.samples.dicom import chest_phantom, phantom_landmarks
 
 pytest.importorskip("cv2", reason="views of radiographs are made with OpenCV")
 

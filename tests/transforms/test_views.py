@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from dicom_samples import chest_phantom, phantom_landmarks
 from hypothesis import given
 from hypothesis import strategies as st
+from support.samples.dicom import chest_phantom, phantom_landmarks
 
 pytest.importorskip("cv2", reason="views of films are made with OpenCV")
 

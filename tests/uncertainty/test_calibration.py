@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from calibration_samples import CRITERIA, make_calibration, make_examiner, make_limits
 from hypothesis import given
 from hypothesis import strategies as st
+from support.samples.calibrations import CRITERIA, make_calibration, make_examiner, make_limits
 
 from monai_chexmask_u.anatomy import HEART, LEFT_LUNG, ORGANS, RIGHT_LUNG
 from monai_chexmask_u.networks import Examiner, HybridGNet

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from dicom_samples import ELLIPSES, phantom_landmarks
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from support.samples.dicom import ELLIPSES, phantom_landmarks
 
 from monai_chexmask_u.anatomy import HEART, LEFT_LUNG, ORGANS
 from monai_chexmask_u.uncertainty import confidence_ellipse, contour_normals, normal_std, tangential_std

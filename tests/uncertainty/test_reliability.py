@@ -6,9 +6,9 @@ from typing import Final
 
 import numpy as np
 import pytest
-from calibration_samples import CRITERIA, make_limits
 from hypothesis import given
 from hypothesis import strategies as st
+from support.samples.calibrations import CRITERIA, make_limits
 
 from monai_chexmask_u.anatomy import ORGANS
 from monai_chexmask_u.networks.examiner import SCORES

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from segmentation_samples import make_radiograph, make_segmentation
+from support.samples.segmentations import make_radiograph, make_segmentation
 
 from monai_chexmask_u.anatomy import NODE_IDS, ORGANS
 from monai_chexmask_u.image_plane import ImagePlane

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from segmentation_samples import make_radiograph, make_segmentation
+from support.samples.segmentations import make_radiograph, make_segmentation
 
 from monai_chexmask_u.writers.mask import write_mask
 

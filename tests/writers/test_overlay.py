@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
-from segmentation_samples import make_radiograph, make_segmentation
+from support.samples.segmentations import make_radiograph, make_segmentation
 
 from monai_chexmask_u.anatomy import ORGANS
 from monai_chexmask_u.radiograph import Radiograph

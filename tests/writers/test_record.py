@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from dicom_samples import make_dx, save
 from PIL import Image
-from segmentation_samples import make_radiograph, make_segmentation
+from support.samples.dicom import make_dx, save
+from support.samples.segmentations import make_radiograph, make_segmentation
 
 from monai_chexmask_u.anatomy import NODE_IDS, ORGANS
 from monai_chexmask_u.radiograph import Radiograph

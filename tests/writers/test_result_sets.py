@@ -12,18 +12,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-from dicom_samples import make_dx, save
 from PIL import Image
-from segmentation_samples import make_segmentation
+from support.samples.dicom import make_dx, save
+from support.samples.segmentations import make_segmentation
 
 from monai_chexmask_u.batch import Outcome, segment_files
-from monai_chexmask_u.folder_lock import LOCK_NAME, FolderLockError, folder_lock
+from monai_chexmask_u.files.folder_lock import LOCK_NAME, FolderLockError, folder_lock
+from monai_chexmask_u.files.leftovers import PARTIAL
+from monai_chexmask_u.files.naming import RESULT_SUFFIXES
 from monai_chexmask_u.radiograph import Radiograph, RadiographError
 from monai_chexmask_u.reading import read_radiograph
 from monai_chexmask_u.segmentation import LandmarkSegmentation
 from monai_chexmask_u.writers.formats import FORMATS, write_outputs
-from monai_chexmask_u.writers.leftovers import PARTIAL
-from monai_chexmask_u.writers.naming import RESULT_SUFFIXES
 from monai_chexmask_u.writers.own_files import is_own_file
 from monai_chexmask_u.writers.result_sets import (
     check_replaceable,

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from dicom_samples import make_dx, save, set_pixels
 from monai.data import DataLoader, Dataset, decollate_batch
 from monai.transforms import Compose
+from support.samples.dicom import make_dx, save, set_pixels
 
 from monai_chexmask_u.inferers import LandmarkUncertaintyInferer
 from monai_chexmask_u.model import load_model

@@ -11,13 +11,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from dicom_samples import make_dx
 from pypdf import PageObject, PdfReader
-from segmentation_samples import make_radiograph, make_segmentation
+from support.samples.dicom import make_dx
+from support.samples.segmentations import make_radiograph, make_segmentation
 
 from monai_chexmask_u.anatomy import HEART, LEFT_LUNG, ORGANS
-from monai_chexmask_u.radiograph import Radiograph
-from monai_chexmask_u.reading_notes import READING_NOTES, note_in_words
+from monai_chexmask_u.radiograph import READING_NOTES, Radiograph, note_in_words
 from monai_chexmask_u.segmentation import Estimate, LandmarkSegmentation, ModelIdentity, Reliability
 from monai_chexmask_u.writers.overlay import draw_film
 from monai_chexmask_u.writers.summary_page import PURPOSE, TITLE, summary_page
@@ -282,7 +281,7 @@ def test_same_result_gives_the_same_bytes(result: LandmarkSegmentation, radiogra
 def test_another_process_gives_the_same_bytes(tmp_path: Path, repository: Path) -> None:
     program = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
-        "from segmentation_samples import make_radiograph, make_segmentation\n"
+        "from support.samples.segmentations import make_radiograph, make_segmentation\n"
         "from monai_chexmask_u.writers.summary_page import summary_page\n"
         "radiograph = make_radiograph()\n"
         "open(sys.argv[2], 'wb').write(summary_page(make_segmentation(radiograph), radiograph))"

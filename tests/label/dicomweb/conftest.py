@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from dicom_samples import save
-from orthanc_server import Orthanc, find_orthanc
 from pydicom.dataset import FileDataset
+from support.samples.dicom import save
+from support.servers.orthanc_server import Orthanc, find_orthanc
 
 from monai_chexmask_u.anatomy import ORGANS
-from monai_chexmask_u.dicom.annotation import write_annotation
-from monai_chexmask_u.dicom.archive.objects import read_dicom_file
-from monai_chexmask_u.dicom.archive.settings import DicomwebArchive, Timeouts
-from monai_chexmask_u.dicom.archive.stow import StowSender
+from monai_chexmask_u.archive.objects import read_dicom_file
+from monai_chexmask_u.archive.settings import DicomwebArchive, Timeouts
+from monai_chexmask_u.archive.stow import StowSender
+from monai_chexmask_u.dicom.seg.annotation import write_annotation
 from monai_chexmask_u.reading import read_radiograph
 
 if TYPE_CHECKING:
-    from label.dicomweb_datastore import ChestDICOMwebDatastore
+    from label.images.dicomweb_datastore import ChestDICOMwebDatastore
 
 Store = Callable[..., FileDataset]
 Open = Callable[..., "ChestDICOMwebDatastore"]
@@ -53,7 +53,7 @@ def store(orthanc: Orthanc, tmp_path: Path) -> Store:
 
 @pytest.fixture
 def open_datastore(orthanc: Orthanc, tmp_path: Path) -> Open:
-    from label.dicomweb_datastore import ChestDICOMwebDatastore
+    from label.images.dicomweb_datastore import ChestDICOMwebDatastore
 
     def build(url: str | None = None, cache: str = "cache", **options: Any) -> ChestDICOMwebDatastore:
         archive = DicomwebArchive(url or orthanc.url, timeouts=Timeouts(1.0, 2.0))

@@ -10,18 +10,18 @@ import pytest
 
 pytest.importorskip("monailabel")
 
-from archive_servers import Answer, WebServer
-from dicom_samples import make_dx
 from monailabel.interfaces.exception import ImageNotFoundException
-from orthanc_server import Orthanc, find_orthanc
 from pydicom.dataset import FileDataset
+from support.samples.dicom import make_dx
+from support.servers.archive_servers import Answer, WebServer
+from support.servers.orthanc_server import Orthanc, find_orthanc
 
-from monai_chexmask_u.dicom.archive.credentials import Credentials
-from monai_chexmask_u.dicom.archive.failures import ArchiveError, ArchiveUnusable, TryLater
-from monai_chexmask_u.dicom.archive.settings import DicomwebArchive
+from monai_chexmask_u.archive.credentials import Credentials
+from monai_chexmask_u.archive.failures import ArchiveError, ArchiveUnusable, TryLater
+from monai_chexmask_u.archive.settings import DicomwebArchive
 
 if TYPE_CHECKING:
-    from label.dicomweb_datastore import ChestDICOMwebDatastore
+    from label.images.dicomweb_datastore import ChestDICOMwebDatastore
 
 Store = Callable[..., FileDataset]
 Open = Callable[..., "ChestDICOMwebDatastore"]
@@ -55,7 +55,7 @@ def test_a_wrong_address_is_told(orthanc: Orthanc, open_datastore: Open) -> None
 
 
 def test_credentials_are_asked_for_and_used(tmp_path: Path) -> None:
-    from label.dicomweb_datastore import ChestDICOMwebDatastore
+    from label.images.dicomweb_datastore import ChestDICOMwebDatastore
 
     (tmp_path / "secure").mkdir()
     orthanc = Orthanc(tmp_path / "secure", AuthenticationEnabled=True, RegisteredUsers={"me": "open-sesame"})

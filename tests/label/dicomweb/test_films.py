@@ -11,15 +11,15 @@ import pytest
 
 pytest.importorskip("monailabel")
 
-from dicom_samples import make_cr, make_dx
-from orthanc_server import find_orthanc
 from pydicom.dataset import FileDataset
+from support.samples.dicom import make_cr, make_dx
+from support.servers.orthanc_server import find_orthanc
 
 from monai_chexmask_u.radiograph import RadiographError
 from monai_chexmask_u.reading import read_radiograph
 
 if TYPE_CHECKING:
-    from label.dicomweb_datastore import ChestDICOMwebDatastore
+    from label.images.dicomweb_datastore import ChestDICOMwebDatastore
 
 Store = Callable[..., FileDataset]
 Open = Callable[..., "ChestDICOMwebDatastore"]

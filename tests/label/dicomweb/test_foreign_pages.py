@@ -10,10 +10,10 @@ import requests
 
 pytest.importorskip("monailabel")
 
-from archive_servers import Answer, WebServer
+from support.servers.archive_servers import Answer, WebServer
 
 if TYPE_CHECKING:
-    from label_server import LabelServer
+    from support.servers.label_server import LabelServer
 
 STUDIES = b'[{"00100010": {"vr": "PN", "Value": [{"Alphabetic": "Other^Patient"}]}}]'
 FOREIGN = [
@@ -39,7 +39,7 @@ def archive() -> Iterator[WebServer]:
 
 @pytest.fixture(scope="module")
 def server(archive: WebServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabelServer]:
-    from label_server import LabelServer
+    from support.servers.label_server import LabelServer
 
     folder = tmp_path_factory.mktemp("server")
     environment = {

@@ -10,17 +10,17 @@ import pytest
 
 pytest.importorskip("monailabel")
 
-from dicom_samples import make_cr, make_dx
 from monailabel.interfaces.exception import ImageNotFoundException, LabelNotFoundException, MONAILabelException
-from orthanc_server import Orthanc, find_orthanc
 from pydicom.dataset import FileDataset
+from support.samples.dicom import make_cr, make_dx
+from support.servers.orthanc_server import Orthanc, find_orthanc
 
-from monai_chexmask_u.dicom.archive.objects import read_dicom_file
+from monai_chexmask_u.archive.objects import read_dicom_file
 from monai_chexmask_u.radiograph import RadiographError
 from monai_chexmask_u.reading import read_radiograph
 
 if TYPE_CHECKING:
-    from label.dicomweb_datastore import ChestDICOMwebDatastore
+    from label.images.dicomweb_datastore import ChestDICOMwebDatastore
 
 Store = Callable[..., FileDataset]
 Open = Callable[..., "ChestDICOMwebDatastore"]
@@ -118,9 +118,9 @@ def test_tags_that_are_no_plain_names_are_refused(store: Store, open_datastore: 
 def test_scoring_works_on_an_archive_and_tries_again_what_it_did_not_give(
     store: Store, orthanc: Orthanc, open_datastore: Open, calibrated_bundle: Path, tmp_path: Path
 ) -> None:
-    from label.latents import LatentStore
-    from label.model_store import ModelStore
-    from label.scoring import LandmarkUncertaintyScoring
+    from label.tasks.latents import LatentStore
+    from label.tasks.model_store import ModelStore
+    from label.tasks.scoring import LandmarkUncertaintyScoring
 
     films = [str(store(make_dx(seed=seed)).SeriesInstanceUID) for seed in range(2)]
     lateral = str(store(make_cr(), ViewPosition="LL").SeriesInstanceUID)

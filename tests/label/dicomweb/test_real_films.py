@@ -13,14 +13,14 @@ import requests
 
 pytest.importorskip("monailabel")
 
-from dicom_samples import make_dx, save, set_pixels
-from label_server import LabelServer
-from orthanc_server import Orthanc, find_orthanc
 from PIL import Image
+from support.samples.dicom import make_dx, save, set_pixels
+from support.servers.label_server import LabelServer
+from support.servers.orthanc_server import Orthanc, find_orthanc
 
-from monai_chexmask_u.dicom.archive.objects import read_dicom_file
-from monai_chexmask_u.dicom.archive.settings import DicomwebArchive
-from monai_chexmask_u.dicom.archive.stow import StowSender
+from monai_chexmask_u.archive.objects import read_dicom_file
+from monai_chexmask_u.archive.settings import DicomwebArchive
+from monai_chexmask_u.archive.stow import StowSender
 from monai_chexmask_u.model import load_model
 from monai_chexmask_u.reading import read_radiograph
 from monai_chexmask_u.segmenter import Segmenter
@@ -100,7 +100,7 @@ def test_the_most_uncertain_film_comes_first_until_all_are_labeled(
     assert ask(server, "POST", "/activelearning/most_uncertain", json={}) == {}
     pairs = ask(server, "GET", "/datastore/?output=train")
     assert {Path(pair["image"]).stem for pair in pairs} == set(films)
-    from label.submitted_landmarks import read_submitted
+    from label.tasks.submitted_landmarks import read_submitted
 
     segmenter = Segmenter(load_model(), device="cpu")
     for pair in pairs:  # what training reads of a segmentation is what was submitted, but for rounding to pixels

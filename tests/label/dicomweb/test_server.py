@@ -8,25 +8,25 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import judges
 import numpy as np
 import pytest
 import requests
+from support import judges
 
 pytest.importorskip("monailabel")
 
-from dicom_samples import save, set_pixels
 from highdicom.seg import segread
-from label_server import LabelServer
-from orthanc_server import Orthanc, find_orthanc
 from pydicom import dcmread
 from pydicom.dataset import FileDataset
 from pydicom.uid import generate_uid
+from support.samples.dicom import save, set_pixels
+from support.servers.label_server import LabelServer
+from support.servers.orthanc_server import Orthanc, find_orthanc
 
 from monai_chexmask_u.anatomy import ORGANS
-from monai_chexmask_u.dicom.archive.objects import read_dicom_file
-from monai_chexmask_u.dicom.archive.settings import DicomwebArchive
-from monai_chexmask_u.dicom.archive.stow import StowSender
+from monai_chexmask_u.archive.objects import read_dicom_file
+from monai_chexmask_u.archive.settings import DicomwebArchive
+from monai_chexmask_u.archive.stow import StowSender
 from monai_chexmask_u.model import load_model
 from monai_chexmask_u.reading import read_radiograph
 from monai_chexmask_u.segmentation import LandmarkSegmentation

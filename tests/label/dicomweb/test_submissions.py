@@ -8,20 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import judges
 import numpy as np
 import pytest
+from support import judges
 
 pytest.importorskip("monailabel")
 
-from dicom_samples import make_cr, make_dx, save
 from highdicom.seg import segread
 from monailabel.interfaces.exception import MONAILabelException
-from orthanc_server import Orthanc, find_orthanc
 from pydicom.dataset import FileDataset
+from support.samples.dicom import make_cr, make_dx, save
+from support.servers.orthanc_server import Orthanc, find_orthanc
 
 from monai_chexmask_u.anatomy import ORGANS
-from monai_chexmask_u.dicom.archive.failures import TryLater
+from monai_chexmask_u.archive.failures import TryLater
 from monai_chexmask_u.model import Model
 from monai_chexmask_u.reading import read_radiograph
 from monai_chexmask_u.segmentation import LandmarkSegmentation
@@ -30,7 +30,7 @@ from monai_chexmask_u.writers.markups import write_markups
 from monai_chexmask_u.writers.mask import write_mask
 
 if TYPE_CHECKING:
-    from label.dicomweb_datastore import ChestDICOMwebDatastore
+    from label.images.dicomweb_datastore import ChestDICOMwebDatastore
 
 Open = Callable[..., "ChestDICOMwebDatastore"]
 

@@ -15,7 +15,7 @@ from PIL import Image
 if TYPE_CHECKING:
     from ChestLandmarksLib.logic import ChestLandmarksLogic
     from ChestLandmarksLib.server import LabelServer as Client
-    from label_server import LabelServer
+    from support.servers.label_server import LabelServer
 
 REPOSITORY = Path(__file__).parents[3]
 MODULE = REPOSITORY / "label" / "slicer" / "ChestLandmarks"
@@ -44,7 +44,7 @@ def studies(shared_data: Path, chest_cr: Path, tmp_path_factory: pytest.TempPath
 @pytest.fixture(scope="module")
 def running(studies: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabelServer]:
     pytest.importorskip("monailabel")
-    from label_server import LabelServer
+    from support.servers.label_server import LabelServer
 
     folder = tmp_path_factory.mktemp("server")
     shutil.copytree(studies, folder / "studies")

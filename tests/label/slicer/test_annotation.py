@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from label_server import LabelServer
 from numpy.typing import NDArray
-from slicer_scene import ijk_to_ras
+from support.samples.slicer_scene import ijk_to_ras
+from support.servers.label_server import LabelServer
 
 from monai_chexmask_u.anatomy import NODE_IDS, ORGANS
 from monai_chexmask_u.reading import read_radiograph
@@ -88,7 +88,7 @@ def test_moved_points_are_what_training_reads(
     odd: bool,
     tmp_path: Path,
 ) -> None:
-    from label.submitted_landmarks import read_submitted
+    from label.tasks.submitted_landmarks import read_submitted
 
     volume = logic.add_film(client.fetch_image(image, tmp_path), image)
     if odd:

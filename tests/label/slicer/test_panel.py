@@ -11,8 +11,8 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
-from label_server import LabelServer
-from orthanc_server import free_port
+from support.servers.label_server import LabelServer
+from support.servers.orthanc_server import free_port
 
 from monai_chexmask_u.anatomy import ORGANS
 from monai_chexmask_u.writers.color_table import color_table

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from label_server import LabelServer
-from orthanc_server import free_port
+from support.servers.label_server import LabelServer
+from support.servers.orthanc_server import free_port
 
 if TYPE_CHECKING:
     from ChestLandmarksLib.server import LabelServer as Client

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from segmentation_samples import make_radiograph, make_segmentation
+from support.samples.segmentations import make_radiograph, make_segmentation
 
 from monai_chexmask_u.anatomy import ORGANS
+from monai_chexmask_u.annotations.slicer_plane import slicer_plane
 from monai_chexmask_u.segmentation import LandmarkSegmentation
-from monai_chexmask_u.slicer_plane import slicer_plane
 from monai_chexmask_u.writers.markups import markups_document
 from monai_chexmask_u.writers.record import segmentation_record
 

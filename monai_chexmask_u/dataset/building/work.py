@@ -1,0 +1,253 @@
+"""What becomes of films: decoded, put through the network, completed to rows. Engines map these steps over chunks."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pyarrow as pa
+import torch
+from numpy.typing import NDArray
+
+from monai_chexmask_u.dataset.building.films import Film, read_film
+from monai_chexmask_u.dataset.rows import film_row, rows_table
+from monai_chexmask_u.dataset.schema import FAILURE_SCHEMA
+from monai_chexmask_u.files.faults import fault_of
+from monai_chexmask_u.geometry import Frame
+from monai_chexmask_u.model import load_model
+from monai_chexmask_u.posterior import LandmarkPosterior
+from monai_chexmask_u.segmenter import Segmenter, segmentation_from_posterior
+from monai_chexmask_u.transforms.network_frame import fit_frame, to_network_image
+
+if TYPE_CHECKING:
+    from monai_chexmask_u.dataset.rca.estimate import ReferenceSet
+
+__all__ = ["Chunk", "Decoded", "FilmWork", "Finished", "Inferred", "Recipe", "film_seed"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that a row depends on besides its film.
+
+    Attributes:
+        image_size: side of the network's square.
+        model: path of the model, or None for the shipped one.
+        samples: latent samples per film.
+        seed: of the whole data set; each film's own derives from it and the film's id.
+        crop_border: leave out the black border around the exposed field.
+        source: title of the data set that the films are from, or None.
+        masks: write the masks, which follow from the landmarks.
+        device: where the network runs.
+    """
+
+    image_size: int
+    model: Path | None = None
+    samples: int = 50
+    seed: int = 0
+    crop_border: bool = False
+    source: str | None = None
+    masks: bool = True
+    device: str = "cpu"
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Films that are worked on together; all of one shard.
+
+    Attributes:
+        shard: its number.
+        number: of the chunk within the shard.
+        films: in the order of their ids.
+        damaged: ids of films that end the process that reads them.
+    """
+
+    shard: int
+    number: int
+    films: tuple[Film, ...]
+    damaged: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """A film as the network sees it, and what is needed to come back; it stands in for its radiograph.
+
+    Attributes:
+        film: where it came from.
+        image: ``(1, size, size)`` float32.
+        frame: from its pixels to the network's.
+        shape: rows and columns of the film.
+        spacing_mm: height and width of a pixel, or None.
+        view: ``PA``, ``AP`` or None.
+        notes: what was decided when it was read.
+        sha256: of its bytes.
+    """
+
+    film: Film
+    image: NDArray[np.float32]
+    frame: Frame
+    shape: tuple[int, int]
+    spacing_mm: tuple[float, float] | None
+    view: str | None
+    notes: tuple[str, ...]
+    sha256: str
+
+
+Failure = dict[str, str]
+_TENSORS: Final = ("mean", "covariance", "latent_mean", "latent_std", "samples", "error_covariance", "scores")
+
+
+@dataclass(frozen=True, eq=False)
+class Inferred:
+    """A chunk behind the network: films with their posteriors as arrays, and what failed so far."""
+
+    chunk: Chunk
+    films: tuple[tuple[Decoded, dict[str, NDArray[np.float32]]], ...]
+    failures: tuple[Failure, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Finished:
+    """A chunk that is done: its rows and what failed of it, in the order of its films."""
+
+    chunk: Chunk
+    rows: pa.Table
+    failures: pa.Table
+
+
+class FilmWork:
+    """The three steps from films to rows. Each process makes its own and loads what its steps need.
+
+    Args:
+        recipe: what the rows depend on.
+        references: films to rate against, for the columns of reverse classification accuracy.
+    """
+
+    def __init__(self, recipe: Recipe, references: ReferenceSet | None = None) -> None:
+        """Keep what is needed; load nothing yet."""
+        self.recipe = recipe
+        self.references = references
+        # Matrix products that are split over threads round differently; processes take the place of threads.
+        torch.set_num_threads(1)
+
+    @cached_property
+    def segmenter(self) -> Segmenter:
+        """The network on its device."""
+        return Segmenter(load_model(self.recipe.model), num_samples=self.recipe.samples, device=self.recipe.device)
+
+    def decode(self, chunk: Chunk) -> tuple[Chunk, list[Decoded | Failure]]:
+        """Read the films of a chunk and fit them to the network."""
+        return chunk, [_damaged(film) if film.image_id in chunk.damaged else self._decode(film) for film in chunk.films]
+
+    def infer(self, decoded: tuple[Chunk, Sequence[Decoded | Failure]]) -> Inferred:
+        """Put the films of a chunk through the network."""
+        chunk, films = decoded
+        usable = [film for film in films if isinstance(film, Decoded)]
+        failures = tuple(film for film in films if not isinstance(film, Decoded))
+        if not usable:
+            return Inferred(chunk, (), failures)
+        images = torch.from_numpy(np.stack([film.image for film in usable]))
+        seeds = [film_seed(self.recipe.seed, film.film.image_id) for film in usable]
+        posteriors = self.segmenter.infer_images(images, seeds)
+        arrays = [{name: posterior[name].numpy() for name in _TENSORS} for posterior in posteriors]
+        return Inferred(chunk, tuple(zip(usable, arrays, strict=True)), failures)
+
+    def complete(self, inferred: Inferred) -> Finished:
+        """Turn posteriors into rows."""
+        rows, failures = [], list(inferred.failures)
+        for film, arrays in inferred.films:
+            try:
+                rows.append(self._row(film, arrays))
+            except Exception as error:  # whatever is wrong with one film, the others go on
+                _raise_if_of_the_machine(error)
+                failures.append(_failure(film.film, *fault_of(error)))
+        order = {film.image_id: place for place, film in enumerate(inferred.chunk.films)}
+        failures.sort(key=lambda each: order[each["image_id"]])
+        return Finished(inferred.chunk, rows_table(rows), pa.Table.from_pylist(failures, schema=FAILURE_SCHEMA))
+
+    def __call__(self, chunk: Chunk) -> Finished:
+        """Do all three steps."""
+        return self.complete(self.infer(self.decode(chunk)))
+
+    def _decode(self, film: Film) -> Decoded | Failure:
+        try:
+            radiograph, digest = read_film(film)
+            frame = fit_frame(radiograph, self.recipe.image_size, crop_border=self.recipe.crop_border)
+            image = to_network_image(torch.from_numpy(radiograph.pixels), frame).numpy()
+        except Exception as error:  # whatever is wrong with one film, the others go on
+            _raise_if_of_the_machine(error)
+            return _failure(film, *fault_of(error))
+        return Decoded(
+            film,
+            image,
+            frame,
+            radiograph.shape,
+            radiograph.spacing_mm,
+            radiograph.view,
+            radiograph.notes,
+            digest,
+        )
+
+    def _row(self, film: Decoded, arrays: dict[str, NDArray[np.float32]]) -> dict[str, Any]:
+        posterior = LandmarkPosterior(**{name: torch.from_numpy(array) for name, array in arrays.items()})
+        segmenter = self.segmenter
+        result = segmentation_from_posterior(posterior, film, film.frame, segmenter.identity, segmenter.calibration)
+        row = film_row(result, film.frame, masks=self.recipe.masks)
+        row |= {
+            "image_id": film.film.image_id,
+            "image_path": film.film.image_path,
+            "source": self.recipe.source,
+            "view": film.view,
+            "notes": list(film.notes),
+            "latent_mean": arrays["latent_mean"][0],
+            "latent_std": arrays["latent_std"][0],
+            "seed": film_seed(self.recipe.seed, film.film.image_id),
+            "image_sha256": film.sha256,
+        }
+        return row | self._rating(film, arrays)
+
+    def _rating(self, film: Decoded, arrays: dict[str, NDArray[np.float32]]) -> dict[str, float | None]:
+        """Return the columns of reverse classification accuracy, none without references."""
+        if self.references is None:
+            return {}
+        from monai_chexmask_u.dataset.rca.estimate import rate  # of another extra
+
+        rating = rate(film.image[0], arrays["mean"][0], arrays["latent_mean"][0], self.references)
+        return {"dice_rca_mean": rating.dice_mean, "dice_rca_max": rating.dice_max}
+
+
+_OF_THE_MACHINE: Final = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ESTALE, errno.ENOTCONN)
+
+
+def _raise_if_of_the_machine(error: Exception) -> None:
+    """Let an error pass that the film is not to blame for, so that the build stops instead of giving the film up."""
+    if isinstance(error, MemoryError):
+        raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM)) from error
+    if isinstance(error, OSError) and error.errno in _OF_THE_MACHINE:
+        raise error
+
+
+def _failure(film: Film, code: str, message: str) -> Failure:
+    """Return the row of a film that has none in the table."""
+    return {"image_id": film.image_id, "image_path": film.image_path, "code": code, "message": message}
+
+
+def _damaged(film: Film) -> Failure:
+    return _failure(film, "crashed", "reading the film ends the process, so its file is damaged; fetch it again")
+
+
+def film_seed(seed: int, image_id: str) -> int:
+    """Return the seed of a film's samples: it does not depend on what other films there are.
+
+    Example:
+        >>> film_seed(0, "chest.png") == film_seed(0, "chest.png") != film_seed(1, "chest.png")
+        True
+    """
+    digest = hashlib.sha256(f"{seed}:{image_id}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1

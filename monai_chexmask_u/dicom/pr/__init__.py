@@ -1,0 +1,1 @@
+"""The presentation state: contours and uncertainty drawn over the image, with the gray values as they are shown."""

@@ -1,0 +1,179 @@
+"""Read one frontal chest radiograph from a DICOM file."""
+
+from __future__ import annotations
+
+import copy
+import zlib
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from pydicom import dcmread
+from pydicom.dataelem import RawDataElement
+from pydicom.dataset import FileDataset
+from pydicom.filereader import read_dataset
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
+
+from monai_chexmask_u.dicom.reading.charsets import settle_character_sets
+from monai_chexmask_u.dicom.reading.header import MAX_PIXELS, check_class, examine, looks_like_dicom
+from monai_chexmask_u.dicom.reading.header_size import check_header_size
+from monai_chexmask_u.dicom.reading.identity import clean_identity
+from monai_chexmask_u.dicom.reading.pixels import displayed_pixels
+from monai_chexmask_u.dicom.reading.quiet import no_warnings
+from monai_chexmask_u.files.source_file import HEAD_BYTES, SourceFile, open_source
+from monai_chexmask_u.radiograph import Radiograph, RadiographError
+
+__all__ = ["is_bounded", "read_dicom"]
+
+# The largest image in 32 bits, and a quarter as much for its header. More is not read into memory, but only measured.
+MAX_BYTES: Final = 5 * MAX_PIXELS
+CHUNK_BYTES: Final = 2**20
+
+SYNTAX_OF_ENCODING: Final[dict[tuple[bool | None, bool | None], UID]] = {
+    (True, True): ImplicitVRLittleEndian,
+    (False, True): ExplicitVRLittleEndian,
+    (False, False): ExplicitVRBigEndian,
+}
+
+
+@no_warnings()
+def read_dicom(path: Path) -> Radiograph:
+    """Read a CR or DX image (for presentation) of a human chest in frontal view.
+
+    Args:
+        path: a DICOM file; preamble and file meta information may be missing, as in old files.
+
+    Returns:
+        The radiograph as stored, bright = dense, with the data set without its pixels as `header`.
+
+    Raises:
+        RadiographError: if the file cannot be used. Codes: ``not_found``, ``not_readable``, ``not_dicom``,
+            ``truncated``, ``too_large``, ``undecodable`` and those of `examine` and `displayed_pixels`.
+    """
+    with open_source(path, limit=MAX_BYTES) as source:
+        dataset = _load(source)
+    try:
+        return _radiograph(dataset, path, source)
+    except RadiographError:
+        raise
+    except Exception:  # pydicom converts on access; its errors quote values from the header
+        message = "the file's header or pixels are malformed: export or send it again"
+        raise RadiographError("undecodable", message) from None
+
+
+def is_bounded(path: Path) -> bool:
+    """Tell whether another reader may take a DICOM file into memory as a whole: it is not too large, deflated or not.
+
+    What cannot be read or parsed is not; `read_dicom` tells why.
+    """
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            return False
+        with path.open("rb") as file:
+            _check_inflated_size(file)
+    except Exception:  # a damaged file can raise nearly anything in the parser
+        return False
+    return True
+
+
+def _radiograph(dataset: FileDataset, path: Path, source: SourceFile) -> Radiograph:
+    """Examine and decode a parsed file."""
+    notes = _complete_transfer_syntax(dataset)
+    _check_end(dataset, source.size)
+    check_class(dataset)  # told first: other objects may have more attributes than any radiograph
+    check_header_size(dataset)
+    notes += sorted(settle_character_sets(dataset))
+    if not dataset.get("SOPClassUID") and "MediaStorageSOPClassUID" in dataset.file_meta:
+        dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID  # which must be the same
+    facts = examine(dataset)
+    if source.is_oversized:  # told last: a film in many frames is refused for these
+        raise _too_large()
+    pixels, pixel_notes = displayed_pixels(dataset)
+    # What outputs will not copy is told here, once for all of them.
+    notes += [*facts.notes, *pixel_notes, *clean_identity(copy.deepcopy(dataset))]
+    return Radiograph(
+        pixels,
+        path,
+        spacing_mm=facts.spacing_mm,
+        view=facts.view,
+        mirrored=facts.mirrored,
+        upside_down=facts.upside_down,
+        notes=tuple(dict.fromkeys(notes)),
+        header=dataset,
+        pixel_aspect=facts.pixel_aspect,
+        sha256=source.sha256,
+    )
+
+
+def _load(source: SourceFile) -> FileDataset:
+    """Parse the file, without a preamble only if it starts like DICOM."""
+    head = source.stream.read(HEAD_BYTES)
+    if not looks_like_dicom(head):
+        raise RadiographError("not_dicom", "this is no DICOM file: choose a CR or DX image")
+    try:
+        _check_inflated_size(source.stream)
+        source.stream.seek(0)
+        # The check above stands in for dcmread's own.
+        dataset = dcmread(source.stream, force=True, stop_before_pixels=source.is_oversized)
+    except RadiographError:
+        raise
+    except Exception:  # a damaged file can raise nearly anything in the parser
+        message = "the file cannot be parsed, it is cut off or damaged: copy or send it again"
+        raise RadiographError("truncated", message) from None
+    dataset.buffer = None  # the whole file, which the header would keep and copy with itself
+    if source.is_oversized:
+        dataset.PixelData = b""  # stands for those that were not read, so that the header can be examined
+    return dataset
+
+
+def _check_inflated_size(file: BinaryIO) -> None:
+    """Refuse a deflated data set that grows beyond the limit, which dcmread would inflate as a whole."""
+    file.seek(0)
+    if file.read(HEAD_BYTES)[128:] != b"DICM":
+        file.seek(0)
+    meta = read_dataset(file, False, True, stop_when=lambda tag, *_: tag >> 16 != 2)
+    if meta.get("TransferSyntaxUID") != DeflatedExplicitVRLittleEndian:
+        return
+    inflater, size = zlib.decompressobj(-zlib.MAX_WBITS), 0
+    while not inflater.eof and (deflated := inflater.unconsumed_tail or file.read(CHUNK_BYTES)):
+        size += len(inflater.decompress(deflated, CHUNK_BYTES))
+        if size > MAX_BYTES:
+            raise _too_large()
+
+
+def _too_large() -> RadiographError:
+    message = f"the file holds more than {MAX_BYTES // 1_000_000} megabytes, more than any radiograph: export it again"
+    return RadiographError("too_large", message)
+
+
+def _complete_transfer_syntax(dataset: FileDataset) -> list[str]:
+    """Add a missing transfer syntax, which pixels cannot be decoded without, and return notes.
+
+    pydicom looked at the first element to see whether it names its type; files so old are not compressed.
+    """
+    if dataset.file_meta.get("TransferSyntaxUID"):
+        return []
+    dataset.file_meta.TransferSyntaxUID = SYNTAX_OF_ENCODING[dataset.original_encoding]
+    return ["transfer_syntax_assumed"]
+
+
+def _check_end(dataset: FileDataset, size: int) -> None:
+    """Refuse a header that breaks off inside an element, which pydicom does not report."""
+    if "PixelData" not in dataset and _ends_inside_element(dataset, size):
+        raise RadiographError("truncated", "the file ends in the middle of its header: copy or send it again")
+
+
+def _ends_inside_element(dataset: FileDataset, size: int) -> bool:
+    """Say whether the last element that was parsed ends elsewhere than the file."""
+    if not len(dataset):
+        return True
+    last = dataset.get_item(max(dataset.keys()))
+    if dataset.file_meta.TransferSyntaxUID == DeflatedExplicitVRLittleEndian or not isinstance(last, RawDataElement):
+        return False  # the element's place in the file is not known
+    end: int = last.value_tell + last.length
+    return end != size

@@ -1,0 +1,1 @@
+"""DICOM segmentations: of results, of what a person outlined, and read back as masks."""

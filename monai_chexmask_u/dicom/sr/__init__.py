@@ -1,0 +1,1 @@
+"""The structured report: measurements, and the landmarks with their uncertainty."""

@@ -1,1 +1,0 @@
-"""`chexmask-u landmarks`: data sets with landmarks, made of films and masks."""

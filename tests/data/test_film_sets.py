@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.samples.experiments import Folders, make_folders, save_films
+
+from monai_chexmask_u.data.film_sets import FRONTAL, read_sets
+
+
+def test_folders_are_known_by_what_lies_in_them(folders: Folders) -> None:
+    outlined, labelled, frontal = read_sets(folders.all)
+    assert [each.kind for each in (outlined, labelled, frontal)] == ["outlined", "labelled", "frontal"]
+    assert [each.name for each in (outlined, labelled, frontal)] == ["set_val", "teaching", "scanner"]
+    assert [film.key for film in outlined.films] == ["set_val/a", "set_val/b", "set_val/c"]
+    assert all(film.landmarks is not None and film.landmarks.shape == (120, 2) for film in outlined.films)
+    assert [film.label for film in labelled.films] == [FRONTAL, "hand"]
+    assert {film.label for film in frontal.films} == {FRONTAL}
+    assert all(film.landmarks is None and film.partner is None for film in (*labelled.films, *frontal.films))
+
+
+def test_images_may_lie_in_a_folder_of_that_name(folders: Folders, tmp_path: Path) -> None:
+    save_films(tmp_path / "other" / "images", ["z"])
+    assert [film.name for film in read_sets([folders.outlined, tmp_path / "other"])[1].films] == ["z"]
+
+
+def test_each_film_is_blended_with_the_next_of_its_folder_whatever_the_limit(folders: Folders) -> None:
+    (full,), (one,) = read_sets([folders.outlined]), read_sets([folders.outlined], limit=1)
+    assert [film.partner.stem for film in full.films if film.partner] == ["b", "c", "a"]
+    assert [(film.name, film.partner) for film in one.films] == [("a", full.films[0].partner)]
+    assert (one.found, len(one.films)) == (3, 1)
+
+
+def test_limit_holds_for_each_label(folders: Folders) -> None:
+    table = "file,label\n1.png,hand\n2.png,hand\n1.png,frontal_chest\n"
+    (folders.labelled / "labels.csv").write_text(table)
+    labelled = read_sets([folders.outlined, folders.labelled], limit=1)[1]
+    assert [film.label for film in labelled.films] == ["hand", FRONTAL]
+
+
+def test_sets_of_one_name_are_told_apart(folders: Folders, tmp_path: Path) -> None:
+    save_films(tmp_path / "again" / "scanner", ["x"])
+    sets = read_sets([*folders.all, tmp_path / "again" / "scanner"])
+    assert [each.name for each in sets] == ["set_val", "teaching", "scanner", "scanner-2"]
+
+
+def test_fingerprint_tells_film_outline_and_partner(folders: Folders) -> None:
+    def fingerprints() -> list[str]:
+        return [film.fingerprint() for film in read_sets([folders.outlined])[0].films]
+
+    first = fingerprints()
+    assert len(set(first)) == 3
+    assert fingerprints() == first
+    (folders.outlined / "images" / "b.png").write_bytes((folders.outlined / "images" / "c.png").read_bytes())
+    changed = [old != new for old, new in zip(first, fingerprints(), strict=True)]
+    assert changed == [True, True, False]  # b itself, and a, which is blended with b
+    points = np.load(folders.outlined / "landmarks.npz")["landmarks"] + 1
+    np.savez(folders.outlined / "landmarks.npz", names=np.array(["a", "b", "c"]), landmarks=points)
+    assert all(old != new for old, new in zip(first, fingerprints(), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda f: (f.labelled / "labels.csv").write_text("name,label\n1.png,hand\n"), "expected the columns file and"),
+        (
+            lambda f: (f.labelled / "labels.csv").write_text("file,label\n1.png\n"),
+            "expected the columns file and label",
+        ),
+        (lambda f: (f.labelled / "images" / "2.png").unlink(), "1 images of labels.csv are missing, e.g. .'2.png'"),
+        (lambda f: (f.outlined / "landmarks.npz").unlink(), "no folder with landmarks among these"),
+        (lambda f: [path.unlink() for path in f.frontal.iterdir()], "scanner: no landmarks.npz"),
+        (lambda f: f.outlined.rename(f.outlined.with_name("train")), "val: there is no such folder"),
+    ],
+)
+def test_folders_of_no_use_are_refused_by_name(folders: Folders, change: object, words: str) -> None:
+    assert callable(change)
+    change(folders)
+    with pytest.raises(ValueError, match=words):
+        read_sets(folders.all)
+
+
+def test_folder_of_folders_is_not_taken_for_films(folders: Folders) -> None:
+    with pytest.raises(ValueError, match="no landmarks here, but folders val; give one of them"):
+        read_sets([folders.outlined, folders.outlined.parent])
+
+
+def test_names_of_sets_never_meet(tmp_path: Path) -> None:
+    folders = make_folders(tmp_path)
+    others = [tmp_path / place / name for place, name in (("a", "scanner-2"), ("b", "scanner"), ("c", "scanner"))]
+    for folder in others:
+        save_films(folder, ["one"])
+    names = [each.name for each in read_sets([folders.outlined, folders.frontal, *others])]
+    assert names == ["set_val", "scanner", "scanner-2", "scanner-3", "scanner-4"]

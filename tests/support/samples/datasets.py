@@ -1,0 +1,92 @@
+"""Small builds: phantom films in a folder, films that end the process that reads them, engines in this process."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from support.samples.dicom import chest_phantom
+
+from monai_chexmask_u.dataset.building.films import Film
+from monai_chexmask_u.dataset.building.run import BuildOptions, build_dataset
+from monai_chexmask_u.dataset.building.work import Chunk, FilmWork, Finished, Recipe
+from monai_chexmask_u.dataset.folder import Manifest, Shard
+
+__all__ = ["DeadlyPath", "Silent", "build_here", "end_process", "films_of", "in_process", "shard_bytes", "write_films"]
+
+
+class DeadlyPath(type(Path())):  # type: ignore[misc]
+    """A path whose file ends the process that opens it, as a decoder does that a damaged film crashes."""
+
+    def stat(self, *arguments: Any, **named: Any) -> Any:
+        """Look whether it is a regular file: the first that a reader does with it."""
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Silent:
+    """An observer that counts."""
+
+    def __init__(self) -> None:
+        self.done = self.shards = 0
+        self.before: Manifest | None = None
+        self.left_out: Mapping[str, int] = {}
+        self.notes: Sequence[str] = ()
+
+    def listed(self, films: int, left_out: Mapping[str, int], notes: Sequence[str]) -> None:
+        self.left_out, self.notes = left_out, notes
+
+    def started(self, manifest: Manifest) -> None:
+        self.before = manifest
+
+    def chunk_done(self, chunk: Finished) -> None:
+        self.done += len(chunk.rows) + len(chunk.failures)
+
+    def shard_done(self, shard: Shard) -> None:
+        self.shards += 1
+
+
+def end_process(chunk: Chunk) -> None:
+    """End the process that works on a chunk, for no fault of a film."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def write_films(folder: Path, count: int, *, broken: Iterable[int] = ()) -> Path:
+    """Write phantom films ``film000.png`` ...; broken ones end early."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(count):
+        pixels = (chest_phantom(70 + number % 3, 64, seed=number) * 255).astype(np.uint8)
+        path = folder / f"film{number:03d}.png"
+        Image.fromarray(pixels).save(path)
+        if number in broken:
+            path.write_bytes(path.read_bytes()[:90])
+    return folder
+
+
+def films_of(folder: Path) -> tuple[Film, ...]:
+    return tuple(Film(path.name, path.name, path) for path in sorted(folder.glob("*.png")))
+
+
+def in_process(recipe: Recipe) -> Any:
+    """Return an engine that works in this process."""
+
+    def engine(chunks: Iterable[Chunk]) -> Iterator[Finished]:
+        return map(FilmWork(recipe), chunks)
+
+    return engine
+
+
+def build_here(images: Path, output: Path, model: Path | None, **changes: Any) -> tuple[Manifest, Silent]:
+    """Build with one worker process."""
+    observer = Silent()
+    options = BuildOptions(images, output, model=model, samples=4, films_per_shard=4, batch_size=2, device="cpu")
+    return build_dataset(replace(options, **changes), observer), observer
+
+
+def shard_bytes(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted([*folder.glob("data/*"), folder / "failures.parquet"])}
