@@ -1,4 +1,4 @@
-"""Write pictures and pages that need no other viewer than one of DICOM images and documents."""
+"""Write images and pages that need no other viewer than one of DICOM images and documents."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["DocumentWriterOperator"]
 
 
 class DocumentWriterOperator(ResultWriterOperator):
-    """Writes ``<SOP Instance UID>.sc.dcm``, the overlay picture, and ``.pdf.dcm``, the summary page.
+    """Writes ``<SOP Instance UID>.sc.dcm``, the overlay image, and ``.pdf.dcm``, the summary page.
 
     Both say that they are not for diagnosis.
     """

@@ -1,4 +1,4 @@
-"""Write what is no DICOM object: pictures, masks, records and tables."""
+"""Write what is no DICOM object: images, masks, records and tables."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""Which films the strategies of the label app hand out first, and what these are worth.
+"""Which radiographs the strategies of the label app hand out first, and what these are worth.
 
 Usage: python benchmarks/active_learning.py --data JSRT/train --data JSRT/val --data NIH [--picks 20]
 
-The films of all folders are one pool in which nothing is annotated. Each strategy is asked again and again, as by
-annotators who take one film after the other. Folders with landmarks tell the error of the films handed out; others
-count for the coverage of the latent space alone. Random orders stand beside, the mean of 200 of them.
+The radiographs of all folders are one pool in which nothing is annotated. Each strategy is asked again and again, as by
+annotators who take one radiograph after the other. Folders with landmarks tell the error of the radiographs handed out;
+others count for the coverage of the latent space alone. Random orders stand beside, the mean of 200 of them.
 Needs the label app's environment (label/README.md).
 """
 
@@ -25,7 +25,7 @@ from scipy.spatial.distance import cdist, pdist
 from scipy.stats import spearmanr
 
 from monai_chexmask_u.commands.console import progress_bar
-from monai_chexmask_u.data.film_sets import Film, read_sets
+from monai_chexmask_u.data.radiograph_sets import RadiographItem, read_sets
 from monai_chexmask_u.model import load_model
 from monai_chexmask_u.reading import read_radiograph
 from monai_chexmask_u.segmenter import Segmenter, segmentation_from_posterior
@@ -35,17 +35,17 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # label/ is no part of the p
 RANDOM_ORDERS = 200
 MEASURES = (
     "mean score",
-    "mean error, px1024, of films with outlines",
+    "mean error, px1024, of radiographs with outlines",
     "number of these",
     "handed out: to the nearest other one",
-    "all films: to the nearest handed out, mean",
+    "all radiographs: to the nearest handed out, mean",
     "largest",
 )
 
 
 @dataclass(frozen=True)
 class Pool:
-    """All films: ``score`` and ``error`` ``(film,)`` (NaN without outlines), ``latent`` ``(film, latent)``."""
+    """All images: ``score`` and ``error`` ``(image,)`` (NaN without outlines), ``latent`` ``(image, latent)``."""
 
     names: list[str]
     rejected: NDArray[np.bool_]
@@ -74,13 +74,13 @@ class Datastore:
         return list(self.info)
 
     def get_image_info(self, image_id: str) -> dict[str, Any]:
-        """Return what is noted of a film."""
+        """Return what is noted of a radiograph."""
         return self.info[image_id]
 
 
 def main(
-    data: Annotated[list[Path], typer.Option(help="Folder of films; give it again for more, one has landmarks.")],
-    picks: Annotated[int, typer.Option(min=1, help="Films to hand out.")] = 20,
+    data: Annotated[list[Path], typer.Option(help="Folder of radiographs; give it again for more, one has landmarks.")],
+    picks: Annotated[int, typer.Option(min=1, help="Radiographs to hand out.")] = 20,
     balance: Annotated[float, typer.Option(min=0, max=1, help="Of UncertainAndDiverse.")] = 0.5,
 ) -> None:
     """Print what each strategy hands out first."""
@@ -88,7 +88,7 @@ def main(
     from label.tasks.model_store import ModelStore
     from label.tasks.strategies import MostUncertain, UncertainAndDiverse
 
-    pool = _segment([film for each in read_sets(data) for film in each.films])
+    pool = _segment([item for each in read_sets(data) for item in each.radiographs])
     with TemporaryDirectory() as folder:
         store = ModelStore(Path(folder) / "model")
         latents = LatentStore(Path(folder), "benchmark")
@@ -100,29 +100,29 @@ def main(
     _report(pool, orders, picks, balance)
 
 
-def _segment(films: Sequence[Film]) -> Pool:
+def _segment(radiographs: Sequence[RadiographItem]) -> Pool:
     segmenter = Segmenter(load_model())
     rows = []
     with progress_bar() as bar:
-        for film in bar.track(films):
-            radiograph = read_radiograph(film.path)
+        for item in bar.track(radiographs):
+            radiograph = read_radiograph(item.path)
             posterior, frame = segmenter.infer(radiograph)
             found = segmentation_from_posterior(posterior, radiograph, frame, segmenter.identity, segmenter.calibration)
             side = 1024 / max(radiograph.shape)
-            truth = np.full((120, 2), np.nan) if film.landmarks is None else film.landmarks
+            truth = np.full((120, 2), np.nan) if item.landmarks is None else item.landmarks
             error = (
                 np.nanmean(np.linalg.norm(found.landmarks - truth, axis=1)) * side
-                if film.landmarks is not None
+                if item.landmarks is not None
                 else np.nan
             )
             rejected = found.reliability.verdict == "reject"
-            rows.append((film.key, rejected, found.score, error, posterior.latent_mean[0].cpu().numpy(), truth * side))
+            rows.append((item.key, rejected, found.score, error, posterior.latent_mean[0].cpu().numpy(), truth * side))
     names, *columns = zip(*rows, strict=True)
     return Pool(list(names), *(np.array(column) for column in columns))
 
 
 def _order(strategy: Any, pool: Pool, picks: int) -> NDArray[np.intp]:
-    """Ask for one film after the other, noting what was handed out as MONAI Label does."""
+    """Ask for one radiograph after the other, noting what was handed out as MONAI Label does."""
     datastore, order = Datastore(pool), []
     for _ in range(min(picks, len(pool.names))):
         name = strategy({}, datastore)["id"]
@@ -133,10 +133,10 @@ def _order(strategy: Any, pool: Pool, picks: int) -> NDArray[np.intp]:
 
 def _report(pool: Pool, orders: dict[str, NDArray[np.intp]], picks: int, balance: float) -> None:
     known = np.isfinite(pool.error)
-    print(f"{len(pool.names)} films, {known.sum()} with outlines; {picks} handed out; balance {balance}")
-    print(f"Mean landmark error of all films with outlines: {np.nanmean(pool.error):.1f} px of 1024;")
+    print(f"{len(pool.names)} radiographs, {known.sum()} with outlines; {picks} handed out; balance {balance}")
+    print(f"Mean landmark error of all radiographs with outlines: {np.nanmean(pool.error):.1f} px of 1024;")
     print(f"rank correlation of score and error: {spearmanr(pool.score[known], pool.error[known]).statistic:.2f}")
-    print("\nRank correlation of the distance of two films' outlines with that of their latent means:")
+    print("\nRank correlation of the distance of two radiographs' outlines with that of their latent means:")
     outlines, latent = pdist(pool.outlines[known].reshape(known.sum(), -1)), pool.latent[known]
     for name, scaled in (("as it is", latent), ("each dimension by its std", latent / latent.std(axis=0))):
         print(f"  {name}: {spearmanr(outlines, pdist(scaled)).statistic:.2f}")
@@ -149,7 +149,7 @@ def _report(pool: Pool, orders: dict[str, NDArray[np.intp]], picks: int, balance
     for name, values in rows.items():
         print(f"| {name} | " + " | ".join(f"{value:.2f}" for value in values) + " |")
     first, second = (set(order.tolist()) for order in orders.values())
-    print(f"\nBoth strategies hand out {len(first & second)} films of {picks}.")
+    print(f"\nBoth strategies hand out {len(first & second)} radiographs of {picks}.")
     for name, order in orders.items():
         print(f"{name}: {', '.join(pool.names[index] for index in order[:8])}, ...")
 

@@ -51,10 +51,10 @@ def _tile(segmenter: Segmenter, path: Path, number: int) -> Image.Image:
     segmentation = segmenter.segment(radiograph)
     overlay = draw_overlay(segmentation, radiograph)
     height = round(overlay.width * radiograph.shape[0] / radiograph.shape[1])
-    picture = overlay.crop((0, 0, overlay.width, height))  # without the caption
-    picture.thumbnail((TILE, TILE), Image.Resampling.LANCZOS)
+    image = overlay.crop((0, 0, overlay.width, height))  # without the caption
+    image.thumbnail((TILE, TILE), Image.Resampling.LANCZOS)
     tile = Image.new("RGB", (TILE, TILE))
-    tile.paste(picture, ((TILE - picture.width) // 2, (TILE - picture.height) // 2))
+    tile.paste(image, ((TILE - image.width) // 2, (TILE - image.height) // 2))
     text = f"{number} {path.stem}  {segmentation.score:.1f} px"
     ImageDraw.Draw(tile).text(
         (6, 4), text, font=ImageFont.load_default(size=16), fill="yellow", stroke_width=2, stroke_fill="black"

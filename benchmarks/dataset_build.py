@@ -1,4 +1,4 @@
-"""What building a data set costs: films/s, bytes a film, memory, beside the published way of building.
+"""What building a data set costs: radiographs/s, bytes a radiograph, memory, beside the published way of building.
 
 ``python benchmarks/dataset_build.py IMAGES --part compare`` and the other parts print Markdown tables; see README.md.
 """
@@ -23,16 +23,16 @@ import pyarrow.parquet as pq
 import torch
 
 from benchmarks.published_pipeline import build_published_way
-from monai_chexmask_u.dataset.building.films import Film
+from monai_chexmask_u.dataset.building.radiograph_files import RadiographFile
 from monai_chexmask_u.dataset.building.run import BuildOptions, build_dataset
-from monai_chexmask_u.dataset.building.work import Chunk, FilmWork, Finished, Recipe
+from monai_chexmask_u.dataset.building.work import Chunk, Finished, RadiographWork, Recipe
 from monai_chexmask_u.dataset.folder import Manifest, Shard, write_shard
 from monai_chexmask_u.model import load_model
 from monai_chexmask_u.networks import HybridGNet
 from monai_chexmask_u.networks.checkpoints import write_checkpoint
 from monai_chexmask_u.reading import list_inputs
 
-PUBLISHED_FILMS: Final = 657_566
+PUBLISHED_RADIOGRAPHS: Final = 657_566
 SAMPLES: Final = 50
 
 
@@ -43,7 +43,7 @@ class Clock:
     began: float = field(default_factory=time.perf_counter)
     times: list[tuple[float, int]] = field(default_factory=list)
 
-    def listed(self, films: int, left_out: Mapping[str, int], notes: Sequence[str]) -> None:
+    def listed(self, radiographs: int, left_out: Mapping[str, int], notes: Sequence[str]) -> None:
         """Nothing to note."""
 
     def started(self, manifest: Manifest) -> None:
@@ -57,10 +57,10 @@ class Clock:
         """Nothing to note."""
 
     def rate(self) -> float:
-        """Return films/s once everything is started: from the first tenth of the chunks to the last one."""
+        """Return radiographs/s once everything is started: from the first tenth of the chunks to the last one."""
         first = max(1, len(self.times) // 10)
-        films = sum(count for _, count in self.times[first:])
-        return films / (self.times[-1][0] - self.times[first - 1][0])
+        radiographs = sum(count for _, count in self.times[first:])
+        return radiographs / (self.times[-1][0] - self.times[first - 1][0])
 
     def start(self) -> float:
         """Return the seconds to the first chunk."""
@@ -68,13 +68,13 @@ class Clock:
 
 
 def repeated(images: Path, count: int, folder: Path) -> Path:
-    """Write a table that lists the films of a folder again and again, under other ids, until there are enough."""
-    films = list_inputs([images])
-    table = folder / "films.csv"
+    """Write a table that lists the radiographs of a folder again and again, under other ids, until there are enough."""
+    radiographs = list_inputs([images])
+    table = folder / "radiographs.csv"
     with table.open("w", newline="") as stream:
         rows = csv.writer(stream)
         rows.writerow(["image_id", "path"])
-        rows.writerows((f"{number:07d}", films[number % len(films)].absolute()) for number in range(count))
+        rows.writerows((f"{number:07d}", radiographs[number % len(radiographs)].absolute()) for number in range(count))
     return table
 
 
@@ -92,7 +92,8 @@ def published_network(folder: Path, size: int) -> tuple[HybridGNet, Path]:
 def build(images: Path, output: Path, model: Path | None, workers: int) -> tuple[Clock, Manifest]:
     """Build once, from nothing.
 
-    A shard has as many films as NIH's folder, so that none holds a film twice, which would compress too well.
+    A shard has as many radiographs as NIH's folder, so that none holds a radiograph twice, which would compress too
+    well.
     """
     clock = Clock()
     options = BuildOptions(
@@ -101,18 +102,18 @@ def build(images: Path, output: Path, model: Path | None, workers: int) -> tuple
     return clock, build_dataset(options, clock)
 
 
-def compare(images: Path, place: Path, films: int, size: int) -> None:
+def compare(images: Path, place: Path, radiographs: int, size: int) -> None:
     """Print the published way beside ours, at the same network, samples and size, on all cores."""
     network, bundle = published_network(place / "bundle", size)
-    table = repeated(images, films, place)
-    files = named_copies(images, films, place / "copies")
+    table = repeated(images, radiographs, place)
+    files = named_copies(images, radiographs, place / "copies")
     began = time.perf_counter()
     seconds = build_published_way(files, place / "published", network, SAMPLES, size, 0)
-    theirs = films / (time.perf_counter() - began)
+    theirs = radiographs / (time.perf_counter() - began)
     written = sum(path.stat().st_size for path in (place / "published").rglob("*") if path.is_file())
     final = (place / "published" / "table.csv").stat().st_size
     lines: list[tuple[str, int, float, float, float | None]] = [
-        ("published way", torch.get_num_threads(), theirs, written / films, None)
+        ("published way", torch.get_num_threads(), theirs, written / radiographs, None)
     ]
     for workers, model in ((1, bundle), (2, bundle), (1, None), (2, None)):
         output = place / f"ours-{workers}-{model is None}"
@@ -120,49 +121,49 @@ def compare(images: Path, place: Path, films: int, size: int) -> None:
         name = "ours, shipped network and calibration" if model is None else "ours, published network"
         bytes_ = sum(shard.bytes for shard in manifest.shards) / manifest.rows
         lines.append((name, workers, clock.rate(), bytes_, clock.start()))
-    print(f"\n{films} films, {size} pixels, {SAMPLES} samples, torch {torch.__version__}\n")
-    print("| way | threads or processes | films/s | times | bytes a film | hours for 657,566 | GB for 657,566 |")
+    print(f"\n{radiographs} radiographs, {size} pixels, {SAMPLES} samples, torch {torch.__version__}\n")
+    print("| way | threads or processes | radiographs/s | times | bytes each | hours for 657,566 | GB for 657,566 |")
     print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
     for name, cores, rate, bytes_, _ in lines:
-        hours, size_gb = PUBLISHED_FILMS / rate / 3600, PUBLISHED_FILMS * bytes_ / 1e9
+        hours, size_gb = PUBLISHED_RADIOGRAPHS / rate / 3600, PUBLISHED_RADIOGRAPHS * bytes_ / 1e9
         print(f"| {name} | {cores} | {rate:.1f} | {rate / theirs:.1f} | {bytes_:,.0f} | {hours:.1f} | {size_gb:.1f} |")
-    print(f"\nSeconds a film of the published way: {spread_out(seconds, films)}.")
-    print(f"Of its bytes, {final / films:,.0f} are those of the table in the end.")
+    print(f"\nSeconds a radiograph of the published way: {spread_out(seconds, radiographs)}.")
+    print(f"Of its bytes, {final / radiographs:,.0f} are those of the table in the end.")
     starts = [start for *_, start in lines if start is not None]
-    print(f"Seconds until ours has its first films: {min(starts):.0f} to {max(starts):.0f}.")
+    print(f"Seconds until ours has its first radiographs: {min(starts):.0f} to {max(starts):.0f}.")
 
 
 def named_copies(images: Path, count: int, folder: Path) -> list[Path]:
-    """Link the films under other names, as the published way needs a name for each."""
+    """Link the radiographs under other names, as the published way needs a name for each."""
     folder.mkdir()
-    films, links = list_inputs([images]), []
+    radiographs, links = list_inputs([images]), []
     for number in range(count):
-        film = films[number % len(films)]
-        link = folder / f"{number:07d}{film.suffix}"
-        link.symlink_to(film.absolute())
+        item = radiographs[number % len(radiographs)]
+        link = folder / f"{number:07d}{item.suffix}"
+        link.symlink_to(item.absolute())
         links.append(link)
     return links
 
 
-def spread_out(seconds: Mapping[str, float], films: int) -> str:
-    """Return stages with their seconds a film."""
-    return ", ".join(f"{stage} {total / films:.3f}" for stage, total in seconds.items())
+def spread_out(seconds: Mapping[str, float], radiographs: int) -> str:
+    """Return stages with their seconds a radiograph."""
+    return ", ".join(f"{stage} {total / radiographs:.3f}" for stage, total in seconds.items())
 
 
-def stages(images: Path, place: Path, films: int) -> None:
+def stages(images: Path, place: Path, radiographs: int) -> None:
     """Print the share of each step, in one process with one thread, and on a GPU by batch where there is one."""
-    paths = list_inputs([images])[:films]
-    chunk = Chunk(0, 0, tuple(Film(path.name, path.name, path) for path in paths))
+    paths = list_inputs([images])[:radiographs]
+    chunk = Chunk(0, 0, tuple(RadiographFile(path.name, path.name, path) for path in paths))
     for device in ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]:
         for batch in [1] if device == "cpu" else [1, 8, 32, 64, 128]:
-            work = FilmWork(Recipe(load_model().network.image_size, samples=SAMPLES, device=device))
+            work = RadiographWork(Recipe(load_model().network.image_size, samples=SAMPLES, device=device))
             print_stages(work, chunk, batch, place)
 
 
-def print_stages(work: FilmWork, chunk: Chunk, batch: int, place: Path) -> None:
+def print_stages(work: RadiographWork, chunk: Chunk, batch: int, place: Path) -> None:
     """Time the steps over a chunk, cut to batches."""
-    count = len(chunk.films)
-    parts = [Chunk(0, first, chunk.films[first : first + batch]) for first in range(0, count, batch)]
+    count = len(chunk.radiographs)
+    parts = [Chunk(0, first, chunk.radiographs[first : first + batch]) for first in range(0, count, batch)]
     work(parts[0])  # everything is loaded
     seconds = dict.fromkeys(("decode", "encode", "sample and examine", "complete", "write"), 0.0)
     for part in parts:
@@ -184,30 +185,30 @@ def print_stages(work: FilmWork, chunk: Chunk, batch: int, place: Path) -> None:
         seconds["write"] += time.perf_counter() - clock
     total = sum(seconds.values())
     shares = ", ".join(f"{step} {value / total:.0%}" for step, value in seconds.items())
-    print(f"{work.recipe.device}, batch {batch}: {count / total:.1f} films/s one after the other; {shares}")
+    print(f"{work.recipe.device}, batch {batch}: {count / total:.1f} radiographs/s one after the other; {shares}")
 
 
 @torch.no_grad()
-def encode_only(work: FilmWork, decoded: Any) -> None:
-    """Encode the images of a chunk as `FilmWork.infer` does, and wait for it."""
+def encode_only(work: RadiographWork, decoded: Any) -> None:
+    """Encode the images of a chunk as `RadiographWork.infer` does, and wait for it."""
     segmenter = work.segmenter
-    images = torch.stack([torch.from_numpy(film.image) for film in decoded[1]]).to(segmenter.device)
+    images = torch.stack([torch.from_numpy(item.image) for item in decoded[1]]).to(segmenter.device)
     for part in images.split(1 if segmenter.device.type == "cpu" else len(images)):
         segmenter.network.encode(part)
     if segmenter.device.type == "cuda":
         torch.cuda.synchronize()
 
 
-def memory(images: Path, place: Path, films: int, workers: int) -> None:
-    """Print the memory of all processes while many films are built."""
+def memory(images: Path, place: Path, radiographs: int, workers: int) -> None:
+    """Print the memory of all processes while many radiographs are built."""
     found: list[tuple[float, float]] = []
     stop = threading.Event()
     watch = threading.Thread(target=watch_memory, args=(found, stop))
     watch.start()
-    clock, manifest = build(repeated(images, films, place), place / "out", None, workers)
+    clock, manifest = build(repeated(images, radiographs, place), place / "out", None, workers)
     stop.set()
     watch.join()
-    print(f"\n{manifest.rows} films, {workers} processes, {clock.rate():.1f} films/s; memory of all of them, MB:\n")
+    print(f"\n{manifest.rows} radiographs, {workers} processes, {clock.rate():.1f} per second; memory of all, MB:\n")
     print("| part of the build | least | median | most |\n| --- | ---: | ---: | ---: |")
     loaded = [entry for entry in found if entry[0] > clock.start()]
     quarter = max(1, len(loaded) // 4)
@@ -216,7 +217,7 @@ def memory(images: Path, place: Path, films: int, workers: int) -> None:
         if values:
             print(f"| quarter {number + 1} | {min(values):.0f} | {statistics.median(values):.0f} | {max(values):.0f} |")
     table = pq.read_table(place / "out" / "data", columns=["image_id"])
-    print(f"\n{len(table)} rows, {sum(shard.bytes for shard in manifest.shards) / len(table):,.0f} bytes a film")
+    print(f"\n{len(table)} rows, {sum(shard.bytes for shard in manifest.shards) / len(table):,.0f} bytes a radiograph")
 
 
 def watch_memory(found: list[tuple[float, float]], stop: threading.Event) -> None:
@@ -237,18 +238,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("images", type=Path)
     parser.add_argument("--part", choices=("compare", "stages", "memory"), default="compare")
-    parser.add_argument("--films", type=int, default=240)
+    parser.add_argument("--radiographs", type=int, default=240)
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--workers", type=int, default=2)
     arguments = parser.parse_args()
     place = Path(tempfile.mkdtemp(prefix="dataset-build-"))
     try:
         if arguments.part == "compare":
-            compare(arguments.images, place, arguments.films, arguments.size)
+            compare(arguments.images, place, arguments.radiographs, arguments.size)
         elif arguments.part == "stages":
-            stages(arguments.images, place, arguments.films)
+            stages(arguments.images, place, arguments.radiographs)
         else:
-            memory(arguments.images, place, arguments.films, arguments.workers)
+            memory(arguments.images, place, arguments.radiographs, arguments.workers)
     finally:
         shutil.rmtree(place)
 

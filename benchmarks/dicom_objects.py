@@ -1,7 +1,7 @@
 """How long each DICOM object takes to build and write: `PYTHONPATH=tests python benchmarks/dicom_objects.py`.
 
-Prints a table in Markdown, for a synthetic film of 2500 x 2048 pixels with 50 samples. Beside the report stands the
-same report as highdicom builds it alone; a test compares the two.
+Prints a table in Markdown, for a synthetic radiograph of 2500 x 2048 pixels with 50 samples. Beside the report stands
+the same report as highdicom builds it alone; a test compares the two.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def main() -> None:
     """Measure every kind of object and print the table."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        radiograph = read_dicom(save(make_dx(rows=ROWS, columns=COLUMNS), folder / "film.dcm"))
+        radiograph = read_dicom(save(make_dx(rows=ROWS, columns=COLUMNS), folder / "radiograph.dcm"))
         result = calibrated_result(radiograph)
 
         def by_highdicom_alone() -> None:
@@ -67,8 +67,8 @@ def main() -> None:
         print(f"pydicom {pydicom.__version__}, {ROWS} x {COLUMNS} pixels, median of {REPEATS} runs\n")
         print("| object | s | kB |\n| --- | ---: | ---: |")
         for kind in (kind for kind, output in FORMATS.items() if output.needs_dicom):
-            seconds = median_seconds(partial(write_outputs, result, radiograph, folder, "film", [kind]))
-            size = (folder / f"film{FORMATS[kind].suffix}").stat().st_size
+            seconds = median_seconds(partial(write_outputs, result, radiograph, folder, "radiograph", [kind]))
+            size = (folder / f"radiograph{FORMATS[kind].suffix}").stat().st_size
             print(f"| {kind} | {seconds:.2f} | {size / 1000:.0f} |")
         seconds = median_seconds(by_highdicom_alone)
         print(f"| sr, by highdicom alone | {seconds:.2f} | {(folder / 'highdicom.dcm').stat().st_size / 1000:.0f} |")

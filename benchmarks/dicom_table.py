@@ -133,7 +133,7 @@ def page(rows: list[Row]) -> Iterator[str]:
     yield ""
     yield "Made by `PYTHONPATH=tests python benchmarks/dicom_table.py benchmarks/dicom_table.md`."
     yield "Each input is segmented with the shipped model, all eight DICOM objects are written, and each is judged."
-    yield "The synthetic film is no real chest, and the verdict on it is rightly not `accept`."
+    yield "The synthetic radiograph is no real chest, and the verdict on it is rightly not `accept`."
     yield "Which judges there are and what they find stands in [docs/dicom_judges.md](../docs/dicom_judges.md)."
     yield ""
     not_run = len(rows) - len(done) - len(refused)

@@ -1,9 +1,10 @@
-"""What the label app's training makes of few films, and whether it is published.
+"""What the label app's training makes of few radiographs, and whether it is published.
 
-Usage: PYTHONPATH=tests python benchmarks/fine_tuning.py --data JSRT/val [--films 10] [--replay JSRT]
+Usage: PYTHONPATH=tests python benchmarks/fine_tuning.py --data JSRT/val [--radiographs 10] [--replay JSRT]
 
-The films get their true landmarks as labels, every other one as a mask, the others as markups; then labels with the
-heart drawn higher, a convention that the model has not learned. Needs the label app's environment (label/README.md).
+The radiographs get their true landmarks as labels, every other one as a mask, the others as markups; then labels with
+the heart drawn higher, a convention that the model has not learned. Needs the label app's environment
+(label/README.md).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
-from support.samples.learning import annotate, outlined_films
+from support.samples.learning import annotate, outlined_radiographs
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # label/ is no part of the package
 
@@ -23,11 +24,11 @@ HEART = slice(94, None)
 
 
 def main(
-    data: Annotated[Path, typer.Option(help="Outlined films.")],
-    films: Annotated[int, typer.Option(min=4, help="Number of films to annotate.")] = 10,
+    data: Annotated[Path, typer.Option(help="Outlined radiographs.")],
+    radiographs: Annotated[int, typer.Option(min=4, help="Number of radiographs to annotate.")] = 10,
     raised: Annotated[list[float] | None, typer.Option(help="Pixels by which hearts are drawn higher.")] = None,
     epochs: Annotated[int, typer.Option(min=1)] = 20,
-    replay: Annotated[Path | None, typer.Option(help="Data set of which films are mixed in.")] = None,
+    replay: Annotated[Path | None, typer.Option(help="Data set of which radiographs are mixed in.")] = None,
 ) -> None:
     """Print a row for each convention."""
     from label.images.datastore import ChestLocalDatastore
@@ -35,11 +36,11 @@ def main(
     from label.tasks.training import FineTune
 
     print(
-        "| heart raised, px | films | held out | replayed | error, px1024 | Dice lungs | Dice heart | published | s |"
+        "| heart raised, px | images | held out | replayed | error, px1024 | Dice lungs | Dice heart | published | s |"
     )
     print("| ---: " * 7 + "| --- | ---: |")
     for offset in raised or [0.0, 40.0]:
-        found = outlined_films(data, films)
+        found = outlined_radiographs(data, radiographs)
         for _, landmarks in found.values():
             landmarks[HEART, 1] -= offset
         with TemporaryDirectory() as folder:
@@ -54,7 +55,7 @@ def main(
         changes = [
             f"{before[name]:.3f} to {after[name]:.3f}" for name in ("distance_px1024", "dice_lungs", "dice_heart")
         ]
-        counts = [str(result[name]) for name in ("films", "held_out", "replayed")]
+        counts = [str(result[name]) for name in ("radiographs", "held_out", "replayed")]
         published = "yes" if result["published"] else "no"
         print(" | ".join([f"| {offset:g}", *counts, *changes, published, f"{result['seconds']} |"]), flush=True)
 

@@ -63,13 +63,13 @@ def label_server(deadline_s: float) -> Iterator[Row]:
         print("label: left out; it needs MONAI Label, which .venv-label has (make label)", file=sys.stderr)
         return
     with tempfile.TemporaryDirectory() as folder:
-        home, film = Path(folder) / "home", Path(folder) / "film.jpg"
+        home, item = Path(folder) / "home", Path(folder) / "radiograph.jpg"
         home.mkdir()
         make_home(home)
-        draw_phantom().save(film, quality=95)
-        with guarded_server(home, film) as server:
-            infer(server, image="film")  # what is loaded once counts for no trick
-            tricks = _tricks(server, home, film.read_bytes())
+        draw_phantom().save(item, quality=95)
+        with guarded_server(home, item) as server:
+            infer(server, image="radiograph")  # what is loaded once counts for no trick
+            tricks = _tricks(server, home, item.read_bytes())
             yield from measured(tricks, server.pid, partial(_faults, server, home), deadline_s)
 
 
@@ -78,13 +78,13 @@ def _faults(server: LabelServer, home: Path) -> str:
     faults = {
         "the server answers no more": not server.answers(),
         "a file of others was touched": not is_untouched(home),
-        "the film is gone": not (home / "studies" / "film.jpg").is_file(),
+        "the radiograph is gone": not (home / "studies" / "radiograph.jpg").is_file(),
         "the log has a traceback": "Traceback" in server.log.read_text(),
     }
     return ", ".join(name for name, is_so in faults.items() if is_so)
 
 
-def _tricks(server: LabelServer, home: Path, film: bytes) -> Iterator[Trick]:
+def _tricks(server: LabelServer, home: Path, item: bytes) -> Iterator[Trick]:
     for headers in foreign_headers(server.url):
         yield f"every route with {_shown(headers, server)}", partial(_ask_everywhere, server, headers)
     for path in PATHS:
@@ -94,8 +94,8 @@ def _tricks(server: LabelServer, home: Path, film: bytes) -> Iterator[Trick]:
     for names, word, send in ((NAMES, "a file named", send_under), (IDS, "an ID or a tag", keep_under)):
         may_be = (200, 400, 404, 422) if names is NAMES else (400,)
         for name in names:
-            yield f"{word} {name!a:.40}", partial(_unchanged, home, partial(send, server, film, name), may_be)
-    yield from _archive_tricks(server, home, film)
+            yield f"{word} {name!a:.40}", partial(_unchanged, home, partial(send, server, item, name), may_be)
+    yield from _archive_tricks(server, home, item)
     for route, params in PARAMETERS:
         start = partial(start_process, server, home, route, params)
         yield f"{route} with {str(params)[:50]}", partial(_refused, home, start)
@@ -103,7 +103,7 @@ def _tricks(server: LabelServer, home: Path, film: bytes) -> Iterator[Trick]:
         yield f"an image with Content-Length: {length}", partial(_put_length, server, length)
 
 
-def _archive_tricks(server: LabelServer, home: Path, film: bytes) -> Iterator[Trick]:
+def _archive_tricks(server: LabelServer, home: Path, item: bytes) -> Iterator[Trick]:
     def send(contents: Iterable[bytes]) -> list[requests.Response]:
         answers = [put_session(server, ("a.bin", content), uncompress=True) for content in contents]
         for answer in answers:
@@ -115,9 +115,9 @@ def _archive_tricks(server: LabelServer, home: Path, film: bytes) -> Iterator[Tr
         return _unchanged(home, partial(send, contents), may_be)
 
     for kind in ARCHIVES:
-        sent = [archive_of(kind, {name: film}) for name in OUTSIDE_NAMES]
+        sent = [archive_of(kind, {name: item}) for name in OUTSIDE_NAMES]
         yield f"an archive ({kind or 'tar'}) that leads out", partial(unpack, sent, (200, 400))
-    sent = [links("link", str(home / "others" / "film.jpg"))]
+    sent = [links("link", str(home / "others" / "radiograph.jpg"))]
     yield "an archive of links and devices", partial(unpack, sent, (200, 400))
     for kind in BOMBS:
         yield f"an archive ({kind}) of gigabytes", partial(unpack, [bomb_of(kind)], (400,))
@@ -145,7 +145,7 @@ def _ask_for(server: LabelServer, trick: str, path: str) -> Outcome:
 
 
 def _send_notes(server: LabelServer, home: Path, inner: str) -> Outcome:
-    targets = ("letter.txt", "film.jpg", "nothing")
+    targets = ("letter.txt", "radiograph.jpg", "nothing")
     names = [name for target in targets for name in put_notes(server, home, inner, target)]
     return _judged(home, [infer(server, session_id=name) for name in names], (400, 404))
 

@@ -160,11 +160,11 @@ def _files(page: Page) -> Iterator[Trick]:
             with tempfile.TemporaryDirectory() as folder:
                 content = case.make(Path(folder)).read_bytes()
             yield f"DICOM: {case.description}", partial(_opened, page, content)
-    for name, content, may_open in _picture_bombs():
+    for name, content, may_open in _image_bombs():
         yield name, partial(_opened, page, content, may_open=may_open)
 
 
-def _picture_bombs() -> Iterator[tuple[str, bytes, bool]]:
+def _image_bombs() -> Iterator[tuple[str, bytes, bool]]:
     """Yield small files of large images: in words, the file, and whether it may be opened."""
     yield "PNG of 8000 x 8000 pixels", _png(Image.linear_gradient("L").resize((8000, 8000))), True
     huge = bytearray(_png(Image.new("L", (8, 8))))
@@ -199,7 +199,7 @@ def _slow_peers(page: Page) -> Iterator[Trick]:
 
 def _greed(page: Page) -> Iterator[Trick]:
     yield "an upload opened by another session", partial(_steal, page)
-    yield "results and pictures under other names", partial(_all_refused, partial(_guess_results, page))
+    yield "results and images under other names", partial(_all_refused, partial(_guess_results, page))
     yield "20 segmentations of one session at once", partial(_crowd, page)
     yield "120 invented sessions", partial(_invent_sessions, page)
 
@@ -249,10 +249,18 @@ def _guess_results(page: Page) -> list[Answer]:
     client = page.client()
     client.open(radiograph())
     token = str(client.segment()["data"]).partition("results/")[2].partition("/")[0]
-    names = ("..", "film.seg.dcm", "film.json%00", "film.json/", "..%2ffilm.json", "altered.json", "film.json%20")
+    names = (
+        "..",
+        "radiograph.seg.dcm",
+        "radiograph.json%00",
+        "radiograph.json/",
+        "..%2fradiograph.json",
+        "altered.json",
+        "radiograph.json%20",
+    )
     paths = [f"/results/{token}/{name}" for name in names]
     wrong = (token[:-1], token + "A", "-")
-    paths += [f"/{kind}/{each}/film.json" for each in wrong for kind in ("results", "pictures")]
+    paths += [f"/{kind}/{each}/radiograph.json" for each in wrong for kind in ("results", "images")]
     return [request(page.address, "GET", path) for path in paths]
 
 

@@ -48,7 +48,7 @@ def dice(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
 
 
 def measure(truth: list[Floats], masks: list[Masks]) -> Mapping[Organ, tuple[Floats, Floats, Floats]]:
-    """Return per organ all distances, their parts across the contour, and the overlap of each film."""
+    """Return per organ all distances, their parts across the contour, and the overlap of each radiograph."""
     found = [landmarks_of_masks(each) for each in masks]
     result = {}
     for organ in ORGANS:
@@ -64,7 +64,7 @@ def main(folder: str) -> None:
     """Print the table of a data set."""
     truth = [item["label"].astype(np.float64) for item in landmark_datalist(Path(folder))]
     whole = [filled(landmarks) for landmarks in truth]
-    print(f"{len(truth)} films\n")
+    print(f"{len(truth)} radiographs\n")
     print("| masks | organ | error, px at 1024: mean | 95 % | largest | across the contour | Dice: mean | lowest |")
     print("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |")
     for title, masks in (("one per organ", whole), ("one label image", [one_label_image(each) for each in whole])):

@@ -1,6 +1,6 @@
 """How far the samples of a network tell the truth: accuracy, spread, intervals, and both measures against severity.
 
-Usage: python -m benchmarks.posterior WEIGHTS --data JSRT/val [--foreign FOLDER] [--levels 6] [--films 21]
+Usage: python -m benchmarks.posterior WEIGHTS --data JSRT/val [--foreign FOLDER] [--levels 6] [--radiographs 21]
 
 Nothing of a calibration is used: the figures are those of the network's 50 samples alone, in pixels of a 1024-pixel
 image. FOLDER has ``labels.csv``, and holds what is no frontal chest radiograph beside what is one.
@@ -23,7 +23,7 @@ from rich.table import Table
 from scipy.stats import rankdata, spearmanr
 
 from monai_chexmask_u.anatomy import HEART, LEFT_LUNG, ORGANS, RIGHT_LUNG
-from monai_chexmask_u.data.film_sets import FRONTAL, Film, read_sets
+from monai_chexmask_u.data.radiograph_sets import FRONTAL, RadiographItem, read_sets
 from monai_chexmask_u.geometry import cardiothoracic_ratio, fill_polygon, polygon_area
 from monai_chexmask_u.inferers import LandmarkUncertaintyInferer
 from monai_chexmask_u.losses import energy_score
@@ -83,14 +83,14 @@ def main(
     data: Annotated[Path, typer.Option(help="Outlined radiographs.")],
     foreign: Annotated[Path | None, typer.Option(help="Folder with labels.csv.")] = None,
     levels: Annotated[int, typer.Option(min=2, help="Levels per corruption.")] = 6,
-    films: Annotated[int, typer.Option(min=1, help="Outlined radiographs at most.")] = 1000,
+    radiographs: Annotated[int, typer.Option(min=1, help="Outlined radiographs at most.")] = 1000,
 ) -> None:
     """Print the tables."""
     torch.set_num_threads(1)
     sample = Sampler(read_checkpoint(weights))
-    outlined = [film for each in read_sets([data]) for film in each.films][:films]
-    pixels = [read_radiograph(film.path).pixels for film in outlined]
-    clean = [sample(image, film.landmarks) for image, film in zip(pixels, outlined, strict=True)]
+    outlined = [item for each in read_sets([data]) for item in each.radiographs][:radiographs]
+    pixels = [read_radiograph(item.path).pixels for item in outlined]
+    clean = [sample(image, item.landmarks) for image, item in zip(pixels, outlined, strict=True)]
     table = Table(title=f"{weights.name}: {len(outlined)} radiographs of {data.parent.name}/{data.name}")
     table.add_column("figure")
     table.add_column("value", justify="right")
@@ -127,12 +127,14 @@ def _of_clean(results: Sequence[Result]) -> Iterator[tuple[str, str]]:
     yield "predictive, latent: mean", f"{nodes.mean():.2f} {np.mean([result.latent for result in results]):.3f}"
 
 
-def _of_squares(sample: Sampler, pixels: Sequence[NDArray[np.float32]], films: Sequence[Film]) -> list[tuple[str, str]]:
+def _of_squares(
+    sample: Sampler, pixels: Sequence[NDArray[np.float32]], radiographs: Sequence[RadiographItem]
+) -> list[tuple[str, str]]:
     inside: list[Floats] = []
     outside: list[Floats] = []
-    for index, (image, film) in enumerate(zip(pixels, films, strict=True)):
-        corrupted = corrupt(image, "occlusion", OCCLUSION, seed=index, landmarks=film.landmarks)
-        result = sample(corrupted.pixels, film.landmarks)
+    for index, (image, item) in enumerate(zip(pixels, radiographs, strict=True)):
+        corrupted = corrupt(image, "occlusion", OCCLUSION, seed=index, landmarks=item.landmarks)
+        result = sample(corrupted.pixels, item.landmarks)
         both = np.stack([result.nodes, result.error])
         inside.append(both[:, corrupted.altered_nodes])
         outside.append(both[:, ~corrupted.altered_nodes])
@@ -155,7 +157,7 @@ def _of_foreign(sample: Sampler, clean: Sequence[Result], folder: Path) -> Itera
 def _of_severity(
     sample: Sampler,
     pixels: Sequence[NDArray[np.float32]],
-    films: Sequence[Film],
+    radiographs: Sequence[RadiographItem],
     clean: Sequence[Result],
     levels: int,
 ) -> Table:
@@ -168,9 +170,9 @@ def _of_severity(
         rows = [_medians(clean)]
         for level in chosen:
             results = []
-            for index, (image, film) in enumerate(zip(pixels, films, strict=True)):
+            for index, (image, item) in enumerate(zip(pixels, radiographs, strict=True)):
                 partner = pixels[(index + 1) % len(pixels)] if corruption.needs_partner else None
-                view = corrupt(image, kind, level, seed=index, landmarks=film.landmarks, partner=partner)
+                view = corrupt(image, kind, level, seed=index, landmarks=item.landmarks, partner=partner)
                 results.append(sample(view.pixels, view.landmarks))
             rows.append(_medians(results))
         error, predictive, latent = np.array(rows).T

@@ -41,12 +41,12 @@ COLUMNS = {"Right Lung": RIGHT_LUNG, "Left Lung": LEFT_LUNG, "Heart": HEART}
 def build_published_way(
     files: Sequence[Path], output: Path, network: HybridGNet, samples: int, size: int, seed: int
 ) -> dict[str, float]:
-    """Build a data set of 8-bit pictures the published way.
+    """Build a data set of 8-bit images the published way.
 
     Args:
-        files: pictures, with names that differ before their extension.
+        files: images, with names that differ before their extension.
         output: folder; gets ``images/NAME.csv`` and ``images/latents.txt`` in network pixels, and ``table.csv``, the
-            data set, in pixels of the pictures.
+            data set, in pixels of the images.
         network: with skip connections and without refinements, in evaluation mode.
         samples: latent samples per image.
         size: side of the network image in pixels.
@@ -56,7 +56,7 @@ def build_published_way(
         Seconds of each stage, in order.
 
     Raises:
-        ValueError: if the network is not the published one, or a file no picture.
+        ValueError: if the network is not the published one, or a file no image.
     """
     seconds: dict[str, float] = {}
     folder = output / "images"
@@ -110,10 +110,10 @@ def write_image(folder: Path, name: str, landmarks: NDArray[np.float32], varianc
 
 
 def read_network_image(path: Path, size: int) -> Tensor:
-    """Read a picture, pad it to a square with black, resize it; ``(1, 1, size, size)`` in 0..1."""
+    """Read a image, pad it to a square with black, resize it; ``(1, 1, size, size)`` in 0..1."""
     image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION)
     if image is None:
-        raise ValueError(f"{path}: not a picture that OpenCV reads")
+        raise ValueError(f"{path}: not a image that OpenCV reads")
     height, width = image.shape
     side = max(height, width)
     top, left = (side - height) // 2, (side - width) // 2
@@ -222,13 +222,13 @@ def regions_of_interest(maps: Tensor, positions: Tensor) -> Tensor:
 
 
 def merge_images(files: Sequence[Path], folder: Path, table_file: Path, size: int, seconds: dict[str, float]) -> None:
-    """Read the CSV of every image back, and write one table in the pixels of the pictures."""
+    """Read the CSV of every image back, and write one table in the pixels of the images."""
     table = pd.DataFrame()
     latents = read_latents(folder / "latents.txt")
     for path in files:
         with timed(seconds, "read CSVs back and remap"):
-            with Image.open(path) as picture:  # which reads no pixels
-                width, height = picture.size
+            with Image.open(path) as image:  # which reads no pixels
+                width, height = image.size
             mean, std = read_nodes(folder / f"{path.stem}.csv", height, width, size)
         with timed(seconds, "draw and encode masks"):
             masks = {title: encoded_mask(mean[organ.nodes], height, width) for title, organ in COLUMNS.items()}
@@ -258,10 +258,10 @@ def read_latents(path: Path) -> dict[str, list[float]]:
 
 
 def read_nodes(path: Path, height: int, width: int, size: int) -> tuple[NDArray[np.int64], Floats]:
-    """Read the CSV of an image, and go from network pixels to those of the picture.
+    """Read the CSV of an image, and go from network pixels to those of the image.
 
     Returns:
-        Mean ``(120, 2)``, (x, y) rounded and clipped to the picture, and standard deviation ``(120, 2)``.
+        Mean ``(120, 2)``, (x, y) rounded and clipped to the image, and standard deviation ``(120, 2)``.
     """
     means, stds = [], []
     for _, node in pd.read_csv(path).iterrows():

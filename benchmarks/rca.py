@@ -1,7 +1,7 @@
 """Reverse classification accuracy beside the uncertainty: `python benchmarks/rca.py --references TRAIN --data VAL`.
 
-Films with known outlines are corrupted, so that their Dice varies. Every number that a user has without the truth is
-then compared with the true Dice. The tables are printed in Markdown. OMP_NUM_THREADS=1 gives the time on one core.
+Radiographs with known outlines are corrupted, so that their Dice varies. Every number that a user has without the truth
+is then compared with the true Dice. The tables are printed in Markdown. OMP_NUM_THREADS=1 gives the time on one core.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ MOVING: Final = (("rotation", 15.0), ("rotation", 30.0), ("crop", 0.3))
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """One film as it is shown to the network: image, segmentation and truth in the network frame."""
+    """One radiograph as it is shown to the network: image, segmentation and truth in the network frame."""
 
     image: NDArray[np.float32]
     landmarks: Floats
@@ -70,7 +70,8 @@ class View:
 class Case:
     """A segmentation, its true Dice of lungs and heart, and all that is known without the truth.
 
-    ``rating`` is made with the corrupted film, ``clean_rating`` with the clean one, where its organs lie the same.
+    ``rating`` is made with the corrupted radiograph, ``clean_rating`` with the clean one, where its organs lie the
+    same.
     """
 
     condition: tuple[str, float]
@@ -81,10 +82,10 @@ class Case:
 
 
 def main(
-    references: Annotated[Path, typer.Option(help="Outlined films to judge by.")],
-    data: Annotated[Path, typer.Option(help="Outlined films to be judged.")],
-    films: Annotated[int, typer.Option(help="How many of them.")] = 21,
-    neighbors: Annotated[int, typer.Option(help="References per film.")] = NEIGHBORS,
+    references: Annotated[Path, typer.Option(help="Outlined radiographs to judge by.")],
+    data: Annotated[Path, typer.Option(help="Outlined radiographs to be judged.")],
+    radiographs: Annotated[int, typer.Option(help="How many of them.")] = 21,
+    neighbors: Annotated[int, typer.Option(help="References per radiograph.")] = NEIGHBORS,
     threshold: Annotated[float, typer.Option(help="Segmentations of a lower Dice are to be found.")] = 0.9,
     bundle: Annotated[Path | None, typer.Option(help="A calibrated model; the shipped one by default.")] = None,
 ) -> None:
@@ -94,18 +95,20 @@ def main(
     seconds: list[float] = []
     cases = [
         case
-        for index, item in enumerate(landmark_datalist(data)[:films])
-        for case in film_cases(item, index, segmenter, known, neighbors, seconds)
+        for index, item in enumerate(landmark_datalist(data)[:radiographs])
+        for case in radiograph_cases(item, index, segmenter, known, neighbors, seconds)
     ]
-    print(f"{films} films of {data.name}, {len(cases)} views, {len(known.names)} references of {references.name},")
-    print(f"{neighbors} per film, model {segmenter.identity.sha256[:12]}; RCA {np.median(seconds):.2f} s a film")
+    print(
+        f"{radiographs} images of {data.name}, {len(cases)} views, {len(known.names)} references of {references.name},"
+    )
+    print(f"{neighbors} per image, model {segmenter.identity.sha256[:12]}; RCA {np.median(seconds):.2f} s a radiograph")
     print_table("All views", cases, threshold)
     print_table("Views whose organs stayed in place", [case for case in cases if case.clean_rating], threshold)
-    print_table("Clean films", [case for case in cases if case.condition == CLEAN], threshold)
+    print_table("Clean radiographs", [case for case in cases if case.condition == CLEAN], threshold)
     print_conditions(cases)
 
 
-def film_cases(
+def radiograph_cases(
     item: dict[str, object],
     index: int,
     segmenter: Segmenter,
@@ -113,7 +116,7 @@ def film_cases(
     neighbors: int,
     seconds: list[float],
 ) -> list[Case]:
-    """Segment and rate one film in all conditions; add how long each rating took."""
+    """Segment and rate one radiograph in all conditions; add how long each rating took."""
     radiograph, truth = read_radiograph(Path(str(item["image"]))), np.asarray(item["label"], np.float64)
     cases: list[Case] = []
     clean: View | None = None
@@ -133,7 +136,7 @@ def film_cases(
 
 
 def look(radiograph: Radiograph, truth: Floats, condition: tuple[str, float], seed: int, segmenter: Segmenter) -> View:
-    """Corrupt and segment a film."""
+    """Corrupt and segment a radiograph."""
     corrupted = corrupt(radiograph.pixels, *condition, seed=seed, landmarks=truth)
     shown = replace(radiograph, pixels=corrupted.pixels)
     posterior, frame = segmenter.infer(shown)
@@ -174,7 +177,7 @@ def columns_of(cases: Sequence[Case]) -> dict[str, tuple[Floats, Floats, bool]]:
     again = [case.clean_rating for case in cases]
     if all(again) and any(case.condition != CLEAN for case in cases):
         for name in ("mean", "max"):
-            columns[f"RCA, {name}, registered on the clean film"] = (_values(again, f"dice_{name}"), both, True)
+            columns[f"RCA, {name}, registered on the clean radiograph"] = (_values(again, f"dice_{name}"), both, True)
     for name in cases[0].uncertainties:
         columns[name] = (-np.array([case.uncertainties[name] for case in cases]), both, False)
     return columns

@@ -1,7 +1,7 @@
 """Ways to estimate the uncertainty of landmarks, side by side: `python benchmarks/uncertainty_means.py --data DATA`.
 
-DATA holds outlined films, such as the validation films of JSRT. Each way sees the same films, clean and corrupted, and
-is judged by how well it foretells the error, and by what it costs. The table is printed in Markdown.
+DATA holds outlined radiographs, such as the validation radiographs of JSRT. Each way sees the same radiographs, clean
+and corrupted, and is judged by how well it foretells the error, and by what it costs. The table is printed in Markdown.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ MAP_NOISE: Final = 0.1
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """One corrupted film on its way through the ways.
+    """One corrupted radiograph on its way through the ways.
 
     ``image`` is ``(1, 1, size, size)``, ``truth`` ``(120, 2)`` in the network frame, ``inside`` tells which nodes lie
     in an occluded square.
@@ -163,8 +163,8 @@ WAYS: Final[dict[str, Way]] = {
 
 
 def main(
-    data: Annotated[Path, typer.Option(help="Outlined films.")],
-    films: Annotated[int, typer.Option(help="How many of them.")] = 21,
+    data: Annotated[Path, typer.Option(help="Outlined radiographs.")],
+    radiographs: Annotated[int, typer.Option(help="How many of them.")] = 21,
     reference: Annotated[int, typer.Option(help="Random samples that the others are compared with.")] = 2000,
     bundle: Annotated[Path | None, typer.Option(help="A calibrated model; the shipped one by default.")] = None,
 ) -> None:
@@ -172,10 +172,10 @@ def main(
     model = load_model(bundle)
     model.network.eval()
     with torch.no_grad():
-        views = list(read_views(data, films, model.network))
+        views = list(read_views(data, radiographs, model.network))
         exact = [sampled(random(reference))(model, view.image) for view in views if view.group == "clean"]
         error = np.array([node_errors(model, view) for view in views])
-        print(f"{films} films of {data.name}, {len(views)} views, model {model.identity.sha256[:12]}\n")
+        print(f"{radiographs} radiographs of {data.name}, {len(views)} views, model {model.identity.sha256[:12]}\n")
         print(
             "| way | node r, all | node r, clean | image r, clean and occluded | inside / outside | spread, clean, px |"
         )
@@ -211,9 +211,9 @@ def measure(
     return name, milliseconds, f"{np.mean(ratios):.1%}" if same else ""
 
 
-def read_views(data: Path, films: int, network: HybridGNet) -> Iterator[View]:
-    """Read films and corrupt them."""
-    for index, item in enumerate(landmark_datalist(data)[:films]):
+def read_views(data: Path, radiographs: int, network: HybridGNet) -> Iterator[View]:
+    """Read radiographs and corrupt them."""
+    for index, item in enumerate(landmark_datalist(data)[:radiographs]):
         pixels, landmarks = read_radiograph(Path(item["image"])).pixels, np.asarray(item["label"], np.float64)
         for group, conditions in CONDITIONS.items():
             for kind, severity in conditions:

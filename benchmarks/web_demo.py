@@ -1,6 +1,6 @@
-"""Measure the web page: from the click on Segment to the picture in the browser, and what the server needs of it.
+"""Measure the web page: from the click on Segment to the image in the browser, and what the server needs of it.
 
-Run it as ``python -m benchmarks.web_demo FILM``; it needs Chromium, and nothing else should run beside it.
+Run it as ``python -m benchmarks.web_demo RADIOGRAPH``; it needs Chromium, and nothing else should run beside it.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from monai_chexmask_u.demo.alterations import Alteration
 from monai_chexmask_u.demo.sessions import Session
 from monai_chexmask_u.model import load_model
 
-# The picture is fetched once more before the clock stops, so that its loading is counted.
+# The image is fetched once more before the clock stops, so that its loading is counted.
 _CLICK = """() => new Promise(done => {
-  const picture = () => document.querySelector('#figures figure:last-child image')?.getAttribute('href');
-  const old = picture(), start = performance.now();
+  const image = () => document.querySelector('#figures figure:last-child image')?.getAttribute('href');
+  const old = image(), start = performance.now();
   document.querySelector('#segment').click();
   const finish = () => requestAnimationFrame(() => done((performance.now() - start) / 1000));
-  const look = () => picture() !== old ? fetch(picture()).then(answer => answer.blob()).then(finish)
+  const look = () => image() !== old ? fetch(image()).then(answer => answer.blob()).then(finish)
                                        : requestAnimationFrame(look);
   look();
 })"""
@@ -36,15 +36,15 @@ _CLICK = """() => new Promise(done => {
 def main() -> None:
     """Print the median and the longest of several clicks, each at another severity of noise."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("film", type=Path, help="a film that the project reads")
+    parser.add_argument("radiograph", type=Path, help="a radiograph that the project reads")
     parser.add_argument("--clicks", type=int, default=12)
     arguments = parser.parse_args()
     levels = [10 + 180 * step / (arguments.clicks - 1) for step in range(arguments.clicks)]
-    _print("click to picture, in the browser", _in_browser(arguments.film, levels))
-    _print("of it the server: alter, segment twice at first, draw", _in_process(arguments.film, levels))
+    _print("click to image, in the browser", _in_browser(arguments.item, levels))
+    _print("of it the server: alter, segment twice at first, draw", _in_process(arguments.item, levels))
 
 
-def _in_browser(film: Path, levels: list[float]) -> list[float]:
+def _in_browser(item: Path, levels: list[float]) -> list[float]:
     seconds = []
     with (
         tempfile.TemporaryDirectory() as temporary,
@@ -52,7 +52,7 @@ def _in_browser(film: Path, levels: list[float]) -> list[float]:
         chromium() as browser,
         open_page(browser, address) as page,
     ):
-        upload(page, film)
+        upload(page, item)
         for level in levels:
             page.fill("#noise input[type=number]", str(round(level)))
             page.keyboard.press("Tab")
@@ -61,18 +61,18 @@ def _in_browser(film: Path, levels: list[float]) -> list[float]:
     return seconds
 
 
-def _in_process(film: Path, levels: list[float]) -> list[float]:
+def _in_process(item: Path, levels: list[float]) -> list[float]:
     model = load_model()
     seconds = []
     with tempfile.TemporaryDirectory() as folder:
         session = Session(Path(folder))
-        results.open_film(session, film)
+        results.open_radiograph(session, item)
         for level in levels:
             start = time.perf_counter()
             results.segment(session, model, Alteration(noise=level), samples=50)
             shown = [one for one in (session.before, session.after) if one is not None]
             for one in shown:
-                figure.draw_figure(one, "film", "radius", 1.0, pictures="pictures")
+                figure.draw_figure(one, "radiograph", "radius", 1.0, images="images")
             seconds.append(time.perf_counter() - start)
     return seconds
 

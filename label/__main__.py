@@ -70,7 +70,7 @@ def _end_cleanly(end: Callable[[], None]) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m label", description="Start the MONAI Label server for chest landmarks.")
-    parser.add_argument("studies", help="folder of films, or the address of a DICOMweb archive (http://...)")
+    parser.add_argument("studies", help="folder of radiographs, or the address of a DICOMweb archive (http://...)")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen at (default: this machine alone)")
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument(
@@ -105,7 +105,7 @@ def _check(options: argparse.Namespace) -> None:
         raise ValueError("MONAI Label is not installed; `make label` does it, or see label/README.md")
     is_archive = options.studies.startswith(("http://", "https://"))
     if not is_archive and not Path(options.studies).is_dir():
-        raise ValueError(f"there is no folder {options.studies}; give a folder of films or a DICOMweb address")
+        raise ValueError(f"there is no folder {options.studies}; give a folder of radiographs or a DICOMweb address")
     if options.model and not options.model.exists():
         raise ValueError(f"there is no model {options.model}; give a bundle folder or leave --model out")
     for key, value in options.conf:

@@ -20,7 +20,7 @@ from monailabel.interfaces.tasks.train import TrainTask
 from label.images.datastore import ChestLocalDatastore
 from label.images.leftovers import sweep_models
 from label.images.own_folder import use_own_temporary_folder
-from label.images.sessions import FilmSessions
+from label.images.sessions import RadiographSessions
 from label.tasks.infer import LandmarkInfer, ModelInUse, remove_result
 from label.tasks.latents import LatentStore
 from label.tasks.model_store import ModelStore
@@ -46,7 +46,7 @@ class ChestLandmarksApp(MONAILabelApp):
 
     Args:
         app_dir: the folder of this file; models that are trained here are kept in its folder ``model``.
-        studies: a folder of films, or the address of a DICOMweb archive.
+        studies: a folder of radiographs, or the address of a DICOMweb archive.
         conf: of the server, see `README.md`: ``model``, ``models``, ``device``, ``samples``, ``seed``, ``replay``,
             ``balance``, and for archives ``modalities`` and ``allow_plain_http``.
 
@@ -55,7 +55,7 @@ class ChestLandmarksApp(MONAILabelApp):
     """
 
     def __init__(self, app_dir: str, studies: str, conf: Mapping[str, str]) -> None:
-        """Set up everything; the model is loaded with the first film."""
+        """Set up everything; the model is loaded with the first radiograph."""
         for name in TALKATIVE:
             logging.getLogger(name).setLevel(logging.WARNING)
         conf = dict(conf or {})
@@ -124,12 +124,14 @@ class ChestLandmarksApp(MONAILabelApp):
             return open_datastore(self.studies, self.conf)
         return ChestLocalDatastore(Path(self.studies), read_only=settings.MONAI_LABEL_DATASTORE_READ_ONLY)
 
-    def _load_sessions(self, load: bool = False) -> FilmSessions | None:
+    def _load_sessions(self, load: bool = False) -> RadiographSessions | None:
         """Open the sessions, unless they are switched off."""
-        return FilmSessions(settings.MONAI_LABEL_SESSION_PATH, settings.MONAI_LABEL_SESSION_EXPIRY) if load else None
+        return (
+            RadiographSessions(settings.MONAI_LABEL_SESSION_PATH, settings.MONAI_LABEL_SESSION_EXPIRY) if load else None
+        )
 
     def segment(self, radiograph: Radiograph) -> LandmarkSegmentation:
-        """Segment a film with the model in use."""
+        """Segment a radiograph with the model in use."""
         return self.model.segment(radiograph)
 
     def infer(self, request: dict[str, Any], datastore: Datastore | None = None) -> Any:
@@ -226,7 +228,7 @@ class ChestLandmarksApp(MONAILabelApp):
         return super().next_sample(request)
 
     def infer_wsi(self, request: dict[str, Any], datastore: Datastore | None = None) -> Any:
-        """Refuse: this takes any path of the server, and films are no slides."""
+        """Refuse: this takes any path of the server, and radiographs are no slides."""
         raise MONAILabelException(MONAILabelError.INVALID_INPUT, "radiographs are no whole-slide images; use /infer")
 
     def check_name(self, kind: str, name: Any) -> None:

@@ -29,7 +29,7 @@ class Outcome:
     Attributes:
         path: the input.
         written: output files; none after a failure.
-        left_out: formats that need a DICOM source, for a picture.
+        left_out: formats that need a DICOM source, for a image.
         code: machine-readable reason of a failure, or None.
         message: the failure in one sentence.
         verdict: accept, review or reject; None after a failure.

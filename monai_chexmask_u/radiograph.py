@@ -45,7 +45,7 @@ class Radiograph:
             patient in the usual way.
         upside_down: the head is at the bottom of the stored image.
         notes: what was decided on the way, as codes such as ``photometric_inverted``; they are written to every output.
-        header: the source's DICOM data set without its pixels, or None for a picture file.
+        header: the source's DICOM data set without its pixels, or None for a image file.
         sha256: of the file's bytes, those that were read; None where there is no file.
     """
 
@@ -102,13 +102,13 @@ READING_NOTES: Final = MappingProxyType(
         "burned_in_annotation": "The header says that text is burned into the image; it may identify the patient.",
         "character_set_assumed": "The header has text of an undeclared character set; what is no UTF-8 was left out.",
         "character_set_unknown": "The header names an unknown character set; text that cannot be read was left out.",
-        "color_ignored": "Slight colors of the picture were ignored.",
+        "color_ignored": "Slight colors of the image were ignored.",
         "height_unknown": "The published table does not tell the height, and no image was at hand.",
         "height_width_swapped": "Height and width were swapped in the published table, as its masks show.",
         "high_bit_assumed": "The header does not say rightly which bits a pixel uses; the lowest ones were taken.",
-        "image_not_found": "The film of the row was not found below the folder of images.",
-        "image_not_readable": "The film of the row could not be read.",
-        "image_size_differs": "The film has another size than the published table says, which was kept.",
+        "image_not_found": "The radiograph of the row was not found below the folder of images.",
+        "image_not_readable": "The radiograph of the row could not be read.",
+        "image_size_differs": "The radiograph has another size than the published table says, which was kept.",
         "intensity_stretched": "Gray levels were stretched over most of the range that the file uses.",
         "landmarks_printed": "The published landmarks were a printed array; their numbers were read from it.",
         "lossy_compression": "The image was compressed with loss before it was read.",
@@ -122,11 +122,11 @@ READING_NOTES: Final = MappingProxyType(
         "photometric_inverted": "Stored gray levels were inverted, so that bone is bright.",
         "pixel_aspect_applied": "Pixels are not square; their shape is that of the header.",
         "pixel_aspect_ignored": "The header's pixel aspect makes no sense; pixels were taken for square.",
-        "placed_on_image": "Published landmarks were placed on the film as stored; masks were redrawn.",
+        "placed_on_image": "Published landmarks were placed on the radiograph as stored; masks were redrawn.",
         "rca_inconsistent": "In the published table the best reference's Dice is below the mean of all.",
         "rescale_ignored": "The header's rescaling of gray levels makes no sense and was ignored.",
         "secondary_capture": "The file is a secondary capture of a radiograph.",
-        "size_from_image": "The height and width that the published table lacked are those of the film.",
+        "size_from_image": "The height and width that the published table lacked are those of the radiograph.",
         "spacing_from_calibrated_pixel_spacing": "Pixel sizes were calibrated to the patient.",
         "spacing_from_imager": "Pixel sizes were measured at the detector, where the patient appears larger.",
         "spacing_invalid": "The header's pixel sizes make no sense; no millimeters are given.",
@@ -157,7 +157,7 @@ def note_in_words(note: str) -> str:
 
     Example:
         >>> note_in_words("color_ignored")
-        'Slight colors of the picture were ignored.'
+        'Slight colors of the image were ignored.'
         >>> note_in_words("identifier_invalid:patient_id")
         "The header's patient id is not valid; it is left empty in DICOM outputs."
         >>> note_in_words("note_of_another_reader")

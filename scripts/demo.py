@@ -39,8 +39,8 @@ def main() -> int:
     run = subprocess.run(command, check=False)
     if run.returncode:
         return run.returncode
-    for picture in sorted(results.glob("*.overlay.png")):
-        report(picture.with_name(picture.name.removesuffix(".overlay.png") + ".json"))
+    for image in sorted(results.glob("*.overlay.png")):
+        report(image.with_name(image.name.removesuffix(".overlay.png") + ".json"))
     return 0
 
 
@@ -54,9 +54,9 @@ def report(record_file: Path) -> None:
         ("DICOM SEG", f"{base}.seg.dcm", segments(Path(f"{base}.seg.dcm"))),
         ("DICOM structured report", f"{base}.sr.dcm", measurements(Path(f"{base}.sr.dcm"))),
         ("DICOM presentation state", f"{base}.pr.dcm", graphics(Path(f"{base}.pr.dcm"))),
-        ("DICOM secondary capture", f"{base}.sc.dcm", "the overlay picture, for any viewer"),
+        ("DICOM secondary capture", f"{base}.sc.dcm", "the overlay image, for any viewer"),
         ("DICOM encapsulated PDF", f"{base}.pdf.dcm", pages(Path(f"{base}.pdf.dcm"))),
-        ("Overlay picture", f"{base}.overlay.png", "contours, and landmarks colored by their uncertainty"),
+        ("Overlay image", f"{base}.overlay.png", "contours, and landmarks colored by their uncertainty"),
         (
             "JSON record",
             f"{base}.json",

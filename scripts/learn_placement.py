@@ -3,7 +3,7 @@
     python scripts/learn_placement.py JSRT/train
 
 takes a data set with landmarks, keeps the proportions between corners and a Gaussian model of each organ's shape, and
-nothing of a single film.
+nothing of a single radiograph.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from monai_chexmask_u.data import landmark_datalist
 from monai_chexmask_u.files.atomic import atomic_path
 
 MODES = 24
-NOISE = 0.02  # of a quarter of the perimeter; the best of 0.01, 0.02 and 0.04 in five folds of the JSRT training films
+NOISE = 0.02  # of a quarter of the perimeter; the best of 0.01, 0.02 and 0.04 in five folds of JSRT/train
 Floats = NDArray[np.float64]
 
 
@@ -29,19 +29,19 @@ def learn(landmarks: Floats, organ: Organ) -> dict[str, Any]:
     """Return the model of one organ.
 
     Args:
-        landmarks: ``(film, 120, 2)``, upright, with square pixels.
+        landmarks: ``(radiograph, 120, 2)``, upright, with square pixels.
         organ: whose.
     """
     corners = (*CORNERS[organ], organ.node_count)
     within, sections, shapes = [], [], []
-    for film in landmarks:
-        contour = film[organ.nodes]
+    for radiograph in landmarks:
+        contour = radiograph[organ.nodes]
         outline = OutlineFrame.of(contour)
         ways = np.diff(outline.arc[list(corners)])
         section = np.searchsorted(corners, np.arange(organ.node_count), side="right") - 1
         within.append((outline.arc[:-1] - outline.arc[np.array(corners)[section]]) / ways[section])
         sections.append(ways)
-        around = [outline.normalized(contour), outline.normalized(film[NEIGHBORS[organ]])]
+        around = [outline.normalized(contour), outline.normalized(radiograph[NEIGHBORS[organ]])]
         shapes.append(np.concatenate(around).ravel())
     mean = np.mean(shapes, axis=0)
     _, deviations, modes = np.linalg.svd(np.array(shapes) - mean, full_matrices=False)

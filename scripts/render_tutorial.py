@@ -1,4 +1,4 @@
-"""Execute the tutorial's notebook and write it down with its results: ``docs/tutorial.md`` and its pictures.
+"""Execute the tutorial's notebook and write it down with its results: ``docs/tutorial.md`` and its images.
 
     make bundle && python scripts/render_tutorial.py
 
@@ -50,40 +50,40 @@ def execute(bundle_zip: Path) -> Any:
 
 
 def as_markdown(notebook: Any) -> tuple[str, dict[str, bytes]]:
-    """Return the notebook as Markdown, without warnings of libraries, and its pictures by their names."""
+    """Return the notebook as Markdown, without warnings of libraries, and its images by their names."""
     for cell in notebook.cells:
         if "outputs" in cell:
             cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
     text, resources = MarkdownExporter().from_notebook_node(notebook)
-    pictures = {}
+    images = {}
     for number, (name, content) in enumerate(sorted(resources["outputs"].items()), 1):
-        pictures[f"tutorial_{number}.jpg"] = _as_jpeg(content)
-        text = text.replace(f"![png]({name})", f"![Figure {number}](pictures/tutorial_{number}.jpg)")
+        images[f"tutorial_{number}.jpg"] = _as_jpeg(content)
+        text = text.replace(f"![png]({name})", f"![Figure {number}](images/tutorial_{number}.jpg)")
     lines = [line.rstrip() for line in text.strip().splitlines()]
-    return NOTE + "\n".join(lines) + "\n", pictures
+    return NOTE + "\n".join(lines) + "\n", images
 
 
 def _as_jpeg(png: bytes) -> bytes:
-    """Return a picture of a film a quarter as large."""
+    """Return a image of a radiograph a quarter as large."""
     stream = io.BytesIO()
-    with Image.open(io.BytesIO(png)) as picture:
-        picture.convert("RGB").save(stream, "JPEG", quality=85)
+    with Image.open(io.BytesIO(png)) as image:
+        image.convert("RGB").save(stream, "JPEG", quality=85)
     return stream.getvalue()
 
 
 def main() -> int:
-    """Write the page and its pictures."""
+    """Write the page and its images."""
     zips = list((REPOSITORY / "dist").glob("chest_xray_landmark_uncertainty_v*.zip"))
     if not zips:
         print("render_tutorial: there is no bundle in dist/; make it with make bundle", file=sys.stderr)
         return 1
-    text, pictures = as_markdown(execute(max(zips, key=lambda path: path.stat().st_mtime)))
-    for name, content in pictures.items():
-        with atomic_path(NOTEBOOK.parent / "pictures" / name) as path:
+    text, images = as_markdown(execute(max(zips, key=lambda path: path.stat().st_mtime)))
+    for name, content in images.items():
+        with atomic_path(NOTEBOOK.parent / "images" / name) as path:
             path.write_bytes(content)
     with atomic_path(NOTEBOOK.with_suffix(".md")) as path:
         path.write_text(text, encoding="utf-8")
-    print(f"docs/tutorial.md, and {len(pictures)} pictures in docs/pictures")
+    print(f"docs/tutorial.md, and {len(images)} images in docs/images")
     return 0
 
 

@@ -95,16 +95,16 @@ def test_organs_of_a_real_chest_lie_where_they_belong(segmenter: Segmenter, ches
     assert all(0.08 < segmentation.mask(organ).mean() < 0.25 for organ in (RIGHT_LUNG, LEFT_LUNG, HEART))
 
 
-def test_a_film_stored_mirrored_keeps_its_right_lung(segmenter: Segmenter, chest_cr: Path) -> None:
-    film = read_radiograph(chest_cr)
-    turned = dataclasses.replace(film, pixels=np.ascontiguousarray(film.pixels[:, ::-1]), mirrored=True)
-    expected, actual = segmenter.segment(film), segmenter.segment(turned)
-    mirrored = np.stack([film.shape[1] - 1 - actual.landmarks[:, 0], actual.landmarks[:, 1]], axis=1)
+def test_a_radiograph_stored_mirrored_keeps_its_right_lung(segmenter: Segmenter, chest_cr: Path) -> None:
+    radiograph = read_radiograph(chest_cr)
+    turned = dataclasses.replace(radiograph, pixels=np.ascontiguousarray(radiograph.pixels[:, ::-1]), mirrored=True)
+    expected, actual = segmenter.segment(radiograph), segmenter.segment(turned)
+    mirrored = np.stack([radiograph.shape[1] - 1 - actual.landmarks[:, 0], actual.landmarks[:, 1]], axis=1)
     np.testing.assert_allclose(mirrored, expected.landmarks, atol=0.1)
 
 
 @pytest.mark.parametrize("folder", ["nih", "hannover"])
-def test_lungs_are_never_swapped_on_films_of_other_scanners(
+def test_lungs_are_never_swapped_on_radiographs_of_other_scanners(
     segmenter: Segmenter, shared_data: Path, folder: str
 ) -> None:
     for path in list_inputs([shared_data / folder])[::8]:

@@ -36,7 +36,7 @@ def folder(tmp_path: Path) -> Path:
     return path
 
 
-def picture(path: Path, *, rows: int = 80) -> Path:
+def image(path: Path, *, rows: int = 80) -> Path:
     path.parent.mkdir(exist_ok=True)
     Image.fromarray(np.arange(rows * 70).astype(np.uint8).reshape(rows, 70)).save(path)
     return path
@@ -48,7 +48,7 @@ def run(paths: Sequence[Path], folder: Path, *formats: str, error: BaseException
 
 
 def test_outcomes_are_in_order_and_name_what_was_written(tmp_path: Path, folder: Path) -> None:
-    paths = [picture(tmp_path / "b.png"), picture(tmp_path / "a.png")]
+    paths = [image(tmp_path / "b.png"), image(tmp_path / "a.png")]
     assert run(paths, folder, "json", "mask") == [
         Outcome(paths[0], (folder / "b.json", folder / "b.mask.png"), verdict="review"),
         Outcome(paths[1], (folder / "a.json", folder / "a.mask.png"), verdict="review"),
@@ -57,17 +57,17 @@ def test_outcomes_are_in_order_and_name_what_was_written(tmp_path: Path, folder:
 
 
 def test_same_name_in_two_folders_gives_two_results(tmp_path: Path, folder: Path) -> None:
-    run([picture(tmp_path / "x" / "1.png"), picture(tmp_path / "y" / "1.png")], folder)
+    run([image(tmp_path / "x" / "1.png"), image(tmp_path / "y" / "1.png")], folder)
     assert sorted(path.name for path in folder.iterdir()) == ["x_1.png.json", "y_1.png.json"]
 
 
-def test_a_picture_is_left_without_dicom_outputs(tmp_path: Path, folder: Path) -> None:
-    (outcome,) = run([picture(tmp_path / "a.png")], folder, "seg", "json", "sr")
+def test_a_image_is_left_without_dicom_outputs(tmp_path: Path, folder: Path) -> None:
+    (outcome,) = run([image(tmp_path / "a.png")], folder, "seg", "json", "sr")
     assert outcome == Outcome(tmp_path / "a.png", (folder / "a.json",), ("seg", "sr"), verdict="review")
 
 
-def test_a_picture_for_dicom_outputs_alone_is_a_failure(tmp_path: Path, folder: Path) -> None:
-    (outcome,) = run([picture(tmp_path / "a.png")], folder, "seg", "sr")
+def test_a_image_for_dicom_outputs_alone_is_a_failure(tmp_path: Path, folder: Path) -> None:
+    (outcome,) = run([image(tmp_path / "a.png")], folder, "seg", "sr")
     assert (outcome.code, outcome.written, outcome.left_out, outcome.verdict) == ("needs_dicom", (), (), None)
     assert "json or png instead" in outcome.message
 
@@ -88,7 +88,7 @@ def test_a_dicom_image_gets_its_segmentation(tmp_path: Path, folder: Path) -> No
 def test_a_failure_is_told_in_one_line_and_stops_nothing(
     tmp_path: Path, folder: Path, error: Exception, message: str
 ) -> None:
-    paths = [picture(tmp_path / "bad.png", rows=65), tmp_path / "absent.png", picture(tmp_path / "good.png")]
+    paths = [image(tmp_path / "bad.png", rows=65), tmp_path / "absent.png", image(tmp_path / "good.png")]
     failed, absent, done = run(paths, folder, error=error)
     assert (failed.code, failed.written) == ("failed", ())
     assert message in failed.message
@@ -99,14 +99,14 @@ def test_a_failure_is_told_in_one_line_and_stops_nothing(
 
 
 def test_unwritable_output_is_a_failure_of_the_file(tmp_path: Path) -> None:
-    (outcome,) = run([picture(tmp_path / "a.png")], tmp_path / "absent")
+    (outcome,) = run([image(tmp_path / "a.png")], tmp_path / "absent")
     assert outcome.code == "not_written"
     assert "(No such file or directory)" in outcome.message
 
 
 def test_an_interruption_is_none_of_the_files_failures(tmp_path: Path, folder: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
-        run([picture(tmp_path / "bad.png", rows=65)], folder, error=KeyboardInterrupt())
+        run([image(tmp_path / "bad.png", rows=65)], folder, error=KeyboardInterrupt())
 
 
 def test_results_of_a_file_are_all_written_or_none(
@@ -116,7 +116,7 @@ def test_results_of_a_file_are_all_written_or_none(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setitem(FORMATS, "csv", Format(".landmarks.csv", refuse))
-    (outcome,) = run([picture(tmp_path / "a.png")], folder, "json", "csv")
+    (outcome,) = run([image(tmp_path / "a.png")], folder, "json", "csv")
     assert (outcome.code, outcome.written, outcome.verdict) == ("not_written", (), None)
     assert "(the disk is full: No space left on device)" in outcome.message
     assert list(folder.iterdir()) == []
@@ -132,10 +132,10 @@ def test_a_result_may_not_replace_an_input(tmp_path: Path) -> None:
 
 def test_a_copy_of_an_image_is_done_once(tmp_path: Path, folder: Path) -> None:
     image = make_dx(rows=80, columns=70)
-    paths = [save(image, tmp_path / name) for name in ("film.dcm", "copy of film.dcm")]
+    paths = [save(image, tmp_path / name) for name in ("radiograph.dcm", "copy of radiograph.dcm")]
     first, second = run(paths, folder, "json", "seg", "sr")
     assert (first.code, second.code, second.written) == (None, "duplicate", ())
-    assert {path.name for path in folder.iterdir()} == {"film.json", "film.seg.dcm", "film.sr.dcm"}
+    assert {path.name for path in folder.iterdir()} == {"radiograph.json", "radiograph.seg.dcm", "radiograph.sr.dcm"}
 
 
 def test_images_of_two_patients_with_one_identifier_are_never_mixed(tmp_path: Path, folder: Path) -> None:
@@ -149,6 +149,6 @@ def test_images_of_two_patients_with_one_identifier_are_never_mixed(tmp_path: Pa
     assert list(folder.iterdir()) == []
 
 
-def test_pictures_have_no_identity(tmp_path: Path, folder: Path) -> None:
-    outcomes = run([picture(tmp_path / "1.png"), picture(tmp_path / "2.png")], folder)
+def test_images_have_no_identity(tmp_path: Path, folder: Path) -> None:
+    outcomes = run([image(tmp_path / "1.png"), image(tmp_path / "2.png")], folder)
     assert [outcome.code for outcome in outcomes] == [None, None]

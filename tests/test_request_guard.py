@@ -157,16 +157,16 @@ def test_case_is_ignored_and_nothing_may_stand_around_a_name(
 @pytest.mark.parametrize(
     ("entry", "host", "expected"),
     [
-        ("Films.Example", b"films.example:7860", 200),
-        ("films.example", b"films.example", 200),
-        ("films.example", b"films.example:81", 403),
-        ("films.example", b"x.films.example:7860", 403),
-        ("films.example:81", b"films.example:81", 200),
-        ("films.example:81", b"films.example:7860", 403),
+        ("Radiographs.Example", b"radiographs.example:7860", 200),
+        ("radiographs.example", b"radiographs.example", 200),
+        ("radiographs.example", b"radiographs.example:81", 403),
+        ("radiographs.example", b"x.radiographs.example:7860", 403),
+        ("radiographs.example:81", b"radiographs.example:81", 200),
+        ("radiographs.example:81", b"radiographs.example:7860", 403),
         ("localhost:80", b"localhost", 200),
-        ("https://films.example", b"films.example", 200),
-        ("https://films.example", b"films.example:443", 200),
-        ("https://films.example:8443", b"films.example:8443", 200),
+        ("https://radiographs.example", b"radiographs.example", 200),
+        ("https://radiographs.example", b"radiographs.example:443", 200),
+        ("https://radiographs.example:8443", b"radiographs.example:8443", 200),
         ("röntgen.example", b"xn--rntgen-wxa.example:7860", 200),
         ("fe80::1", b"[fe80::1]:7860", 200),
         ("[fe80::1]:81", b"[fe80::1]:81", 200),
@@ -199,8 +199,8 @@ def test_the_address_of_arrival_and_what_is_listened_at_count() -> None:
         (b"10.0.0.5", "0.0.0.0", 403),
         (machine + b":7860", "::", 200),
         (machine + b":7860", "127.0.0.1", 403),
-        (b"films.example:7860", "films.example", 200),
-        (b"films.example:7860", "0.0.0.0", 403),
+        (b"radiographs.example:7860", "radiographs.example", 200),
+        (b"radiographs.example:7860", "0.0.0.0", 403),
         (b"0.0.0.0:7860", "0.0.0.0", 403),
     ):
         assert status([(b"host", host)], listen=listen, server=("::ffff:10.0.0.5", PORT)) == expected, (host, listen)
@@ -332,11 +332,11 @@ def test_answers_are_shared_with_named_origins_alone() -> None:
 
 
 def test_pages_behind_a_proxy_that_speaks_tls_come_from_the_named_origin() -> None:
-    headers = [(b"host", b"films.example"), (b"origin", b"https://films.example")]
-    assert status(headers, hosts=["films.example"]) == 403
-    assert status(headers, hosts=["https://films.example"]) == 200
-    assert status([HOST, headers[1]], hosts=["https://films.example"]) == 200
-    assert status(headers, hosts=["films.example"], scheme="https") == 200
+    headers = [(b"host", b"radiographs.example"), (b"origin", b"https://radiographs.example")]
+    assert status(headers, hosts=["radiographs.example"]) == 403
+    assert status(headers, hosts=["https://radiographs.example"]) == 200
+    assert status([HOST, headers[1]], hosts=["https://radiographs.example"]) == 200
+    assert status(headers, hosts=["radiographs.example"], scheme="https") == 200
 
 
 def test_forwarded_hosts_neither_help_nor_reach_the_application() -> None:

@@ -1,6 +1,6 @@
 """What the shipped calibration is worth on real radiographs that the examiner has not learned from.
 
-The validation films of JSRT and some of the NIH films have set radii and limits, though.
+The validation radiographs of JSRT and some of the NIH radiographs have set radii and limits, though.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import pytest
 pytest.importorskip("cv2", reason="corruptions need OpenCV")
 
 from monai_chexmask_u.data import landmark_datalist
-from monai_chexmask_u.data.film_sets import Film
+from monai_chexmask_u.data.radiograph_sets import RadiographItem
 from monai_chexmask_u.experiments.foreign import FOREIGN, make_foreign
 from monai_chexmask_u.experiments.statistics import area_under_roc, spearman
 from monai_chexmask_u.model import default_bundle, load_model
@@ -38,7 +38,7 @@ def segment() -> Segment:
 
 @pytest.fixture(scope="module")
 def outlined(shared_data: Path) -> Outlined:
-    """Every third validation film of JSRT, with its landmarks."""
+    """Every third validation radiograph of JSRT, with its landmarks."""
     items = landmark_datalist(shared_data / "jsrt" / "val")[::3]
     return [(read_radiograph(Path(item["image"])), np.asarray(item["label"], float)) for item in items]
 
@@ -50,7 +50,7 @@ def test_the_record_in_the_documents_is_that_of_the_shipped_calibration() -> Non
     assert record["calibration_sha256"] == calibration.sha256
     assert record["weights_sha256"] == load_model().identity.sha256
     assert record["limits"] == calibration.limits.as_dict()
-    assert record["films"]["held_out"] == {"jsrt_val": 21}
+    assert record["radiographs"]["held_out"] == {"jsrt_val": 21}
 
 
 def test_radii_hold_most_true_landmarks(segment: Segment, outlined: Outlined) -> None:
@@ -111,24 +111,26 @@ def test_other_body_parts_are_never_accepted_and_chests_never_rejected(segment: 
 
 
 @pytest.mark.parametrize("kind", FOREIGN)
-def test_foreign_images_are_told_from_films(segment: Segment, outlined: Outlined, kind: str) -> None:
+def test_foreign_images_are_told_from_radiographs(segment: Segment, outlined: Outlined, kind: str) -> None:
     own = [segment(radiograph).scores["combined"] for radiograph, _ in outlined]
     made = [segment(make_foreign(radiograph, kind, seed)) for seed, (radiograph, _) in enumerate(outlined)]
     assert area_under_roc([result.scores["combined"] for result in made], own) >= 0.95
     assert np.mean([result.reliability.verdict == "accept" for result in made]) <= 0.15
 
 
-def test_films_of_another_scanner_are_not_rejected(segment: Segment, shared_data: Path) -> None:
+def test_radiographs_of_another_scanner_are_not_rejected(segment: Segment, shared_data: Path) -> None:
     calibration = load_model().calibration
     assert calibration is not None
     learned = set(calibration.record["learned_from"])
     paths = sorted((shared_data / "nih" / "images").glob("*.jpg"))
-    odd = ("00019534_000", "00020440_000", "00017999_000")  # a small child, a mirrored and an inverted film
-    films = [path for path in paths if Film(path, path.stem, "nih").digest() not in learned and path.stem not in odd][
-        ::4
-    ]
-    assert len(films) == 10
-    assert [segment(read_radiograph(film)).reliability.verdict for film in films].count("reject") == 0
+    odd = ("00019534_000", "00020440_000", "00017999_000")  # a small child, a mirrored and an inverted radiograph
+    radiographs = [
+        path
+        for path in paths
+        if RadiographItem(path, path.stem, "nih").digest() not in learned and path.stem not in odd
+    ][::4]
+    assert len(radiographs) == 10
+    assert [segment(read_radiograph(radiograph)).reliability.verdict for radiograph in radiographs].count("reject") == 0
 
 
 def test_the_model_card_quotes_the_experiments() -> None:
@@ -139,8 +141,8 @@ def test_the_model_card_quotes_the_experiments() -> None:
     assert found["settings"]["model"]["calibration_sha256"] == calibration.sha256
     numbers, card = found["numbers"], (docs / "README.md").read_text(encoding="utf-8")
     quoted = [
-        f"(clean films of six data sets) | {numbers['error.node.all.pearson_total']:.2f}",
-        f"on clean films alone | | {numbers['error.node.clean.pearson_total']:.2f}",
+        f"(clean radiographs of six data sets) | {numbers['error.node.all.pearson_total']:.2f}",
+        f"on clean radiographs alone | | {numbers['error.node.clean.pearson_total']:.2f}",
         f"beyond all others | | {numbers['error.node.without_geometry.pearson_total']:.2f}",
         f"squares of any size, Pearson | 0.56 | {numbers['error.image.clean_and_occluded.pearson_score']:.2f}",
         f"| {numbers['ood.all_foreign.auc_score_combined']:.3f} |",

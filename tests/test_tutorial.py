@@ -49,15 +49,13 @@ def test_the_notebook_shows_what_it_says(executed: Any) -> None:
     before_elsewhere, covered_elsewhere = numbers(r"landmarks elsewhere: ([\d.]+), ([\d.]+)", printed)
     assert covered > 2 * before
     assert covered_elsewhere < 1.5 * before_elsewhere
-    assert numbers(r"PNG and the DICOM film: ([\d.]+) px apart", printed)[0] < 2
+    assert numbers(r"PNG and the DICOM radiograph: ([\d.]+) px apart", printed)[0] < 2
     after_training = printed[printed.index("mean distance from the correction") :]
     untrained, trained = numbers(r"Heart: ([\d.]+) px, ([\d.]+) px", after_training)
     assert trained < untrained / 2
     assert "verdict with the new weights: review ['not_calibrated']" in printed
-    pictures = sum(
-        "image/png" in output.get("data", {}) for cell in executed.cells for output in cell.get("outputs", [])
-    )
-    assert pictures == 3
+    images = sum("image/png" in output.get("data", {}) for cell in executed.cells for output in cell.get("outputs", []))
+    assert images == 3
 
 
 def test_the_page_is_made_of_the_notebook_as_it_is(repository: Path) -> None:
@@ -69,10 +67,10 @@ def test_the_page_is_made_of_the_notebook_as_it_is(repository: Path) -> None:
         assert source in rest, f"run scripts/render_tutorial.py: the page lacks\n{source}"
         rest = rest.replace(source, "", 1)
         assert not cell.get("outputs"), "the notebook is kept without results"
-    made = ("    ", "```", "![Figure", "<!--")  # results, fences, pictures, the note
+    made = ("    ", "```", "![Figure", "<!--")  # results, fences, images, the note
     assert [line for line in rest.splitlines() if line.strip() and not line.startswith(made)] == []
-    for picture in re.findall(r"\((pictures/[^)]+)\)", page):
-        assert (repository / "docs" / picture).stat().st_size < 150_000
+    for image in re.findall(r"\((images/[^)]+)\)", page):
+        assert (repository / "docs" / image).stat().st_size < 150_000
     assert "/home/" not in page
     assert "/tmp/" not in page
     assert "site-packages" not in page

@@ -15,7 +15,7 @@ from filelock import FileLock
 from monailabel.datastore.dicom import DICOMWebDatastore
 from monailabel.datastore.local import DataModel, ImageLabelModel, LocalDatastore
 
-from label.images.film_names import plain_name
+from label.images.image_names import plain_name
 from monai_chexmask_u.files.atomic import atomic_path
 
 __all__ = ["CachedDatastore", "label_extension"]

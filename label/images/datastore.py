@@ -1,8 +1,9 @@
-"""MONAI Label's datastore on a folder of films: what it lists, how ids are made, and which label counts.
+"""MONAI Label's datastore on a folder of radiographs: what it lists, how ids are made, and which label counts.
 
 The rules:
 
-- Images are the files of the folder itself that the library takes for films by name or content; not those in folders.
+- Images are the files of the folder itself that the library takes for radiographs by name or content; not those in
+folders.
 - An image's id is its file's name without the ending. Where files differ in the ending alone, the first by the alphabet
   has that id, and the others their whole name.
 - An image has one label for each tag. The latest submission counts, be it a mask or markups, and older files of it are
@@ -30,8 +31,8 @@ from monailabel.interfaces.exception import (
     LabelNotFoundException,
 )
 
-from label.images.film_names import IMAGE_ENDINGS, LABEL_ENDINGS, ending_of, plain_name, refused
-from label.images.leftovers import sweep_films
+from label.images.image_names import IMAGE_ENDINGS, LABEL_ENDINGS, ending_of, plain_name, refused
+from label.images.leftovers import sweep_radiographs
 from monai_chexmask_u.files.atomic import atomic_path
 from monai_chexmask_u.radiograph import RadiographError
 from monai_chexmask_u.reading import is_candidate, read_radiograph
@@ -42,10 +43,10 @@ logger = logging.getLogger(__name__)
 
 
 class ChestLocalDatastore(LocalDatastore):
-    """Lists films of a folder and keeps labels beside them, by the rules above.
+    """Lists radiographs of a folder and keeps labels beside them, by the rules above.
 
     Args:
-        folder: of the films; is made if it does not exist.
+        folder: of the radiographs; is made if it does not exist.
         read_only: nothing is written at the start.
     """
 
@@ -57,7 +58,7 @@ class ChestLocalDatastore(LocalDatastore):
         self._seen: tuple[Any, ...] = ()
         folder.mkdir(parents=True, exist_ok=True)
         if not read_only:
-            sweep_films(folder)
+            sweep_radiographs(folder)
         # Not MONAI Label's own watcher: it sees events late, and misses those of other processes.
         super().__init__(str(folder), auto_reload=False, read_only=read_only)
         self._is_open = True
@@ -114,11 +115,11 @@ class ChestLocalDatastore(LocalDatastore):
 
         Args:
             image_id: becomes its file's name.
-            image_filename: of the file to copy, which is read once: what is no film is refused.
+            image_filename: of the file to copy, which is read once: what is no radiograph is refused.
             image_info: to note of it.
 
         Raises:
-            MONAILabelException: if it is no film, or there is an image of that id.
+            MONAILabelException: if it is no radiograph, or there is an image of that id.
         """
         source = Path(image_filename)
         try:

@@ -20,7 +20,7 @@ from monailabel.interfaces.exception import (
 )
 
 from label.images.cached_datastore import CachedDatastore, label_extension
-from label.images.dicomweb_films import ArchiveAnnotation, ArchiveFilms
+from label.images.dicomweb_radiographs import ArchiveAnnotation, ArchiveRadiographs
 from label.images.own_folder import partial_folder
 from label.tasks.submissions import read_submission
 from monai_chexmask_u.archive.fetch import MODALITIES
@@ -44,7 +44,7 @@ class ChestDICOMwebDatastore(CachedDatastore):
     The archive is not asked before a request needs it, so that the server starts without it.
 
     Args:
-        archive: where the films are.
+        archive: where the radiographs are.
         cache: folder for copies of them, which holds patient data; a folder per archive is made in it.
         modalities: of the series to list.
         expiry_s: seconds for which the archive's lists are taken to be valid.
@@ -63,7 +63,7 @@ class ChestDICOMwebDatastore(CachedDatastore):
         folder = cache / hashlib.sha256(archive.url.encode()).hexdigest()[:16]
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o700)
-        self._films = ArchiveFilms(archive, folder, modalities)
+        self._radiographs = ArchiveRadiographs(archive, folder, modalities)
         self._expiry_s = expiry_s
         self._listed: dict[str, str] | None = None
         self._annotated: dict[str, ArchiveAnnotation] | None = None
@@ -75,36 +75,36 @@ class ChestDICOMwebDatastore(CachedDatastore):
         return self._archive.url
 
     def list_images(self) -> list[str]:
-        """Return the series that may be films, but for those that turned out to hold none."""
-        return [uid for uid in self._series() if not self._films.is_refused(uid)]
+        """Return the series that may be radiographs, but for those that turned out to hold none."""
+        return [uid for uid in self._series() if not self._radiographs.is_refused(uid)]
 
     def get_labeled_images(self, label_tag: str | None = None, labels: list[str] | None = None) -> list[str]:
-        """Return the films that a person has labeled, here or elsewhere."""
+        """Return the radiographs that a person has labeled, here or elsewhere."""
         labeled = self._annotations()
         return [uid for uid in self.list_images() if uid in labeled]
 
     def get_unlabeled_images(self, label_tag: str | None = None, labels: list[str] | None = None) -> list[str]:
-        """Return the films that nobody has labeled."""
+        """Return the radiographs that nobody has labeled."""
         labeled = self._annotations()
         return [uid for uid in self.list_images() if uid not in labeled]
 
     def get_image_uri(self, image_id: str) -> str:
-        """Return the path of a film's DICOM file, which is fetched first where need be.
+        """Return the path of a radiograph's DICOM file, which is fetched first where need be.
 
         Raises:
             ImageNotFoundException: if the archive has no such series.
-            RadiographError: if the series holds no film, or several.
+            RadiographError: if the series holds no radiograph, or several.
             ArchiveError: if the archive does not give it.
         """
-        if is_uid(image_id) and self._films.path(image_id).is_file():
-            return str(self._films.path(image_id))  # also while the archive is away
-        return str(self._films.fetch(image_id, self._study_of(image_id)))
+        if is_uid(image_id) and self._radiographs.path(image_id).is_file():
+            return str(self._radiographs.path(image_id))  # also while the archive is away
+        return str(self._radiographs.fetch(image_id, self._study_of(image_id)))
 
     def get_image_info(self, image_id: str) -> dict[str, Any]:
         """Return what is known of an image: its UIDs, and what scoring and strategies noted; nothing of the patient."""
         entry = self._entries().get(image_id)
         info = dict(entry.image.info) if entry else self._basic_info(image_id)
-        return info | {"path": str(self._films.path(image_id))}
+        return info | {"path": str(self._radiographs.path(image_id))}
 
     def update_image_info(self, image_id: str, info: dict[str, Any]) -> None:
         """Note something of an image, which need not be fetched."""
@@ -192,7 +192,7 @@ class ChestDICOMwebDatastore(CachedDatastore):
                 info["SeriesInstanceUID"] = write_annotation(
                     submission.masks, radiograph, path, algorithm_type=submission.algorithm_type
                 )
-                self._films.store(path)
+                self._radiographs.store(path)
                 self._forget_lists()
                 if not submission.is_exact:  # the segmentation is all that is known
                     return self._keep_label(image_id, path, FINAL, ".dcm", info)
@@ -223,14 +223,14 @@ class ChestDICOMwebDatastore(CachedDatastore):
         self._forget_lists()
 
     def status(self) -> dict[str, Any]:
-        """Return how many films there are, how many are labeled, and how many labels of each tag."""
+        """Return how many radiographs there are, how many are labeled, and how many labels of each tag."""
         tags = Counter(tag for entry in self._entries().values() for tag in entry.labels if tag != FINAL)
         labeled = len(self.get_labeled_images())
         counts = dict(tags) | ({FINAL: labeled} if labeled else {})
         return {"total": len(self.list_images()), "completed": labeled, "label_tags": counts}
 
     def json(self) -> dict[str, Any]:
-        """Return everything that is known of all films, fetched or not."""
+        """Return everything that is known of all radiographs, fetched or not."""
         known = self._entries()
         labeled = self._annotations()
         objects = {}
@@ -245,12 +245,12 @@ class ChestDICOMwebDatastore(CachedDatastore):
         return {"name": self.name(), "description": self.description(), "objects": objects}
 
     def _series(self) -> dict[str, str]:
-        """Return the studies of the series that may be films; what is gone from the archive is forgotten."""
+        """Return the studies of the series that may be radiographs; what is gone from the archive is forgotten."""
         if self._listed is not None and time.monotonic() < self._listed_at + self._expiry_s:
             return self._listed
         self._forget_lists()
-        found = self._films.series()
-        self._films.forget(found)
+        found = self._radiographs.series()
+        self._radiographs.forget(found)
         gone = self._entries().keys() - found.keys()
         if gone:
             with self._change() as entries:
@@ -261,7 +261,7 @@ class ChestDICOMwebDatastore(CachedDatastore):
 
     def _annotations(self) -> dict[str, ArchiveAnnotation]:
         series = self._series()
-        found = self._films.annotations(series) if self._annotated is None else self._annotated
+        found = self._radiographs.annotations(series) if self._annotated is None else self._annotated
         self._annotated = found
         return found
 
@@ -270,7 +270,7 @@ class ChestDICOMwebDatastore(CachedDatastore):
         self._listed = self._annotated = None
 
     def _study_of(self, image_id: str) -> str:
-        """Return the study of a film; what is not in the list yet may have come since."""
+        """Return the study of a radiograph; what is not in the list yet may have come since."""
         if is_uid(image_id):
             if image_id not in self._series():
                 self._forget_lists()
@@ -279,7 +279,7 @@ class ChestDICOMwebDatastore(CachedDatastore):
         raise ImageNotFoundException(f"Image {image_id} not found: the archive has no CR or DX series with this UID")
 
     def _entry_in(self, entries: dict[str, ImageLabelModel], image_id: str) -> ImageLabelModel:
-        """Return what is noted of a film in the archive; a note is begun where there is none."""
+        """Return what is noted of a radiograph in the archive; a note is begun where there is none."""
         return entries.setdefault(
             image_id, ImageLabelModel(image=DataModel(ext=".dcm", info=self._basic_info(image_id)))
         )
@@ -292,7 +292,7 @@ class ChestDICOMwebDatastore(CachedDatastore):
         self.get_image_uri(image_id)
         with partial_folder(Path(self._folder)) as temporary:
             path = temporary / "label.dcm"
-            self._films.fetch_annotation(annotation, path)
+            self._radiographs.fetch_annotation(annotation, path)
             self._keep_label(image_id, path, FINAL, ".dcm", {"SeriesInstanceUID": annotation.series_uid})
         return self._label_path(image_id, FINAL, ".dcm")
 

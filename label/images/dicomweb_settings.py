@@ -17,7 +17,7 @@ from monai_chexmask_u.archive.settings import DicomwebArchive, Timeouts
 __all__ = ["archive_of", "open_datastore"]
 
 _CONNECT_S: Final = 5.0
-_LONGEST_LIST_S: Final = 60.0  # MONAI Label's own default of two hours would hide new films
+_LONGEST_LIST_S: Final = 60.0  # MONAI Label's own default of two hours would hide new radiographs
 _YES: Final = ("true", "yes", "1")
 
 

@@ -1,4 +1,4 @@
-"""What a killed server, training or scoring left in the folders of films and models, removed at the next start."""
+"""What a killed server, training or scoring left in the folders of images and models, removed at the next start."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from filelock import FileLock, Timeout
 
 from monai_chexmask_u.files.leftovers import remove_leftovers
 
-__all__ = ["sweep_cache", "sweep_films", "sweep_models"]
+__all__ = ["sweep_cache", "sweep_models", "sweep_radiographs"]
 
 # Folders that are filled under a lock, by the lock's file: whoever has the lock is alive.
 UNDER_LOCK: Final = {".publishing": ".publish-*", ".training.lock": ".training-*"}
 
 
-def sweep_films(folder: Path) -> None:
-    """Remove half-written files from a folder of films and from those of their labels."""
+def sweep_radiographs(folder: Path) -> None:
+    """Remove half-written files from a folder of radiographs and from those of their labels."""
     labels = folder / "labels"
     for place in (folder, labels, *(labels.iterdir() if labels.is_dir() else ())):
         if place.is_dir() and not place.is_symlink():
@@ -38,6 +38,6 @@ def sweep_models(folder: Path) -> None:
 
 
 def sweep_cache(folder: Path) -> None:
-    """Remove half-written files from a folder of copies of an archive's films."""
+    """Remove half-written files from a folder of copies of an archive's radiographs."""
     for place in (folder, *folder.glob("**/")):
         remove_leftovers(place)

@@ -1,7 +1,7 @@
 """The server's own temporary folder: all that requests leave lies in it, and a server that was killed leaves no more.
 
-Requests bring films. What holds them while they are answered goes with the answer, or with the server, or, if that was
-killed, at the next start of one.
+Requests bring radiographs. What holds them while they are answered goes with the answer, or with the server, or, if
+that was killed, at the next start of one.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Films that clients send for a while, each under an id that only the server makes.
+"""Radiographs that clients send for a while, each under an id that only the server makes.
 
 MONAI Label joins whatever is asked for as an id to the folder of sessions, and believes the notes that it finds there:
 a client that sends a file of notes could name any file of the server. Here an id is nothing but one that was given, the
@@ -30,7 +30,7 @@ from monai_chexmask_u.files.atomic import atomic_path, prepare_folder
 from monai_chexmask_u.files.folder_lock import LOCK_NAME, folder_lock
 from monai_chexmask_u.files.leftovers import PARTIAL
 
-__all__ = ["FilmSessions", "public_notes"]
+__all__ = ["RadiographSessions", "public_notes"]
 
 ID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 NOTES: Final = "meta.info"
@@ -44,7 +44,7 @@ MAX_SESSIONS: Final = 100
 MAX_BYTES_OF_ALL: Final = 8 * 2**30
 
 
-class FilmSessions(Sessions):
+class RadiographSessions(Sessions):
     """The sessions of a server; those without use for `expiry` seconds end, and the longest idle ones for new ones.
 
     Args:
@@ -125,7 +125,7 @@ class FilmSessions(Sessions):
             return info
 
     def remove_session(self, session_id: str) -> None:
-        """End a session; its films are gone at once, or at the next start if the server is killed meanwhile."""
+        """End a session; its radiographs are gone at once, or at the next start if the server is killed meanwhile."""
         if ID.fullmatch(session_id):
             doomed = self._folder / f"{PARTIAL}{uuid.uuid4()}"
             with suppress(OSError):
@@ -166,7 +166,7 @@ def _store(name: str, content: IO[bytes], place: Path) -> str:
     ending = re.sub(r"[^.A-Za-z0-9]", "", "".join(Path(PureWindowsPath(name).name).suffixes[-2:]))[-16:]
     stem = re.sub(r"[^-._A-Za-z0-9]", "_", PureWindowsPath(name).name).lstrip(".")[:100]
     wanted = stem if stem.endswith(ending) else f"{stem[:80]}{ending}"
-    kept = wanted or "film"
+    kept = wanted or "radiograph"
     while (place / kept).exists():
         kept = f"{uuid.uuid4().hex[:8]}_{kept[-100:]}"
     with (place / kept).open("xb") as copy:
@@ -178,7 +178,7 @@ def _unpack(archive: Path, place: Path) -> None:
     """Unpack an archive into its own folder, and remove it.
 
     Raises:
-        shutil.ReadError: as `FilmSessions.add`.
+        shutil.ReadError: as `RadiographSessions.add`.
     """
     try:
         if zipfile.is_zipfile(archive):

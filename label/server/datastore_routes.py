@@ -18,7 +18,7 @@ from monailabel.endpoints.user.auth import RBAC, User
 from monailabel.interfaces.datastore import DefaultLabelTag
 
 from label.app import ChestLandmarksApp
-from label.images.film_names import IMAGE_ENDINGS, LABEL_ENDINGS, ending_of, plain_ending, refused
+from label.images.image_names import IMAGE_ENDINGS, LABEL_ENDINGS, ending_of, plain_ending, refused
 from label.server.request_parameters import parsed_object
 from label.tasks.submissions import read_submission
 from monai_chexmask_u.radiograph import RadiographError
@@ -44,7 +44,7 @@ def datastore_router(app: ChestLandmarksApp) -> APIRouter:
         about = parsed_object(params) | ({"user": asking.username} if asking.username else {})
         name = PureWindowsPath(file.filename or "").name
         with TemporaryDirectory(prefix="chexmask-u-") as folder:
-            path = Path(folder) / f"film{plain_ending(name)}"
+            path = Path(folder) / f"radiograph{plain_ending(name)}"
             with path.open("wb") as copy:
                 shutil.copyfileobj(file.file, copy)
             image_id = image or name.removesuffix(ending_of(name, IMAGE_ENDINGS))

@@ -29,7 +29,7 @@ class SegmentingApp(Protocol):
     """What is needed of the app."""
 
     def segment(self, radiograph: Radiograph) -> LandmarkSegmentation:
-        """Segment a film with the model in use."""
+        """Segment a radiograph with the model in use."""
 
 
 def dicom_result(app: SegmentingApp, image: Path, output: str, tasks: BackgroundTasks) -> FileResponse:
@@ -37,7 +37,7 @@ def dicom_result(app: SegmentingApp, image: Path, output: str, tasks: Background
 
     Args:
         app: of the server.
-        image: the film's file.
+        image: the radiograph's file.
         output: key of `DICOM_OUTPUTS`.
         tasks: run after the answer; they remove the file.
 

@@ -1,8 +1,8 @@
-"""The OHIF viewer that comes with MONAI Label, made to show and segment single films.
+"""The OHIF viewer that comes with MONAI Label, made to show and segment single radiographs.
 
 As shipped, its MONAI Label mode is for CT and MR alone: it lays out three planes of a volume, and writes results into a
-volume. What differs for films are a few places of two of its scripts, which are replaced when they are asked for; the
-installed files stay as they are. `docs/ohif.md` says what works then.
+volume. What differs for radiographs are a few places of two of its scripts, which are replaced when they are asked for;
+the installed files stay as they are. `docs/ohif.md` says what works then.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["ADAPTATIONS", "adapt", "router"]
 
 _FOLDER: Final = Path(monailabel.endpoints.__file__).parent / "static" / "ohif"
 
-# A labelmap on a film is a stack of one image, which has no volume.
+# A labelmap on a radiograph is a stack of one image, which has no volume.
 _LABELMAP: Final = """(segmentationService.getLabelmapVolume('1') || (imageIds => imageIds && imageIds.length === 1 ? \
 dist_esm.cache.getImage(imageIds[0]) : null)(segmentationService.getSegmentation('1')?.representationData?.Labelmap\
 ?.imageIds))"""
@@ -71,7 +71,7 @@ router.add_api_route("/{path:path}", serve_ohif, include_in_schema=False)
 
 
 def adapt(script: str) -> str | None:
-    """Return a script of the viewer as films need it, or None if nothing in it has to be replaced.
+    """Return a script of the viewer as radiographs need it, or None if nothing in it has to be replaced.
 
     Only if all places are as they are known is anything replaced: another version may mean something else by one.
     """
@@ -92,6 +92,8 @@ def _adapted_scripts() -> dict[str, str]:
         if script is not None:
             adapted[path.name] = script
     if len(adapted) != len(ADAPTATIONS):
-        message = "the installed OHIF viewer is not the one of MONAI Label 0.8.5; films may not be segmented in it"
+        message = (
+            "the installed OHIF viewer is not the one of MONAI Label 0.8.5; radiographs may not be segmented in it"
+        )
         logging.getLogger(__name__).warning(message)
     return adapted

@@ -1,7 +1,7 @@
 """What the app adds to MONAI Label's server: answers to errors, limits, and `/infer` itself.
 
-MONAI Label answers a mistake of a user with a bare 500, keeps the whole server waiting while a film is segmented, and
-lets a client name any file of the server as the image.
+MONAI Label answers a mistake of a user with a bare 500, keeps the whole server waiting while a radiograph is segmented,
+and lets a client name any file of the server as the image.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from monailabel.interfaces.exception import ImageNotFoundException, LabelNotFoun
 from starlette.middleware import Middleware
 
 from label.app import ChestLandmarksApp, UnknownNameError
-from label.images.film_names import plain_ending
+from label.images.image_names import plain_ending
 from label.server.datastore_routes import datastore_router
 from label.server.dicom_results import DICOM_OUTPUTS, dicom_result
 from label.server.guarding import guard
@@ -83,7 +83,9 @@ def _answer(request: Request, error: Exception) -> JSONResponse:
     if isinstance(error, json.JSONDecodeError):
         return JSONResponse({"detail": f"the parameters are no JSON: {error.msg} at character {error.pos}"}, 400)
     if isinstance(error, (shutil.ReadError, tarfile.TarError)):
-        return JSONResponse({"detail": "the file cannot be unpacked; send a ZIP archive, or the film itself"}, 400)
+        return JSONResponse(
+            {"detail": "the file cannot be unpacked; send a ZIP archive, or the radiograph itself"}, 400
+        )
     if isinstance(error, MONAILabelException):
         missing = isinstance(error, (ImageNotFoundException, LabelNotFoundException, UnknownNameError))
         return JSONResponse({"detail": error.msg}, 404 if missing else 400)
@@ -124,8 +126,8 @@ def _infer_router(app: ChestLandmarksApp) -> APIRouter:
             raise HTTPException(400, f"params must not have {named[0]!r}; name it in the address or send it as a file")
         with _image(app, image, session_id, file) as wanted:
             if output in DICOM_OUTPUTS:
-                film = wanted if Path(wanted).is_absolute() else app.datastore().get_image_uri(wanted)
-                return dicom_result(app, Path(film), output, tasks)
+                radiograph = wanted if Path(wanted).is_absolute() else app.datastore().get_image_uri(wanted)
+                return dicom_result(app, Path(radiograph), output, tasks)
             result = app.infer({**parsed, "model": model, "image": wanted})
         tasks.add_task(remove_result, result["file"])
         return send_response(app.datastore(), result, output, BackgroundTasks())

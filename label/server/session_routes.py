@@ -1,4 +1,4 @@
-"""Routes of sessions: as MONAI Label's own, on `FilmSessions`."""
+"""Routes of sessions: as MONAI Label's own, on `RadiographSessions`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from monailabel.config import settings
 from monailabel.endpoints.user.auth import RBAC
 
 from label.app import ChestLandmarksApp
-from label.images.sessions import FilmSessions, public_notes
+from label.images.sessions import RadiographSessions, public_notes
 
 __all__ = ["session_router"]
 
@@ -21,14 +21,14 @@ def session_router(app: ChestLandmarksApp) -> APIRouter:
     user = Depends(RBAC(settings.MONAI_LABEL_AUTH_ROLE_USER))
     router = APIRouter(prefix=f"{settings.MONAI_LABEL_API_STR}/session", tags=["Session"], dependencies=[user])
 
-    def sessions() -> FilmSessions:
-        found: FilmSessions | None = app.sessions()
+    def sessions() -> RadiographSessions:
+        found: RadiographSessions | None = app.sessions()
         if found is None:
             raise HTTPException(406, "sessions are switched off on this server")
         return found
 
     def create(files: Annotated[list[UploadFile], File()], uncompress: bool = False, expiry: int = 0) -> Any:
-        """Keep films for a while."""
+        """Keep radiographs for a while."""
         sent = [(file.filename or "", file.file) for file in files]
         try:
             info = sessions().add(sent, expiry=expiry, uncompress=uncompress)
@@ -37,7 +37,7 @@ def session_router(app: ChestLandmarksApp) -> APIRouter:
         return {"session_id": info.name, "session_info": public_notes(info)}
 
     def get(session_id: str, update_ts: bool = False, image: bool = False) -> Any:
-        """Tell of a session, or return its film."""
+        """Tell of a session, or return its radiograph."""
         info = sessions().get_session(session_id, update_ts=update_ts)
         if info is None:
             raise HTTPException(404, "there is no such session; it may have ended")

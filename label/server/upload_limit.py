@@ -1,4 +1,4 @@
-"""No request may be larger than films are."""
+"""No request may be larger than radiographs are."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse
 __all__ = ["MAX_BYTES", "UploadLimit"]
 
 MAX_BYTES: Final = 512 * 1024 * 1024
-"""Of a request: twice what an uncompressed film of 16 bits has at most."""
+"""Of a request: twice what an uncompressed radiograph of 16 bits has at most."""
 MAX_TEXT_BYTES: Final = 2 * 1024 * 1024
 """Of one that holds no file: it is parsed in memory, where JSON may take fifty times its size."""
 
@@ -38,7 +38,7 @@ class UploadLimit:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        limit = self.max_bytes if _may_hold_a_film(scope) else min(self.max_bytes, MAX_TEXT_BYTES)
+        limit = self.max_bytes if _may_hold_a_radiograph(scope) else min(self.max_bytes, MAX_TEXT_BYTES)
         sentence = f"a request may have {limit // 2**20} MiB at most"
         told = dict(scope["headers"]).get(b"content-length", b"0")
         if not told.isdigit() or int(told) > limit:
@@ -57,7 +57,7 @@ class UploadLimit:
         await self.app(scope, counted, send)
 
 
-def _may_hold_a_film(scope: Message) -> bool:
+def _may_hold_a_radiograph(scope: Message) -> bool:
     """Tell whether a request is a form with files, or for an archive behind this server."""
     kinds = [value.strip().lower() for name, value in scope["headers"] if name.lower() == b"content-type"]
     is_form = bool(kinds) and all(kind.startswith(b"multipart/form-data") for kind in kinds)

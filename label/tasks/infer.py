@@ -32,9 +32,9 @@ MAX_SAMPLES: Final = 1000
 
 
 class ModelInUse:
-    """Segments with the version of the model that is in use, one film at a time.
+    """Segments with the version of the model that is in use, one radiograph at a time.
 
-    A lock is needed: moving the network to another device would pull it from under a film being segmented.
+    A lock is needed: moving the network to another device would pull it from under a radiograph being segmented.
 
     Args:
         store: of the models.
@@ -44,17 +44,17 @@ class ModelInUse:
     """
 
     def __init__(self, store: ModelStore, *, samples: int = 50, seed: int = 0, device: str = "auto") -> None:
-        """Keep the defaults; the model is loaded with the first film."""
+        """Keep the defaults; the model is loaded with the first radiograph."""
         self.store = store
         self.defaults: dict[str, Any] = {"samples": samples, "seed": seed, "device": device}
         self._turn = threading.Lock()
 
     def segment(self, radiograph: Radiograph, request: Mapping[str, Any] | None = None) -> LandmarkSegmentation:
-        """Segment a film.
+        """Segment a radiograph.
 
         Args:
-            radiograph: the film.
-            request: ``samples``, ``seed`` and ``device`` for this film.
+            radiograph: the radiograph.
+            request: ``samples``, ``seed`` and ``device`` for this radiograph.
 
         Raises:
             ValueError: if a value of the request cannot be used.
@@ -102,8 +102,8 @@ class LandmarkInfer(InferTask):
         """Segment an image.
 
         Args:
-            request: ``image`` (path of a file, or of a folder that holds one film), ``samples``, ``seed``, ``device``,
-                ``result_extension``, ``result_dtype``, ``result_compress``, ``result_write_to_file``.
+            request: ``image`` (path of a file, or of a folder that holds one radiograph), ``samples``, ``seed``,
+                ``device``, ``result_extension``, ``result_dtype``, ``result_compress``, ``result_write_to_file``.
 
         Returns:
             Path of the result's file in a folder of its own, or None if none was wanted; and the parameters:
@@ -171,26 +171,26 @@ def remove_result(file: str | None) -> None:
 
 
 def segmentation_params(segmentation: LandmarkSegmentation, radiograph: Radiograph) -> dict[str, Any]:
-    """Return what a result says beside its file; no path, which would tell where the server keeps its films."""
+    """Return what a result says beside its file; no path, which would tell where the server keeps its radiographs."""
     record = segmentation_record(segmentation, radiograph)
     del record["image"]["path"]
     return {"chexmask_u": record, "label_names": dict(LABELS)}
 
 
 def read_image(path: Path) -> Radiograph:
-    """Read a film from a file, or the only one of a folder.
+    """Read a radiograph from a file, or the only one of a folder.
 
     Raises:
         RadiographError: if it cannot be used.
-        MONAILabelException: if a folder holds no film or several.
+        MONAILabelException: if a folder holds no radiograph or several.
     """
     if not path.is_dir():
         return read_radiograph(path)
-    films = list_inputs([path])
-    if len(films) != 1:
-        message = f"the folder holds {len(films)} images, and one is wanted; name the file"
+    radiographs = list_inputs([path])
+    if len(radiographs) != 1:
+        message = f"the folder holds {len(radiographs)} images, and one is wanted; name the file"
         raise MONAILabelException(MONAILabelError.INVALID_INPUT, message)
-    return read_radiograph(films[0])
+    return read_radiograph(radiographs[0])
 
 
 def _whole_number(request: Mapping[str, Any], name: str, low: int, high: int) -> int:

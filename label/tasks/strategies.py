@@ -168,9 +168,9 @@ def _served(notes: Any) -> int:
 def distances_to_nearest(latents: Latents, images: Sequence[str], covered: Sequence[str]) -> dict[str, float | None]:
     """Return how far images are from the nearest covered image other than themselves.
 
-    It is the Euclidean distance of the latent means, in standard deviations of the latent space's prior. On films with
-    outlines it goes with the distance of the outlines far better than one that gives all dimensions the same weight,
-    since most dimensions say little (`benchmarks/active_learning.py`).
+    It is the Euclidean distance of the latent means, in standard deviations of the latent space's prior. On radiographs
+    with outlines it goes with the distance of the outlines far better than one that gives all dimensions the same
+    weight, since most dimensions say little (`benchmarks/active_learning.py`).
 
     Args:
         latents: latent means by image.

@@ -19,7 +19,13 @@ from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.tasks.train import TrainTask
 
 from label.tasks.model_store import ModelStore
-from label.tasks.training_films import TrainingFilm, collect_films, hold_out, replay_films, write_films
+from label.tasks.training_radiographs import (
+    TrainingRadiograph,
+    collect_radiographs,
+    hold_out,
+    replay_films,
+    write_radiographs,
+)
 from label.tasks.training_settings import TrainingSettings
 from monai_chexmask_u.files.atomic import atomic_path, prepare_folder
 from monai_chexmask_u.model import weights_file
@@ -42,19 +48,19 @@ class TrainingRefused(ValueError):
 class FineTune(TrainTask):
     """Trains the model in use further on submitted labels, and takes the result into use if it is no worse.
 
-    A part of the labeled films is held out (`hold_out`). The weights of the last epoch, averaged over steps, are
-    compared with the model in use on them, once: nothing else is chosen on the held-out films. The mean distance of
-    the landmarks, in pixels of the film fitted into 1024, decides: it must not be larger. Dice is reported.
+    A part of the labeled radiographs is held out (`hold_out`). The weights of the last epoch, averaged over steps, are
+    compared with the model in use on them, once: nothing else is chosen on the held-out radiographs. The mean distance
+    of the landmarks, in pixels of the radiograph fitted into 1024, decides: it must not be larger. Dice is reported.
 
     A training that is killed leaves the model in use and a work folder, which the next training removes.
 
     Args:
         store: of the models.
-        replay: data set with landmarks of which films are mixed in, so that what they taught is not forgotten.
+        replay: data set with landmarks of which radiographs are mixed in, so that what they taught is not forgotten.
     """
 
     def __init__(self, store: ModelStore, replay: Path | None = None) -> None:
-        """Keep where models and films are."""
+        """Keep where models and radiographs are."""
         super().__init__("Fine-tune the landmark model on submitted labels")
         self.store = store
         self.replay = replay
@@ -67,7 +73,8 @@ class FineTune(TrainTask):
         """Return how the training goes or how the last one went, under the names that clients show, and all versions.
 
         ``model`` says which version is in use, and why if it is not the one that should be.
-        ``best_metric`` is the Dice of the lungs on the held-out films, of the model that was in use after the training.
+        ``best_metric`` is the Dice of the lungs on the held-out radiographs, of the model that was in use after the
+        training.
         """
         version, problems = self.store.current(), self.store.problems()
         model = {"number": version.number, "sha256": version.identity.sha256, "problems": problems}
@@ -90,11 +97,11 @@ class FineTune(TrainTask):
 
         Args:
             request: settings, see `config`.
-            datastore: of films and labels.
+            datastore: of radiographs and labels.
 
         Returns:
             What was done: ``published``, ``message``, counts, ``left_out`` (labels of no use, with the reason),
-            ``before`` and ``after`` (metrics on the held-out films), ``version``.
+            ``before`` and ``after`` (metrics on the held-out radiographs), ``version``.
         """
         started = time.monotonic()
         result: dict[str, Any] = {"published": False, "epochs": 0, "before": None, "after": None, "decided_by": DECIDES}
@@ -115,7 +122,7 @@ class FineTune(TrainTask):
     def _train(self, settings: TrainingSettings, datastore: Datastore, work: Path, result: dict[str, Any]) -> None:
         """Train in a work folder, and note in the result what is found on the way."""
         before = self.store.current()
-        learn, held_out, replayed = self._films(settings, datastore, work, result)
+        learn, held_out, replayed = self._radiographs(settings, datastore, work, result)
         baseline = _measure(work, "before", weights_file(before.path))
         result["before"] = baseline
         start = before.path if settings.start_from == "current" else self.store.shipped
@@ -123,15 +130,15 @@ class FineTune(TrainTask):
         result["epochs"] = settings.max_epochs
         result["after"] = after = _measure(work, "after", candidate)
         old, new = _deciding(baseline), _deciding(after)
-        change = f"{old:.2f} to {new:.2f} px of 1024 on {len(held_out)} held-out films"
+        change = f"{old:.2f} to {new:.2f} px of 1024 on {len(held_out)} held-out radiographs"
         if new > old:
             result["message"] = f"nothing is published: the mean landmark error would go from {change}"
             return
         record = {
             "start": settings.start_from,
             "settings": settings.as_config(),
-            "learned_films": [film.digest for film in learn],
-            "held_out_films": [film.digest for film in held_out],
+            "learned_films": [radiograph.digest for radiograph in learn],
+            "held_out_films": [radiograph.digest for radiograph in held_out],
             "replayed_films": len(replayed),
             "before": baseline,
             "after": after,
@@ -142,36 +149,36 @@ class FineTune(TrainTask):
         result |= {"published": True, "version": version.number, "model_sha256": version.identity.sha256}
         result["message"] = f"version {version.number} is published: the mean landmark error went from {change}"
 
-    def _films(
+    def _radiographs(
         self, settings: TrainingSettings, datastore: Datastore, work: Path, result: dict[str, Any]
-    ) -> tuple[list[TrainingFilm], list[TrainingFilm], list[TrainingFilm]]:
-        """Lay out the films in the work folder; returns those to learn from, those held out and those replayed."""
-        films, result["left_out"] = collect_films(datastore, settings.label_tag)
+    ) -> tuple[list[TrainingRadiograph], list[TrainingRadiograph], list[TrainingRadiograph]]:
+        """Lay out the radiographs in the work folder; returns those to learn from, held out and replayed."""
+        radiographs, result["left_out"] = collect_radiographs(datastore, settings.label_tag)
         for image_id, reason in result["left_out"].items():
             logger.warning("The label of %s is left out: %s", image_id, reason)
-        result["films"] = len(films)
-        if len(films) < FEWEST_LABELS:
+        result["films"] = len(radiographs)
+        if len(radiographs) < FEWEST_LABELS:
             unusable = f" ({len(result['left_out'])} labels cannot be used)" if result["left_out"] else ""
             raise TrainingRefused(
-                f"there are {len(films)} usable labels{unusable}, and a training needs {FEWEST_LABELS}: "
+                f"there are {len(radiographs)} usable labels{unusable}, and a training needs {FEWEST_LABELS}: "
                 "annotate and submit more images"
             )
-        learn, held_out = hold_out(films, settings.val_split, self._learned())
+        learn, held_out = hold_out(radiographs, settings.val_split, self._learned())
         if not held_out:
             raise TrainingRefused(
                 "the model has learned from all labels already, and none is left to validate on: submit one more"
             )
         replayed = replay_films(self.replay, settings.replay_films) if self.replay and settings.replay_films else []
-        write_films(learn, work / "data" / "train", "film")
-        write_films(held_out, work / "data" / "val", "held-out")
+        write_radiographs(learn, work / "data" / "train", "radiograph")
+        write_radiographs(held_out, work / "data" / "val", "held-out")
         if replayed:
-            write_films(replayed, work / "replay" / "train", "replay")
+            write_radiographs(replayed, work / "replay" / "train", "replay")
         result |= {"learned": len(learn), "held_out": len(held_out), "replayed": len(replayed)}
-        logger.info("Training on %d films and %d others; %d held out", len(learn), len(replayed), len(held_out))
+        logger.info("Training on %d radiographs and %d others; %d held out", len(learn), len(replayed), len(held_out))
         return learn, held_out, replayed
 
     def _learned(self) -> set[str]:
-        """Return digests of the films that the model in use, or one it was trained from, has learned from."""
+        """Return digests of the radiographs that the model in use, or one it was trained from, has learned from."""
         lineage = self.store.lineage(self.store.current().number)
         return {digest for record in lineage for digest in record.get("learned_films", [])}
 
@@ -227,7 +234,7 @@ def _fine_tune(settings: TrainingSettings, work: Path, weights: Path, replayed: 
 
 
 def _measure(work: Path, name: str, weights: Path) -> dict[str, float | None]:
-    """Return the metrics of weights on the held-out films, means over the films."""
+    """Return the metrics of weights on the held-out radiographs, means over the radiographs."""
     evaluate(work / "data" / "val", work / name, weights)
     metrics = _read_json(work / name / "summary.json")["metrics"]
     return {metric: metrics[metric]["mean"] for metric in METRICS}
@@ -236,7 +243,9 @@ def _measure(work: Path, name: str, weights: Path) -> dict[str, float | None]:
 def _deciding(metrics: Mapping[str, float | None]) -> float:
     value = metrics[DECIDES]
     if value is None or not math.isfinite(value):
-        raise TrainingRefused("the landmark error on the held-out films is not a number, and nothing is published")
+        raise TrainingRefused(
+            "the landmark error on the held-out radiographs is not a number, and nothing is published"
+        )
     return value
 
 

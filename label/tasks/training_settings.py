@@ -16,11 +16,11 @@ class TrainingSettings:
     """Settings of a training; their names are those that MONAI Label's clients know, where there is one.
 
     Attributes:
-        max_epochs: passes over the films.
+        max_epochs: passes over the radiographs.
         learning_rate: at its highest; the latent layers get a fifth of it.
-        train_batch_size: films per step.
-        val_split: part of the labeled films to hold out.
-        replay_films: films of the replay data set to mix in, if the server has one.
+        train_batch_size: radiographs per step.
+        val_split: part of the labeled radiographs to hold out.
+        replay_films: radiographs of the replay data set to mix in, if the server has one.
         start_from: ``current`` for the model in use, ``shipped`` for the one that ships with the project.
         label_tag: of the labels to learn from.
     """

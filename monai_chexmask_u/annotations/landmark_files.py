@@ -159,10 +159,10 @@ def _organ_array(path: Path, count: int) -> NDArray[np.float64]:
 
 def _frame_of(image: Path) -> Frame:
     try:
-        with Image.open(image) as picture:
-            return Frame.fit((picture.height, picture.width), FOLDER_FRAME)
+        with Image.open(image) as opened:
+            return Frame.fit((opened.height, opened.width), FOLDER_FRAME)
     except (OSError, ValueError) as error:
-        raise ValueError(f"{image}: its size cannot be read; the published data set has PNG pictures") from error
+        raise ValueError(f"{image}: its size cannot be read; the published data set has PNG images") from error
 
 
 def _coordinates(row: Mapping[str, str], place: str) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""A data set with landmarks, made of films and masks."""
+"""A data set with landmarks, made of radiographs and masks."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from monai_chexmask_u.transforms.network_frame import fit_frame
 __all__ = ["Conversion", "convert_masks", "pair_masks", "parse_labels"]
 
 LANDMARKS: Final = "landmarks.npz"
-_UPRIGHT_SIDE: Final = 1024  # of the frame that films are turned upright in; landmarks do not depend on it
+_UPRIGHT_SIDE: Final = 1024  # of the frame that radiographs are turned upright in; landmarks do not depend on it
 
 
 @dataclass(frozen=True)
 class Conversion:
-    """What became of one film: its landmarks ``(120, 2)`` in pixels of the image, or why there are none."""
+    """What became of one radiograph: its landmarks ``(120, 2)`` in pixels of the image, or why there are none."""
 
     image: Path
     landmarks: NDArray[np.float64] | None = None
@@ -39,17 +39,17 @@ class Conversion:
 
 
 def pair_masks(images: Path, masks: Path) -> list[tuple[Path, Path]]:
-    """Pair films and masks whose names are equal up to their suffixes.
+    """Pair radiographs and masks whose names are equal up to their suffixes.
 
     Args:
-        images: folder of films, with its subfolders.
+        images: folder of radiographs, with its subfolders.
         masks: folder of masks.
 
     Returns:
-        Film and mask, in the order of the films.
+        Radiograph and mask, in the order of the radiographs.
 
     Raises:
-        ValueError: if a mask has no film, two masks or films have one name, or there are none.
+        ValueError: if a mask has no radiograph, two masks or radiographs have one name, or there are none.
     """
     found: dict[str, Path] = {}
     for path in sorted(masks.iterdir()) if masks.is_dir() else ():
@@ -58,33 +58,37 @@ def pair_masks(images: Path, masks: Path) -> list[tuple[Path, Path]]:
             continue
         name = path.name[: -len(suffix)].removesuffix(".seg").removesuffix(".mask")
         if name in found:
-            raise ValueError(f"{path}: {found[name].name} is a mask of the same film; keep one of them")
+            raise ValueError(f"{path}: {found[name].name} is a mask of the same radiograph; keep one of them")
         found[name] = path
     if not found:
         raise ValueError(f"{masks}: there is no mask here ({', '.join(MASK_SUFFIXES)})")
-    films: dict[str, Path] = {}
+    radiographs: dict[str, Path] = {}
     for path in list_inputs([images]):
-        other = films.setdefault(path.stem, path)
+        other = radiographs.setdefault(path.stem, path)
         if other is not path and path.stem in found:
-            raise ValueError(f"{path}: {other} has the same name, and {found[path.stem].name} may be of either film")
-    lonely = sorted(set(found) - set(films))
+            raise ValueError(
+                f"{path}: {other} has the same name, and {found[path.stem].name} may be of either radiograph"
+            )
+    lonely = sorted(set(found) - set(radiographs))
     if lonely:
-        raise ValueError(f"{found[lonely[0]]}: there is no film {lonely[0]} in {images}")
-    return [(path, found[name]) for name, path in films.items() if name in found]
+        raise ValueError(f"{found[lonely[0]]}: there is no radiograph {lonely[0]} in {images}")
+    return [(path, found[name]) for name, path in radiographs.items() if name in found]
 
 
 def convert_masks(
     pairs: Sequence[tuple[Path, Path]], output: Path, *, labels: Mapping[int, Organ] | None = None
 ) -> Iterator[Conversion]:
-    """Make a data set for training: ``images/`` with copies of the films, and ``landmarks.npz``.
+    """Make a data set for training: ``images/`` with copies of the radiographs, and ``landmarks.npz``.
 
     Args:
-        pairs: film and mask.
-        output: folder of the data set; exists already. Landmarks of an earlier set in it go with the first new film.
+        pairs: radiograph and mask.
+        output: folder of the data set; exists already. Landmarks of an earlier set in it go with the first new
+            radiograph.
         labels: as for `read_masks`.
 
     Yields:
-        One conversion per film; the data set is whole once all have come, and is not written if none has landmarks.
+        One conversion per radiograph; the data set is whole once all have come, and is not written if none has
+        landmarks.
     """
     found: dict[str, NDArray[np.float64]] = {}
     prepare_folder(output / "images")
@@ -95,24 +99,24 @@ def convert_masks(
             frame = fit_frame(radiograph, _UPRIGHT_SIDE)
             landmarks = landmarks_of_masks(read_masks(mask, radiograph, labels=labels), frame=frame)
             _check_lungs(landmarks, mask)
-            _add_film(image, output, names)
+            _add_radiograph(image, output, names)
             found[image.stem] = landmarks
             yield Conversion(image, landmarks)
         except ValueError as error:  # the project's own sentences
             yield Conversion(image, message=str(error))
-        except Exception as error:  # whatever is wrong with one film, the others go on
+        except Exception as error:  # whatever is wrong with one radiograph, the others go on
             yield Conversion(image, message=fault_of(error)[1])
     if found:
         write_arrays(output / LANDMARKS, found)
 
 
-def _add_film(image: Path, output: Path, names: dict[str, str]) -> None:
-    """Copy a film into a data set, whose landmarks would be those of other films from now on.
+def _add_radiograph(image: Path, output: Path, names: dict[str, str]) -> None:
+    """Copy a radiograph into a data set, whose landmarks would be those of other radiographs from now on.
 
     Args:
-        image: the film.
+        image: the radiograph.
         output: folder of the data set.
-        names: the films in it, by what they are called without suffix.
+        names: the radiographs in it, by what they are called without suffix.
 
     Raises:
         ValueError: if another file in it is called so, or one that holds something else.
@@ -120,7 +124,7 @@ def _add_film(image: Path, output: Path, names: dict[str, str]) -> None:
     path = output / "images" / image.name
     if names.setdefault(folded(image.stem), image.name) != image.name:
         other = path.with_name(names[folded(image.stem)])
-        raise ValueError(f"{other} has the name of this film already; choose another folder with -o")
+        raise ValueError(f"{other} has the name of this radiograph already; choose another folder with -o")
     if os.path.lexists(path) and not (path.is_file() and filecmp.cmp(image, path, shallow=False)):
         raise ValueError(f"{path} is another file of this name: move it away, or choose another folder with -o")
     (output / LANDMARKS).unlink(missing_ok=True)

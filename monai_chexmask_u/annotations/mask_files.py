@@ -1,4 +1,4 @@
-"""The files that masks come in: pictures, volumes as 3D Slicer and MONAI write them, DICOM segmentations."""
+"""The files that masks come in: images, volumes as 3D Slicer and MONAI write them, DICOM segmentations."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ __all__ = ["LABELS", "MASK_SUFFIXES", "masks_of_labels", "read_masks"]
 Masks = dict[Organ, NDArray[np.bool_]]
 
 LABELS: Final[Mapping[int, Organ]] = {organ.label: organ for organ in ORGANS}
-_PICTURES: Final = (".png", ".tif", ".tiff", ".bmp")
+_IMAGES: Final = (".png", ".tif", ".tiff", ".bmp")
 _VOLUMES: Final = (".nrrd", ".nhdr", ".nii", ".nii.gz", ".mha", ".mhd")
 _DICOM: Final = (".dcm",)
-MASK_SUFFIXES: Final = (*_PICTURES, *_VOLUMES, *_DICOM)
+MASK_SUFFIXES: Final = (*_IMAGES, *_VOLUMES, *_DICOM)
 
 
 def read_masks(path: Path, radiograph: Radiograph, *, labels: Mapping[int, Organ] | None = None) -> Masks:
     """Read the mask of a radiograph.
 
-    A picture is taken pixel by pixel and must have the image's size. A volume (NRRD, NIfTI, MetaImage) says where its
+    A image is taken pixel by pixel and must have the image's size. A volume (NRRD, NIfTI, MetaImage) says where its
     pixels lie in space, and is laid on the image where 3D Slicer shows it (`slicer_plane`); one that says nothing, at
     the origin with pixels of 1 mm, and has the image's size, is taken pixel by pixel. A segmentation of 3D Slicer
     (``.seg.nrrd``) and a DICOM segmentation name their organs.
@@ -56,8 +56,8 @@ def read_masks(path: Path, radiograph: Radiograph, *, labels: Mapping[int, Organ
         from monai_chexmask_u.annotations.mask_volumes import read_volume
 
         found = read_volume(path, slicer_plane(radiograph), radiograph.shape, labels)
-    elif suffix in _PICTURES:
-        found = masks_of_labels(_picture(path, radiograph.shape), labels, path.name)
+    elif suffix in _IMAGES:
+        found = masks_of_labels(_image(path, radiograph.shape), labels, path.name)
     else:
         lossy = " (JPEG changes labels)" if path.suffix.lower() in (".jpg", ".jpeg") else ""
         raise ValueError(f"{path.name}: masks come as {', '.join(MASK_SUFFIXES)}{lossy}")
@@ -80,18 +80,18 @@ def masks_of_labels(values: NDArray[np.integer], labels: Mapping[int, Organ], na
     return {organ: values == value for value, organ in labels.items()}
 
 
-def _picture(path: Path, shape: tuple[int, int]) -> NDArray[np.integer]:
+def _image(path: Path, shape: tuple[int, int]) -> NDArray[np.integer]:
     try:
-        with Image.open(path, formats=("PNG", "TIFF", "BMP")) as picture:
-            if picture.mode not in ("1", "L", "P", "I", "I;16"):
-                raise ValueError(f"{path.name}: a mask has one channel of labels, this picture is {picture.mode}")
-            if getattr(picture, "n_frames", 1) > 1:
-                raise ValueError(f"{path.name}: holds several pictures; save the mask as a single one")
-            size = (picture.height, picture.width)
-            values = np.asarray(picture) if size == shape else np.empty((0, 0), np.uint8)
+        with Image.open(path, formats=("PNG", "TIFF", "BMP")) as image:
+            if image.mode not in ("1", "L", "P", "I", "I;16"):
+                raise ValueError(f"{path.name}: a mask has one channel of labels, this image is {image.mode}")
+            if getattr(image, "n_frames", 1) > 1:
+                raise ValueError(f"{path.name}: holds several images; save the mask as a single one")
+            size = (image.height, image.width)
+            values = np.asarray(image) if size == shape else np.empty((0, 0), np.uint8)
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
         cause = getattr(error, "strerror", None) or "it is broken"  # Pillow's own text quotes the whole path
-        raise ValueError(f"{path.name}: cannot be read as a picture ({cause})") from error
+        raise ValueError(f"{path.name}: cannot be read as a image ({cause})") from error
     if size != shape:
         raise ValueError(f"{path.name}: the mask has {size[0]}x{size[1]} pixels, the image {shape[0]}x{shape[1]}")
     return values.astype(np.int64)

@@ -183,5 +183,5 @@ def _check_nothing_lost(volume: _Volume, plane: ImagePlane, laid: Labels, name: 
         share = round(100 * found / own)
         raise ValueError(
             f"{name}: the mask does not lie on the image ({share} % of its area does); "
-            "draw it on the image that the server gave, or save it as a picture of the image's size"
+            "draw it on the image that the server gave, or save it as a image of the image's size"
         )

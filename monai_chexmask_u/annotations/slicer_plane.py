@@ -10,7 +10,7 @@ from PIL import Image
 from monai_chexmask_u.image_plane import ImagePlane
 from monai_chexmask_u.radiograph import Radiograph
 
-__all__ = ["picture_plane", "slicer_plane"]
+__all__ = ["plane_of_image", "slicer_plane"]
 
 X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 282, 283, 296  # TIFF 6.0
 # Millimeters in the units of JFIF's density and of TIFF's resolution.
@@ -21,17 +21,17 @@ TIFF_UNITS: Final = {2: 25.4, 3: 10.0}
 def slicer_plane(radiograph: Radiograph) -> ImagePlane:
     """Return where 3D Slicer puts the stored pixels of a radiograph.
 
-    A picture is looked up at the radiograph's path once more; where there is none, a pixel is 1 mm wide and high.
+    A image is looked up at the radiograph's path once more; where there is none, a pixel is 1 mm wide and high.
     """
     if radiograph.header is not None:
         from monai_chexmask_u.dicom.slicer_geometry import dicom_plane
 
         return dicom_plane(radiograph.header)
-    return picture_plane(radiograph.path)
+    return plane_of_image(radiograph.path)
 
 
-def picture_plane(path: Path) -> ImagePlane:
-    """Return where 3D Slicer puts a picture: pixels have the size of the print that the file names, or 1 mm.
+def plane_of_image(path: Path) -> ImagePlane:
+    """Return where 3D Slicer puts a image: pixels have the size of the print that the file names, or 1 mm.
 
     This is what ITK's readers do: JPEG by its JFIF header and TIFF by its resolution, both only if they are in inches
     or centimeters and neither number is zero; PNG never. Nothing says that a print had the size of the patient.
@@ -39,7 +39,7 @@ def picture_plane(path: Path) -> ImagePlane:
     try:
         with Image.open(path, formats=("PNG", "JPEG", "TIFF")) as image:
             sizes = _print_sizes(image)
-    except Exception:  # raw films, uploads that are gone; Pillow raises nearly anything on broken data
+    except Exception:  # raw radiographs, uploads that are gone; Pillow raises nearly anything on broken data
         sizes = None
     return ImagePlane() if sizes is None else ImagePlane.of_spacing(*sizes)
 

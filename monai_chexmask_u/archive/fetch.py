@@ -39,7 +39,7 @@ def fetch_study(
         folder: exists; each image becomes a file named after its SOP Instance UID, and replaces an older one.
         study_uid: Study Instance UID of the study.
         accession_number: or its accession number, which no other study of the archive may have.
-        modalities: of the series to fetch; OT and SC are the modalities of scanned films.
+        modalities: of the series to fetch; OT and SC are the modalities of scanned radiographs.
         backoff: how often to try what may pass.
         progress: is told after each image how many are there, of how many.
 

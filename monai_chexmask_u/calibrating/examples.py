@@ -1,4 +1,4 @@
-"""What the examiner learns from: the landmark network's features and errors on altered films."""
+"""What the examiner learns from: the landmark network's features and errors on altered radiographs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from monai_chexmask_u.data.film_sets import Film
+from monai_chexmask_u.data.radiograph_sets import RadiographItem
 from monai_chexmask_u.geometry import Frame
 from monai_chexmask_u.inferers import LandmarkUncertaintyInferer
 from monai_chexmask_u.networks import HybridGNet
@@ -31,7 +31,7 @@ GREATEST_SIDE = 512
 
 @dataclass(frozen=True, eq=False)
 class ErrorExamples:
-    """What the error head sees at the nodes of corrupted films, and where the true landmarks are.
+    """What the error head sees at the nodes of corrupted radiographs, and where the true landmarks are.
 
     The features are those of `ErrorHead.look_around`, the landmarks ``(example, 120, 2)`` in the network frame.
     """
@@ -64,20 +64,26 @@ def network_view(pixels: NDArray[np.float32], network: HybridGNet) -> tuple[Tens
 
 
 def collect_error_examples(
-    films: Sequence[Film], network: HybridGNet, *, rounds: int, seed: int, progress: Progress, workers: int = 0
+    radiographs: Sequence[RadiographItem],
+    network: HybridGNet,
+    *,
+    rounds: int,
+    seed: int,
+    progress: Progress,
+    workers: int = 0,
 ) -> ErrorExamples:
-    """Run the landmark network on corrupted views of outlined films.
+    """Run the landmark network on corrupted views of outlined radiographs.
 
     Args:
-        films: with landmarks.
+        radiographs: with landmarks.
         network: stays as it is.
-        rounds: views of each film.
-        seed: of the views; they depend on film and round alone.
+        rounds: views of each radiograph.
+        seed: of the views; they depend on radiograph and round alone.
         progress: called with the number of views done, and of all.
         workers: processes to share the work with; the result is the same.
     """
     inferer = LandmarkUncertaintyInferer(SAMPLES)
-    loaded = [_upright(film) for film in films]
+    loaded = [_upright(item) for item in radiographs]
 
     def examples(index: int) -> list[tuple[Tensor, ...]]:
         pixels, landmarks = loaded[index]
@@ -93,25 +99,25 @@ def collect_error_examples(
             made.append((*(part[0] for part in seen), posterior.mean[0], truth))
         return made
 
-    return ErrorExamples(*_collected(examples, len(films), workers, progress))
+    return ErrorExamples(*_collected(examples, len(radiographs), workers, progress))
 
 
 def collect_image_examples(
-    films: Sequence[Film], network: HybridGNet, *, seed: int, progress: Progress, workers: int = 0
+    radiographs: Sequence[RadiographItem], network: HybridGNet, *, seed: int, progress: Progress, workers: int = 0
 ) -> ImageExamples:
-    """Run the landmark network on views of frontal films, and on what can be made of them.
+    """Run the landmark network on views of frontal radiographs, and on what can be made of them.
 
     Args:
-        films: frontal films, with landmarks or without.
+        radiographs: frontal radiographs, with landmarks or without.
         network: stays as it is.
-        seed: of the views; they depend on the film alone.
-        progress: called with the number of films done, and of all.
+        seed: of the views; they depend on the radiograph alone.
+        progress: called with the number of radiographs done, and of all.
         workers: processes to share the work with; the result is the same.
     """
     inferer = LandmarkUncertaintyInferer(2)
 
     def examples(index: int) -> list[tuple[Tensor, ...]]:
-        pixels = _reduced(_upright(films[index])[0])
+        pixels = _reduced(_upright(radiographs[index])[0])
         made: list[tuple[Tensor, ...]] = []
         for kind, view in _views(pixels, np.random.default_rng([seed, index])):
             image, _ = network_view(np.clip(view, 0, 1).astype(np.float32), network)
@@ -122,13 +128,13 @@ def collect_image_examples(
             made.append((ShiftDetector.look_at(features)[0], latent[0], mean, torch.tensor(kind)))
         return made
 
-    return ImageExamples(*_collected(examples, len(films), workers, progress))
+    return ImageExamples(*_collected(examples, len(radiographs), workers, progress))
 
 
-def _upright(film: Film) -> tuple[NDArray[np.float32], NDArray[np.float64] | None]:
-    """Read a film and its landmarks, turned as the network is shown it."""
-    radiograph = read_radiograph(film.path)
-    pixels, landmarks = radiograph.pixels, film.landmarks
+def _upright(item: RadiographItem) -> tuple[NDArray[np.float32], NDArray[np.float64] | None]:
+    """Read a radiograph and its landmarks, turned as the network is shown it."""
+    radiograph = read_radiograph(item.path)
+    pixels, landmarks = radiograph.pixels, item.landmarks
     for axis, reverse in ((0, radiograph.upside_down), (1, radiograph.mirrored)):
         if reverse:
             pixels = np.flip(pixels, axis)
@@ -139,7 +145,7 @@ def _upright(film: Film) -> tuple[NDArray[np.float32], NDArray[np.float64] | Non
 
 
 def _views(pixels: NDArray[np.float32], random: np.random.Generator) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    """Yield a film and its views, each with the index of its kind."""
+    """Yield a radiograph and its views, each with the index of its kind."""
     yield 0, pixels
     for _ in range(FRONTAL_VIEWS):
         yield 0, frontal_view(pixels, random)
@@ -150,7 +156,7 @@ def _views(pixels: NDArray[np.float32], random: np.random.Generator) -> Iterator
 
 
 def _reduced(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Shrink a film to what the network can see of it, which makes its views faster."""
+    """Shrink a radiograph to what the network can see of it, which makes its views faster."""
     import cv2
 
     factor = GREATEST_SIDE / max(pixels.shape)
@@ -159,8 +165,8 @@ def _reduced(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
     return cv2.resize(pixels, None, None, factor, factor, cv2.INTER_AREA).astype(np.float32)
 
 
-class _Films(Dataset[list[Tensor]]):
-    """The examples of one film at a time, stacked; features in half precision, since thousands are gigabytes."""
+class _Radiographs(Dataset[list[Tensor]]):
+    """The examples of one radiograph at a time, stacked; features in half precision, since thousands are gigabytes."""
 
     def __init__(self, examples: Callable[[int], list[tuple[Tensor, ...]]], count: int) -> None:
         self.examples = examples
@@ -177,11 +183,13 @@ class _Films(Dataset[list[Tensor]]):
 def _collected(
     examples: Callable[[int], list[tuple[Tensor, ...]]], count: int, workers: int, progress: Progress
 ) -> list[Tensor]:
-    """Collect the examples of all films, in the films' order."""
+    """Collect the examples of all radiographs, in the radiographs' order."""
     context = "fork" if workers else None  # the examples are closures, which cannot be sent to a new process
-    loader = DataLoader(_Films(examples, count), batch_size=None, num_workers=workers, multiprocessing_context=context)
-    films: list[list[Tensor]] = []
-    for film in loader:
-        films.append(film)
-        progress(len(films), count)
-    return [torch.cat(parts) for parts in zip(*films, strict=True)]
+    loader = DataLoader(
+        _Radiographs(examples, count), batch_size=None, num_workers=workers, multiprocessing_context=context
+    )
+    radiographs: list[list[Tensor]] = []
+    for item in loader:
+        radiographs.append(item)
+        progress(len(radiographs), count)
+    return [torch.cat(parts) for parts in zip(*radiographs, strict=True)]

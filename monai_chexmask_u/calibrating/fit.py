@@ -24,7 +24,7 @@ from monai_chexmask_u.calibrating.examples import (
 )
 from monai_chexmask_u.calibrating.limits import RULE, choose_limits
 from monai_chexmask_u.calibrating.training import train_detector, train_error_head
-from monai_chexmask_u.data.film_sets import Film
+from monai_chexmask_u.data.radiograph_sets import RadiographItem
 from monai_chexmask_u.files.atomic import atomic_path
 from monai_chexmask_u.model import Model
 from monai_chexmask_u.networks import Examiner
@@ -37,31 +37,31 @@ from monai_chexmask_u.uncertainty import Limits, conformal_quantile, error_scale
 from monai_chexmask_u.uncertainty.calibration import Calibration
 from monai_chexmask_u.uncertainty.reliability import criteria
 
-__all__ = ["CalibrationFilms", "Settings", "calibrate"]
+__all__ = ["CalibrationRadiographs", "Settings", "calibrate"]
 
 LEVEL: Final = 0.9
 
 
 @dataclass(frozen=True)
-class CalibrationFilms:
-    """The films that a calibration learns from, and those that it is set by.
+class CalibrationRadiographs:
+    """The radiographs that a calibration learns from, and those that it is set by.
 
     Attributes:
         outlined: with landmarks; those that the landmark network was trained on may be among them.
-        frontal: further frontal films of other scanners.
+        frontal: further frontal radiographs of other scanners.
         held_out: with landmarks, which no network here has learned from: they set the radii and the limits.
-        held_out_frontal: further frontal films, which the examiner has not learned from: they set the limits.
+        held_out_frontal: further frontal radiographs, which the examiner has not learned from: they set the limits.
     """
 
-    outlined: Sequence[Film]
-    frontal: Sequence[Film]
-    held_out: Sequence[Film]
-    held_out_frontal: Sequence[Film]
+    outlined: Sequence[RadiographItem]
+    frontal: Sequence[RadiographItem]
+    held_out: Sequence[RadiographItem]
+    held_out_frontal: Sequence[RadiographItem]
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How a calibration is made: corrupted views per outlined film, steps of the two trainings, seed, processes."""
+    """How a calibration is made: corrupted views per outlined image, steps of the two trainings, seed, processes."""
 
     rounds: int = 36
     error_steps: int = 1500
@@ -71,34 +71,43 @@ class Settings:
 
 
 def calibrate(
-    model: Model, films: CalibrationFilms, settings: Settings, *, work: Path, progress: Mapping[str, Progress]
+    model: Model,
+    radiographs: CalibrationRadiographs,
+    settings: Settings,
+    *,
+    work: Path,
+    progress: Mapping[str, Progress],
 ) -> Calibration:
     """Calibrate a model.
 
     Args:
         model: any calibration it has is left aside.
-        films: to learn from and to be set by.
+        radiographs: to learn from and to be set by.
         settings: counts and seed.
         work: folder in which collected examples are kept, so that a calibration that was stopped goes on from them.
-        progress: a function per stage: ``errors``, ``images``, ``error head``, ``detector``, ``held-out films``.
+        progress: a function per stage: ``errors``, ``images``, ``error head``, ``detector``, ``held-out radiographs``.
 
     Returns:
         The calibration, with its record.
 
     Raises:
-        ValueError: if the network has no refinements, or there are no held-out films with landmarks.
+        ValueError: if the network has no refinements, or there are no held-out radiographs with landmarks.
     """
     if not model.network.refinements:
         raise ValueError("only a network with refinements can be calibrated: the error head reads its fine feature map")
-    _check(films)
+    _check(radiographs)
     code = commit()
     network = model.network.eval()
-    examiner = _examiner(network.latent_size, *_examples(model, films, settings, work, progress), settings, progress)
+    examiner = _examiner(
+        network.latent_size, *_examples(model, radiographs, settings, work, progress), settings, progress
+    )
     unity = {organ.name: 1.0 for organ in ORGANS}
     draft = Calibration(examiner, unity, unity, Limits({}), model.identity.sha256, {})
     segmenter = Segmenter(replace(model, calibration=draft), device="cpu")
-    results = _results(segmenter, [*films.held_out, *films.held_out_frontal], progress["held-out films"])
-    outlined = results[: len(films.held_out)]
+    results = _results(
+        segmenter, [*radiographs.held_out, *radiographs.held_out_frontal], progress["held-out radiographs"]
+    )
+    outlined = results[: len(radiographs.held_out)]
     draft = replace(draft, error_factors=_error_factors(outlined))
     factors = _radius_factors(outlined, draft)
     judged = [criteria(result.scores, organ_uncertainty(draft.expected(result.covariance))) for result in results]
@@ -107,44 +116,49 @@ def calibrate(
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "software": software(code),
         "settings": asdict(settings),
-        "films": {name: _by_source(getattr(films, name)) for name in CalibrationFilms.__dataclass_fields__},
-        "learned_from": sorted(film.digest() for film in (*films.outlined, *films.frontal)),
+        "films": {name: _by_source(getattr(radiographs, name)) for name in CalibrationRadiographs.__dataclass_fields__},
+        "learned_from": sorted(item.digest() for item in (*radiographs.outlined, *radiographs.frontal)),
         "rule_of_limits": RULE,
         "rule_of_errors": "per organ, half of the held-out landmarks lie within the confidence ellipse of one half",
-        "rule_of_radii": f"split conformal over the nodes of the held-out outlined films, per organ, at {LEVEL:.0%}",
+        "rule_of_radii": f"split conformal over the nodes of the held-out outlined images, per organ, at {LEVEL:.0%}",
     }
     return replace(draft, radius_factors=factors, limits=limits, record=record)
 
 
-def _check(films: CalibrationFilms) -> None:
-    """See before hours of work that every film can be read, and that every organ has held-out outlines.
+def _check(radiographs: CalibrationRadiographs) -> None:
+    """See before hours of work that every radiograph can be read, and that every organ has held-out outlines.
 
     Raises:
-        ValueError: if not; it names the film.
+        ValueError: if not; it names the radiograph.
     """
-    for film in (*films.outlined, *films.frontal, *films.held_out, *films.held_out_frontal):
+    for item in (*radiographs.outlined, *radiographs.frontal, *radiographs.held_out, *radiographs.held_out_frontal):
         try:
-            read_radiograph(film.path)
+            read_radiograph(item.path)
         except RadiographError as error:
-            raise ValueError(f"{film.path}: {error}; take it away, or leave it out with --leave-out") from error
-    for group, name in ((films.outlined, "learn from"), (films.held_out, "set the radii by")):
-        outlines = [film.landmarks for film in group if film.landmarks is not None]
+            raise ValueError(f"{item.path}: {error}; take it away, or leave it out with --leave-out") from error
+    for group, name in ((radiographs.outlined, "learn from"), (radiographs.held_out, "set the radii by")):
+        outlines = [item.landmarks for item in group if item.landmarks is not None]
         known = np.logical_or.reduce(np.isfinite(np.reshape(outlines, (-1, NODE_COUNT, 2))).all(axis=-1))
         for organ in ORGANS:
             if not known[organ.nodes].all():
-                raise ValueError(f"there is no film with landmarks of the {organ.name.replace('_', ' ')} to {name}")
+                raise ValueError(
+                    f"there is no radiograph with landmarks of the {organ.name.replace('_', ' ')} to {name}"
+                )
 
 
 def _examples(
-    model: Model, films: CalibrationFilms, settings: Settings, work: Path, progress: Mapping[str, Progress]
+    model: Model, radiographs: CalibrationRadiographs, settings: Settings, work: Path, progress: Mapping[str, Progress]
 ) -> tuple[ErrorExamples, ImageExamples]:
     """Collect the examples, or take those that an earlier run has kept."""
-    every = [*films.outlined, *films.frontal]
-    sources: dict[str, list[Film | int]] = {"errors": [*films.outlined, settings.rounds], "images": [*every]}
+    every = [*radiographs.outlined, *radiographs.frontal]
+    sources: dict[str, list[RadiographItem | int]] = {
+        "errors": [*radiographs.outlined, settings.rounds],
+        "images": [*every],
+    }
     paths = {kind: work / f"{kind}-{_key(model, source, settings.seed)}.pt" for kind, source in sources.items()}
     if not paths["errors"].is_file():
         errors = collect_error_examples(
-            films.outlined,
+            radiographs.outlined,
             model.network,
             rounds=settings.rounds,
             seed=settings.seed,
@@ -161,9 +175,9 @@ def _examples(
     return ErrorExamples(**kept[0]), ImageExamples(**kept[1])
 
 
-def _key(model: Model, source: Sequence[Film | int], seed: int) -> str:
+def _key(model: Model, source: Sequence[RadiographItem | int], seed: int) -> str:
     """Return what tells examples of the same making from others."""
-    contents = [part.fingerprint() if isinstance(part, Film) else part for part in source]
+    contents = [part.fingerprint() if isinstance(part, RadiographItem) else part for part in source]
     return hashlib.sha256(json.dumps([model.identity.sha256, seed, *contents]).encode()).hexdigest()[:16]
 
 
@@ -179,7 +193,7 @@ def _examiner(
     settings: Settings,
     progress: Mapping[str, Progress],
 ) -> Examiner:
-    """Teach the networks, and fit the distances to the views of frontal films."""
+    """Teach the networks, and fit the distances to the views of frontal radiographs."""
     examiner = Examiner(latent_size)
     examiner.error_head = train_error_head(
         errors, steps=settings.error_steps, seed=settings.seed, progress=progress["error head"]
@@ -196,7 +210,7 @@ def _examiner(
 
 @dataclass(frozen=True, eq=False)
 class _Result:
-    """What a held-out film tells: scores, the examiner's covariance ``(120, 2, 2)`` and the errors ``(120, 2)``.
+    """What a held-out radiograph tells: scores, the examiner's covariance ``(120, 2, 2)`` and the errors ``(120, 2)``.
 
     All are in the network frame; errors are NaN without landmarks.
     """
@@ -206,15 +220,15 @@ class _Result:
     error: NDArray[np.float64]
 
 
-def _results(segmenter: Segmenter, films: Sequence[Film], progress: Progress) -> list[_Result]:
+def _results(segmenter: Segmenter, radiographs: Sequence[RadiographItem], progress: Progress) -> list[_Result]:
     results = []
-    for index, film in enumerate(films):
-        posterior, frame = segmenter.infer(read_radiograph(film.path))
+    for index, item in enumerate(radiographs):
+        posterior, frame = segmenter.infer(read_radiograph(item.path))
         scores = dict(zip(SCORES, posterior.scores[0].tolist(), strict=True))
-        truth = np.full((NODE_COUNT, 2), np.nan) if film.landmarks is None else frame.to_network(film.landmarks)
+        truth = np.full((NODE_COUNT, 2), np.nan) if item.landmarks is None else frame.to_network(item.landmarks)
         error = posterior.mean[0].double().cpu().numpy() - truth
         results.append(_Result(scores, posterior.error_covariance[0].double().cpu().numpy(), error))
-        progress(index + 1, len(films))
+        progress(index + 1, len(radiographs))
     return results
 
 
@@ -238,6 +252,6 @@ def _radius_factors(results: Sequence[_Result], calibration: Calibration) -> dic
     return {name: conformal_quantile(values[~np.isnan(values)], LEVEL) for name, values in known.items()}
 
 
-def _by_source(films: Sequence[Film]) -> dict[str, int]:
-    sources = [film.source for film in films]
+def _by_source(radiographs: Sequence[RadiographItem]) -> dict[str, int]:
+    sources = [item.source for item in radiographs]
     return {source: sources.count(source) for source in dict.fromkeys(sources)}

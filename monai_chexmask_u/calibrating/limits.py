@@ -1,4 +1,4 @@
-"""Choosing the verdict's limits from films that deserve to be accepted, by a stated rule."""
+"""Choosing the verdict's limits from radiographs that deserve to be accepted, by a stated rule."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ UNCERTAINTY: Final = "uncertainty:"
 
 RULE: Final = (
     f"An organ's uncertainty: review beyond {TO_REVIEW:g} times, reject beyond {TO_REJECT:g} times its median over the "
-    "outlined held-out films. The other criteria, from all held-out films: review beyond the same rank of each, the "
-    f"lowest at which {ACCEPTED:.0%} of the films stay within all of them; reject beyond the greatest value "
-    "of any film for `combined`, and twice as far from the median as that for the others."
+    "outlined held-out images. The other criteria, from all held-out images: review beyond the same rank of each, the "
+    f"lowest at which {ACCEPTED:.0%} of the radiographs stay within all of them; reject beyond the greatest value "
+    "of any radiograph for `combined`, and twice as far from the median as that for the others."
 )
 """The rule in words, for the record."""
 
@@ -28,24 +28,24 @@ RULE: Final = (
 def choose_limits(outlined: Sequence[Mapping[str, float]], frontal: Sequence[Mapping[str, float]]) -> Limits:
     """Choose the limits.
 
-    How far off an outline may be is known from films with true outlines. How foreign a film may look is known from
-    films of several scanners.
+    How far off an outline may be is known from radiographs with true outlines. How foreign a radiograph may look is
+    known from radiographs of several scanners.
 
     Args:
-        outlined: per held-out film with landmarks, the value of each criterion (see
+        outlined: per held-out radiograph with landmarks, the value of each criterion (see
             `monai_chexmask_u.uncertainty.reliability.criteria`).
-        frontal: the same for held-out films of other scanners.
+        frontal: the same for held-out radiographs of other scanners.
 
     Raises:
-        ValueError: if there are no outlined films.
+        ValueError: if there are no outlined radiographs.
     """
     if not outlined:
-        raise ValueError("limits need good films with landmarks to be chosen from, and there are none")
+        raise ValueError("limits need good radiographs with landmarks to be chosen from, and there are none")
     names = list(outlined[0])
-    usual = {name: np.median([film[name] for film in outlined]) for name in names if name.startswith(UNCERTAINTY)}
+    usual = {name: np.median([item[name] for item in outlined]) for name in names if name.startswith(UNCERTAINTY)}
     limits = {name: Limit(float(TO_REVIEW * value), float(TO_REJECT * value)) for name, value in usual.items()}
     others = [name for name in names if name not in limits]
-    values = np.array([[film[name] for name in others] for film in (*outlined, *frontal)])
+    values = np.array([[item[name] for name in others] for item in (*outlined, *frontal)])
     ordered = np.sort(values, axis=0)
     accepted = [(values <= row).all(axis=1).mean() for row in ordered]
     review = ordered[next(rank for rank, share in enumerate(accepted) if share >= ACCEPTED)]

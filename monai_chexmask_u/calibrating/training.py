@@ -67,10 +67,11 @@ def train_error_head(
 
 
 def train_detector(examples: ImageExamples, *, steps: int, seed: int, progress: Progress) -> ShiftDetector:
-    """Train a detector to tell frontal films from the other kinds, which are drawn equally often.
+    """Train a detector to tell frontal radiographs from the other kinds, which are drawn equally often.
 
     Args:
-        examples: of frontal films and of what was made from them; frontal ones are drawn as often as three other kinds.
+        examples: of frontal radiographs and of what was made from them; frontal ones are drawn as often as three other
+            kinds.
         steps: number of batches.
         seed: of weights, dropout and order.
         progress: called with the number of steps done, and of all.

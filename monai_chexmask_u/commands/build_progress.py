@@ -24,9 +24,9 @@ class BuildProgress:
 
     def __init__(self) -> None:
         """Count from zero."""
-        self.bar = progress_bar(rate="films/s")
+        self.bar = progress_bar(rate="radiographs/s")
         self.task = self.bar.add_task("segmenting", total=None)
-        self.films = self.before = self.done = self.kept_rows = 0
+        self.radiographs = self.before = self.done = self.kept_rows = 0
         self.begun = False
         self.verdicts: Counter[str] = Counter()
         self.failures: Counter[str] = Counter()
@@ -43,9 +43,9 @@ class BuildProgress:
         """Take the bar away."""
         self.bar.stop()
 
-    def listed(self, films: int, left_out: Mapping[str, int], notes: Sequence[str]) -> None:
+    def listed(self, radiographs: int, left_out: Mapping[str, int], notes: Sequence[str]) -> None:
         """Say what was left out."""
-        self.films = films
+        self.radiographs = radiographs
         for note in notes:
             err.print(f"chexmask-u: {note}")
         for reason, count in left_out.items():
@@ -56,8 +56,8 @@ class BuildProgress:
         self.begun = True
         self.before = self.kept_rows = manifest.rows + manifest.failure_count
         if self.before:
-            err.print(f"chexmask-u: {self.before} of {self.films} films are done already")
-        self.bar.update(self.task, total=self.films, completed=self.before)
+            err.print(f"chexmask-u: {self.before} of {self.radiographs} radiographs are done already")
+        self.bar.update(self.task, total=self.radiographs, completed=self.before)
         self.begin = time.monotonic()
 
     def chunk_done(self, chunk: Finished) -> None:
@@ -73,22 +73,27 @@ class BuildProgress:
         self.kept_rows += shard.rows + shard.failures
         if self.bar.disable:
             rate = self.done / max(time.monotonic() - self.begin, 1e-9)
-            left = timedelta(seconds=round((self.films - self.before - self.done) / rate))
-            err.print(f"chexmask-u: {self.before + self.done} of {self.films} films, {rate:.1f} films/s, {left} left")
+            left = timedelta(seconds=round((self.radiographs - self.before - self.done) / rate))
+            err.print(
+                f"chexmask-u: {self.before + self.done} of {self.radiographs} radiographs, "
+                f"{rate:.1f} per second, {left} left"
+            )
 
     def kept(self) -> str:
         """Say what a build that ended early has kept."""
-        return f"{self.kept_rows} of {self.films} films are kept, and the same command goes on with the others"
+        return (
+            f"{self.kept_rows} of {self.radiographs} radiographs are kept, and the same command goes on with the others"
+        )
 
     def summarize(self, manifest: Manifest, folder: Path) -> None:
         """Say what there is now: rows, verdicts, failures, speed and size."""
         bytes_ = sum(shard.bytes for shard in manifest.shards)
         shards = "1 shard" if len(manifest.shards) == 1 else f"{len(manifest.shards)} shards"
-        out.print(f"{manifest.rows} of {manifest.films} films segmented, {shards} in {folder}")
+        out.print(f"{manifest.rows} of {manifest.radiographs} radiographs segmented, {shards} in {folder}")
         if manifest.rows:
-            size = f"{bytes_ / 1e6:.1f} MB, {bytes_ / manifest.rows:.0f} bytes a film"
+            size = f"{bytes_ / 1e6:.1f} MB, {bytes_ / manifest.rows:.0f} bytes a radiograph"
             seconds = time.monotonic() - self.begin
-            speed = f"; {self.done} films at {self.done / seconds:.1f} films/s" if self.done else ""
+            speed = f"; {self.done} radiographs at {self.done / seconds:.1f} radiographs/s" if self.done else ""
             out.print(size + speed)
         if self.verdicts:
             out.print("verdicts: " + ", ".join(f"{count} {name}" for name, count in sorted(self.verdicts.items())))

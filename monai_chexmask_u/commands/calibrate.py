@@ -12,33 +12,33 @@ import typer
 from monai_chexmask_u.commands.console import out, progress_bar, usage_error
 
 if TYPE_CHECKING:
-    from monai_chexmask_u.calibrating.fit import CalibrationFilms, Settings
+    from monai_chexmask_u.calibrating.fit import CalibrationRadiographs, Settings
     from monai_chexmask_u.model import Model
     from monai_chexmask_u.uncertainty.calibration import Calibration
 
 __all__ = ["calibrate"]
 
-STAGES: Final = ("errors", "images", "error head", "detector", "held-out films")
-HELD_OUT: Final = 3  # every so many of the frontal films
+STAGES: Final = ("errors", "images", "error head", "detector", "held-out radiographs")
+HELD_OUT: Final = 3  # every so many of the frontal radiographs
 
 
 def calibrate(
-    data: Annotated[Path, typer.Option(help="Outlined films: train/ to learn from, val/ to set the radii by.")],
+    data: Annotated[Path, typer.Option(help="Outlined radiographs: train/ to learn from, val/ to set the radii by.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The file to write: WEIGHTS.calibration.pt.")],
     frontal: Annotated[
         list[Path] | None,
-        typer.Option(help="Frontal chest films of another scanner, without outlines; give it again for more."),
+        typer.Option(help="Frontal chest radiographs of another scanner, without outlines; give it again for more."),
     ] = None,
     leave_out: Annotated[
         list[str] | None,
-        typer.Option(help="Name of a film, without suffix, that is no upright frontal chest of an adult."),
+        typer.Option(help="Name of a radiograph, without suffix, that is no upright frontal chest of an adult."),
     ] = None,
     model: Annotated[
         Path | None, typer.Option(help="Bundle folder or weights file; the shipped one by default.")
     ] = None,
     record: Annotated[Path | None, typer.Option(help="JSON file for what it was made from and what came out.")] = None,
     work: Annotated[Path, typer.Option(help="Folder for what is collected on the way.")] = Path("runs/calibration"),
-    rounds: Annotated[int, typer.Option(min=1, help="Corrupted views of each outlined film.")] = 36,
+    rounds: Annotated[int, typer.Option(min=1, help="Corrupted views of each outlined radiograph.")] = 36,
     error_steps: Annotated[int, typer.Option(min=1, help="Training steps of the error head.")] = 1500,
     detector_steps: Annotated[int, typer.Option(min=1, help="Training steps of the detector.")] = 1000,
     seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Seed of views and trainings.")] = 0,
@@ -46,7 +46,8 @@ def calibrate(
 ) -> None:
     """Calibrate a model: expected errors, radii, scores of foreign images, and the limits of the verdict.
 
-    Of the frontal films, every third is held out to set the limits. Ends with 0 when done and with 2 if it cannot be.
+    Of the frontal radiographs, every third is held out to set the limits. Ends with 0 when done and with 2 if it cannot
+    be.
     """
     if find_spec("cv2") is None:
         raise usage_error("the package cv2 is missing; install it with its extra: pip install '.[experiments]'")
@@ -57,12 +58,12 @@ def calibrate(
 
     settings = Settings(rounds, error_steps, detector_steps, seed, workers)
     try:
-        films = _films(data, frontal or [], leave_out or [])
+        radiographs = _radiographs(data, frontal or [], leave_out or [])
         if output.exists() and output.resolve() == weights_file(model or default_bundle()).resolve():
             raise ValueError(f"{output}: are the weights themselves; give WEIGHTS.calibration.pt beside them")
         for folder in (output.parent, work, *([record.parent] if record else [])):
             prepare_folder(folder)
-        calibration = _with_progress(load_model(model, calibrated=False), films, settings, work)
+        calibration = _with_progress(load_model(model, calibrated=False), radiographs, settings, work)
         write_calibration(calibration, output)
         if record is not None:
             write_record(read_calibration(output, calibration.weights_sha256), record)
@@ -72,25 +73,25 @@ def calibrate(
     out.print(f"{output}: radius over expected error: {factors}")
 
 
-def _films(data: Path, frontal: list[Path], leave_out: list[str]) -> CalibrationFilms:
-    """Read the films, and hold out ``val/`` and every third frontal film."""
-    from monai_chexmask_u.calibrating.fit import CalibrationFilms
-    from monai_chexmask_u.data.film_sets import FRONTAL, read_sets
+def _radiographs(data: Path, frontal: list[Path], leave_out: list[str]) -> CalibrationRadiographs:
+    """Read the radiographs, and hold out ``val/`` and every third frontal radiograph."""
+    from monai_chexmask_u.calibrating.fit import CalibrationRadiographs
+    from monai_chexmask_u.data.radiograph_sets import FRONTAL, read_sets
 
     folders = [data / "train", data / "val", *frontal]
     found = read_sets(folders, leave_out=leave_out)
     for each, folder in zip(found[:2], folders[:2], strict=True):
         if each.kind != "outlined":
             raise ValueError(
-                f"{folder}: no landmarks beside these images; --data needs outlined films in train/ and val/"
+                f"{folder}: no landmarks beside these images; --data needs outlined radiographs in train/ and val/"
             )
-    sets = [[film for film in each.films if film.label == FRONTAL] for each in found]
-    learn = [film for films in sets[2:] for index, film in enumerate(films) if index % HELD_OUT]
-    hold = [film for films in sets[2:] for film in films[::HELD_OUT]]
-    return CalibrationFilms(sets[0], learn, sets[1], hold)
+    sets = [[radiograph for radiograph in each.radiographs if radiograph.label == FRONTAL] for each in found]
+    learn = [radiograph for radiographs in sets[2:] for index, radiograph in enumerate(radiographs) if index % HELD_OUT]
+    hold = [radiograph for radiographs in sets[2:] for radiograph in radiographs[::HELD_OUT]]
+    return CalibrationRadiographs(sets[0], learn, sets[1], hold)
 
 
-def _with_progress(model: Model, films: CalibrationFilms, settings: Settings, work: Path) -> Calibration:
+def _with_progress(model: Model, radiographs: CalibrationRadiographs, settings: Settings, work: Path) -> Calibration:
     from monai_chexmask_u.calibrating.fit import calibrate as fit
 
     with progress_bar() as bar:
@@ -99,4 +100,4 @@ def _with_progress(model: Model, films: CalibrationFilms, settings: Settings, wo
             task = bar.add_task(name, total=None)
             return lambda done, total: bar.update(task, completed=done, total=total)
 
-        return fit(model, films, settings, work=work, progress={name: stage(name) for name in STAGES})
+        return fit(model, radiographs, settings, work=work, progress={name: stage(name) for name in STAGES})

@@ -44,7 +44,7 @@ def progress_bar(*, rate: str | None = None) -> Progress:
     """Return a progress bar on standard error, which stays away where that is no terminal.
 
     Args:
-        rate: unit of a speed to show, such as ``films/s``.
+        rate: unit of a speed to show, such as ``radiographs/s``.
     """
     columns: list[ProgressColumn] = [
         TextColumn("{task.description}"),

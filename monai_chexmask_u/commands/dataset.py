@@ -10,6 +10,6 @@ from monai_chexmask_u.commands.dataset_convert import convert
 
 __all__ = ["dataset"]
 
-dataset = typer.Typer(no_args_is_help=True, help="Data sets of segmented films, of any size.")
+dataset = typer.Typer(no_args_is_help=True, help="Data sets of segmented radiographs, of any size.")
 for _command in (build, convert, check, card):
     dataset.command()(_command)

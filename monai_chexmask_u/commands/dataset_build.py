@@ -21,7 +21,7 @@ def build(
     images: Annotated[
         Path,
         typer.Option(
-            help="Films: a folder, a list of files (.txt), a table (.csv, .parquet), a .zip or .tar; "
+            help="Radiographs: a folder, a list of files (.txt), a table (.csv, .parquet), a .zip or .tar; "
             "a folder may hold archives, too.",
             show_default=False,
         ),
@@ -29,32 +29,40 @@ def build(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the data set; one that is begun goes on.")],
     source: Annotated[
         str | None,
-        typer.Option(help="The films are from chestx-ray8, chexpert, mimic-cxr-jpg, padchest or vindr-cxr."),
+        typer.Option(help="The radiographs are from chestx-ray8, chexpert, mimic-cxr-jpg, padchest or vindr-cxr."),
     ] = None,
-    id_column: Annotated[str | None, typer.Option(help="Column of a table that names the films.")] = None,
-    path_column: Annotated[str | None, typer.Option(help="Column of a table that says where the films are.")] = None,
+    id_column: Annotated[str | None, typer.Option(help="Column of a table that names the radiographs.")] = None,
+    path_column: Annotated[
+        str | None, typer.Option(help="Column of a table that says where the radiographs are.")
+    ] = None,
     model: Annotated[
         Path | None, typer.Option(help="Bundle folder or weights file; the shipped one by default.")
     ] = None,
-    samples: Annotated[int, typer.Option(min=2, help="Latent samples per film.")] = 50,
+    samples: Annotated[int, typer.Option(min=2, help="Latent samples per radiograph.")] = 50,
     seed: Annotated[
-        int, typer.Option(min=0, max=2**63 - 1, help="Seed; each film's own derives from it and the film's id.")
+        int,
+        typer.Option(min=0, max=2**63 - 1, help="Seed; each radiograph's own derives from it and the radiograph's id."),
     ] = 0,
     crop_border: Annotated[
         bool | None,
-        typer.Option(help="Leave out the black border around the film; by default as the source's preprocessing does."),
+        typer.Option(
+            help="Leave out the black border around the radiograph; by default as the source's preprocessing does."
+        ),
     ] = None,
     masks: Annotated[bool, typer.Option(help="Write masks, which follow from the landmarks.")] = True,
     rca: Annotated[
-        Path | None, typer.Option(help="Films with landmarks, to rate each result by reverse classification accuracy.")
+        Path | None,
+        typer.Option(help="Radiographs with landmarks, to rate each result by reverse classification accuracy."),
     ] = None,
     retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Do the shards again in which films failed.")
+        bool, typer.Option("--retry-failed", help="Do the shards again in which radiographs failed.")
     ] = False,
     films_per_shard: Annotated[
-        int, typer.Option(min=1, help="Films of a shard; those under way are lost by a stop.")
+        int, typer.Option(min=1, help="Radiographs of a shard; those under way are lost by a stop.")
     ] = 2000,
-    batch_size: Annotated[int, typer.Option(min=1, help="Films that are handed on, or pass a GPU, together.")] = 16,
+    batch_size: Annotated[
+        int, typer.Option(min=1, help="Radiographs that are handed on, or pass a GPU, together.")
+    ] = 16,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; the number of cores by default.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
     engine: Annotated[str, typer.Option(help="local, or ray for a cluster.")] = "local",
@@ -66,10 +74,10 @@ def build(
         float, typer.Option(min=0, help="GPUs, or a part of one, of a process with the network.")
     ] = 1.0,
 ) -> None:
-    """Segment a collection of films into a data set; the same command goes on after any kind of stop.
+    """Segment a collection of radiographs into a data set; the same command goes on after any kind of stop.
 
-    Ends with 0 if every film has a row, with 1 if some failed (see failures.parquet), with 2 if it could not start or
-    go on.
+    Ends with 0 if every radiograph has a row, with 1 if some failed (see failures.parquet), with 2 if it could not
+    start or go on.
     """
     require_packages("dataset", "filelock", "pyarrow")
     if engine == "ray":

@@ -16,7 +16,7 @@ def check(
     dataset: Annotated[Path, typer.Argument(help="Folder of a data set.")],
     masks: Annotated[bool, typer.Option("--masks", help="Decode every mask, too, which takes longer.")] = False,
 ) -> None:
-    """See that a data set is whole: every file as it was written, every film once, every value of use.
+    """See that a data set is whole: every file as it was written, every radiograph once, every value of use.
 
     Ends with 0 if so, with 1 if something is wrong, which is listed, with 2 if there is no data set.
     """
@@ -34,7 +34,7 @@ def check(
     if problems:
         out.print(f"problems found: {len(problems)}")
         raise typer.Exit(EXIT_SOME_FAILED)
-    failed = f"; films that failed: {manifest.failure_count}" if manifest.failure_count else ""
+    failed = f"; radiographs that failed: {manifest.failure_count}" if manifest.failure_count else ""
     out.print(f"{dataset}: whole and as written; rows: {manifest.rows}; shards: {len(manifest.shards)}{failed}")
 
 

@@ -40,17 +40,18 @@ def convert(
     source: Annotated[
         str | None,
         typer.Option(
-            help="The films are from chestx-ray8, chexpert, mimic-cxr-jpg, padchest or vindr-cxr; of a data set, "
+            help="The radiographs are from chestx-ray8, chexpert, mimic-cxr-jpg, padchest or vindr-cxr; of a data set, "
             "take only those."
         ),
     ] = None,
     images: Annotated[
-        Path | None, typer.Option(help="The films, to place preprocessed landmarks on and to take missing sizes from.")
+        Path | None,
+        typer.Option(help="The radiographs, to place preprocessed landmarks on and to take missing sizes from."),
     ] = None,
     layout: Annotated[
         str | None, typer.Option(help="Of the table to write: chexmask or chexmask-u; by default as it came.")
     ] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Processes that read films.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that read radiographs.")] = 1,
     min_rca: Annotated[
         float | None, typer.Option(help="Least Dice by reverse classification accuracy; CheXmask's authors use 0.7.")
     ] = None,

@@ -13,7 +13,7 @@ from rich.table import Table
 from monai_chexmask_u.commands.console import EXIT_SOME_FAILED, err, out, progress_bar, usage_error
 
 if TYPE_CHECKING:
-    from monai_chexmask_u.data.film_sets import FilmSet
+    from monai_chexmask_u.data.radiograph_sets import RadiographSet
     from monai_chexmask_u.experiments.report import Report
     from monai_chexmask_u.segmenter import Segmenter
 
@@ -22,8 +22,8 @@ __all__ = ["experiments"]
 COMMANDS: Final = {
     "corruption": "Uncertainty against the severity of noise, blur, occlusion and other corruptions.",
     "error": "Error against uncertainty, of images and of nodes.",
-    "ood": "Foreign images against chest films, and the verdicts on them.",
-    "calibration": "Coverage of the error radii and of confidence ellipses on clean films.",
+    "ood": "Foreign images against chest radiographs, and the verdicts on them.",
+    "calibration": "Coverage of the error radii and of confidence ellipses on clean radiographs.",
     "all": "All of these, in one report.",
 }
 
@@ -34,14 +34,18 @@ def _command(name: str) -> Callable[..., None]:
     def command(
         data: Annotated[
             list[Path],
-            typer.Option(help="Folder of films, outlined in at least one; give it again for more.", show_default=False),
+            typer.Option(
+                help="Folder of radiographs, outlined in at least one; give it again for more.", show_default=False
+            ),
         ],
         output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results; a run goes on in it.")],
         leave_out: Annotated[
             list[str] | None,
             typer.Option(help="Name of a file, without suffix, that is not what its folder says; again for more."),
         ] = None,
-        films: Annotated[int | None, typer.Option(min=1, help="Films of each folder to use; all by default.")] = None,
+        radiographs: Annotated[
+            int | None, typer.Option(min=1, help="Radiographs of each folder to use; all by default.")
+        ] = None,
         samples: Annotated[int, typer.Option(min=2, help="Latent samples per image.")] = 50,
         seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of samples, noise and places.")] = 0,
         device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
@@ -50,7 +54,7 @@ def _command(name: str) -> Callable[..., None]:
         ] = None,
     ) -> None:
         names = [each for each in COMMANDS if each != "all"] if name == "all" else [name]
-        report = _run(names, data, output, films, leave_out or [], samples, seed, device, model)
+        report = _run(names, data, output, radiographs, leave_out or [], samples, seed, device, model)
         _print(report, output)
         if len(report.failures):
             raise typer.Exit(EXIT_SOME_FAILED)
@@ -66,7 +70,7 @@ def _run(
     names: Sequence[str],
     data: Sequence[Path],
     output: Path,
-    films: int | None,
+    radiographs: int | None,
     leave_out: Sequence[str],
     samples: int,
     seed: int,
@@ -77,13 +81,13 @@ def _run(
     if missing:
         message = f"the package {missing[0]} is missing; install this one with its extra: pip install '.[experiments]'"
         raise usage_error(message)
-    from monai_chexmask_u.data.film_sets import read_sets
+    from monai_chexmask_u.data.radiograph_sets import read_sets
     from monai_chexmask_u.files.atomic import prepare_folder
     from monai_chexmask_u.model import load_model
     from monai_chexmask_u.segmenter import Segmenter
 
     try:
-        sets = read_sets(data, limit=films, leave_out=leave_out)
+        sets = read_sets(data, limit=radiographs, leave_out=leave_out)
         segmenter = Segmenter(load_model(model), num_samples=samples, seed=seed, device=device)
         prepare_folder(output)
         return _run_with_progress(names, sets, segmenter, output)
@@ -91,7 +95,9 @@ def _run(
         raise usage_error(str(error)) from error
 
 
-def _run_with_progress(names: Sequence[str], sets: Sequence[FilmSet], segmenter: Segmenter, output: Path) -> Report:
+def _run_with_progress(
+    names: Sequence[str], sets: Sequence[RadiographSet], segmenter: Segmenter, output: Path
+) -> Report:
     from monai_chexmask_u.experiments.run import run_experiments
 
     with progress_bar() as progress:
@@ -120,5 +126,5 @@ def _print(report: Report, folder: Path) -> None:
         out.print(note)
     for failure in report.failures.to_dict("records"):
         condition = f" as {failure['kind']} {failure['severity']:g}" if failure["kind"] else ""
-        err.print(f"chexmask-u: {failure['film']}{condition}: {failure['message']} [{failure['code']}]")
+        err.print(f"chexmask-u: {failure['radiograph']}{condition}: {failure['message']} [{failure['code']}]")
     out.print(f"{folder}: report.html, summary.json, and the folders tables and figures")

@@ -14,7 +14,7 @@ __all__ = ["landmarks"]
 
 
 def landmarks(
-    images: Annotated[Path, typer.Option(help="Folder of films.")],
+    images: Annotated[Path, typer.Option(help="Folder of radiographs.")],
     masks: Annotated[
         Path, typer.Option(help="Folder of their masks, named alike: PNG, NRRD, NIfTI, DICOM segmentations ...")
     ],
@@ -37,7 +37,7 @@ def landmarks(
             pairs = pair_masks(images, masks)
             if output.resolve() in (images.resolve(), images.resolve().parent):
                 raise ValueError(
-                    f"{output}: the films would be replaced by their copies; choose another folder with -o"
+                    f"{output}: the radiographs would be replaced by their copies; choose another folder with -o"
                 )
             held.enter_context(stopping_on_signals())
             held.enter_context(output_folder(output))

@@ -49,7 +49,7 @@ def dicom_datalist(folder: str | Path) -> list[dict[str, str]]:
     """
     usable = _usable(folder, dicom_only=True)
     if not usable:
-        raise RadiographError("no_input", f"{folder}: no usable DICOM radiograph found; pictures need inference.json")
+        raise RadiographError("no_input", f"{folder}: no usable DICOM radiograph found; images need inference.json")
     return _items(usable)
 
 

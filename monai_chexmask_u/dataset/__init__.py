@@ -1,1 +1,1 @@
-"""Data sets of segmented films, of any size: read, convert, build, check, describe."""
+"""Data sets of segmented radiographs, of any size: read, convert, build, check, describe."""

@@ -29,7 +29,7 @@ class Problem:
 
 
 def check_dataset(folder: Path, *, masks: bool = False) -> Iterator[Problem]:
-    """Check a data set: every file's checksum, every film once, every value of use.
+    """Check a data set: every file's checksum, every radiograph once, every value of use.
 
     Args:
         folder: of the data set.
@@ -44,10 +44,12 @@ def check_dataset(folder: Path, *, masks: bool = False) -> Iterator[Problem]:
     manifest = read_manifest(folder)
     if not manifest.finished:
         done = manifest.rows + manifest.failure_count
-        message = f"unfinished: {done} of {manifest.films} films are done; give the command that builds it again"
+        message = (
+            f"unfinished: {done} of {manifest.radiographs} radiographs are done; give the command that builds it again"
+        )
         yield Problem("manifest.json", message)
-    elif manifest.films is not None and manifest.rows + manifest.failure_count != manifest.films:
-        yield Problem("manifest.json", f"its shards have other than its {manifest.films} films")
+    elif manifest.radiographs is not None and manifest.rows + manifest.failure_count != manifest.radiographs:
+        yield Problem("manifest.json", f"its shards have other than its {manifest.radiographs} radiographs")
     identifiers: list[pa.ChunkedArray] = []
     for shard in manifest.shards:
         if shard.file is not None:
@@ -134,4 +136,4 @@ def _repeated(identifiers: list[pa.ChunkedArray]) -> Iterator[Problem]:
     counts = pc.value_counts(pa.chunked_array([chunk for each in identifiers for chunk in each.chunks]))
     repeated = counts.filter(pc.greater(counts.field("counts"), 1)).field("values")
     if len(repeated):
-        yield Problem("data", f"{len(repeated)} films come more than once, such as {repeated[0]}")
+        yield Problem("data", f"{len(repeated)} radiographs come more than once, such as {repeated[0]}")

@@ -1,7 +1,7 @@
 """The folder of a data set: shards in Parquet, a manifest of those that are finished, and what could not be read.
 
 ``data/part-00000.parquet`` ...   the rows
-``failures.parquet``              films without a row, and why
+``failures.parquet``              radiographs without a row, and why
 ``manifest.json``                 what made them, and every file's rows, size and SHA-256
 
 A shard counts once the manifest names it. The manifest is written after the shard, and every file whole or not at all,
@@ -57,9 +57,9 @@ class Shard:
 
     Attributes:
         number: its place in the data set.
-        file: below the folder; None if none of its films has a row.
+        file: below the folder; None if none of its radiographs has a row.
         rows: number of rows.
-        failures: number of films without one.
+        failures: number of radiographs without one.
         bytes: size of the file.
         sha256: of the file.
     """
@@ -79,7 +79,7 @@ class Manifest:
     Attributes:
         kind: ``built`` or ``converted``.
         settings: all that the rows depend on, as JSON types.
-        films: how many films were to be segmented, or rows converted; None while that is not known.
+        radiographs: how many radiographs were to be segmented, or rows converted; None while that is not known.
         shards: finished ones, by number.
         finished: whether there will be no more.
         failures: SHA-256 of ``failures.parquet`` once finished.
@@ -88,7 +88,7 @@ class Manifest:
 
     kind: str
     settings: Mapping[str, Any]
-    films: int | None = None
+    radiographs: int | None = None
     shards: tuple[Shard, ...] = ()
     finished: bool = False
     failures: str | None = None
@@ -101,7 +101,7 @@ class Manifest:
 
     @property
     def failure_count(self) -> int:
-        """Films without a row, of the finished shards."""
+        """Radiographs without a row, of the finished shards."""
         return sum(shard.failures for shard in self.shards)
 
     def with_shard(self, shard: Shard) -> Manifest:

@@ -15,10 +15,10 @@ from monai_chexmask_u.dataset.schema import SCHEMA, mask_column
 from monai_chexmask_u.geometry import Frame, run_length_encode
 from monai_chexmask_u.segmentation import LandmarkSegmentation
 
-__all__ = ["film_row", "rows_table"]
+__all__ = ["radiograph_row", "rows_table"]
 
 
-def film_row(segmentation: LandmarkSegmentation, frame: Frame, *, masks: bool = True) -> dict[str, Any]:
+def radiograph_row(segmentation: LandmarkSegmentation, frame: Frame, *, masks: bool = True) -> dict[str, Any]:
     """Return all columns that follow from a segmentation; what is not known is None.
 
     Args:

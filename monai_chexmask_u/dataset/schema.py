@@ -1,4 +1,4 @@
-"""The one table of all data sets: a row per film, typed, in Parquet.
+"""The one table of all data sets: a row per radiograph, typed, in Parquet.
 
 Tables that were converted from published ones leave empty what those do not hold.
 """
@@ -41,9 +41,11 @@ _FLOAT, _INT, _TEXT = pa.float64(), pa.int32(), pa.string()
 _PAIRS, _NODES = 2 * NODE_COUNT, NODE_COUNT
 
 COLUMNS: Final = (
-    Column("image_id", _TEXT, "Name of the film in its source; no two rows have the same.", required=True),
-    Column("image_path", _TEXT, "File of the film below the folder of images; archive/member for one in an archive."),
-    Column("source", _TEXT, "Data set that the film is from, such as CheXpert."),
+    Column("image_id", _TEXT, "Name of the radiograph in its source; no two rows have the same.", required=True),
+    Column(
+        "image_path", _TEXT, "File of the radiograph below the folder of images; archive/member for one in an archive."
+    ),
+    Column("source", _TEXT, "Data set that the radiograph is from, such as CheXpert."),
     Column(
         "frame", _TEXT, "Pixels of the coordinates: image (as stored) or preprocessed (1024 x 1024).", required=True
     ),
@@ -56,7 +58,7 @@ COLUMNS: Final = (
     Column("spacing_row_mm", _FLOAT, "Height of a pixel in mm."),
     Column("spacing_column_mm", _FLOAT, "Width of a pixel in mm."),
     Column("view", _TEXT, "PA or AP, where the file says so."),
-    Column("notes", pa.list_(_TEXT), "What was decided when the film was read or its row converted."),
+    Column("notes", pa.list_(_TEXT), "What was decided when the radiograph was read or its row converted."),
     Column("landmarks", _vector(_PAIRS), "x1, y1, ..., x120, y120: mean over the samples; (0, 0) is a pixel's center."),
     Column("landmarks_std", _vector(_PAIRS), "Standard deviations of x1, y1, ... over the samples."),
     Column("landmarks_cov_xy", _vector(_NODES), "Covariance of x and y of each landmark over the samples."),
@@ -91,15 +93,17 @@ COLUMNS: Final = (
     Column("latent_uncertainty", _FLOAT, "Mean of latent_std, as published."),
     Column("predictive_px1024", _FLOAT, "Mean over the nodes of (std x + std y) / 2, in pixels of 1024, as published."),
     Column("total_px1024", _FLOAT, "The same of the expected error."),
-    Column("score", _FLOAT, "Ranks films by uncertainty: total_px1024, or predictive_px1024 without a calibration."),
+    Column(
+        "score", _FLOAT, "Ranks radiographs by uncertainty: total_px1024, or predictive_px1024 without a calibration."
+    ),
     Column("verdict", _TEXT, "accept, review or reject."),
     Column("reasons", pa.list_(_TEXT), "Why the verdict is not accept."),
-    Column("scores", pa.map_(_TEXT, _FLOAT), "How foreign the film is to the network, by the name of the score."),
+    Column("scores", pa.map_(_TEXT, _FLOAT), "How foreign the radiograph is to the network, by the name of the score."),
     Column("dice_rca_mean", _FLOAT, "Dice by reverse classification accuracy, mean over the references."),
     Column("dice_rca_max", _FLOAT, "The same, of the best reference."),
     Column("samples", _INT, "Number of latent samples."),
     Column("seed", pa.int64(), "Seed of the samples; `chexmask-u segment --seed` gives the same ones."),
-    Column("image_sha256", _TEXT, "SHA-256 of the film's file."),
+    Column("image_sha256", _TEXT, "SHA-256 of the radiograph's file."),
     Column("model_name", _TEXT, "Name of the model."),
     Column("model_version", _TEXT, "Version of the model."),
     Column("model_sha256", _TEXT, "SHA-256 of the model's weights file."),

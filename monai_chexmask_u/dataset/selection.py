@@ -1,4 +1,4 @@
-"""Which rows of a data set are wanted: by quality, uncertainty, verdict, and where the films are from."""
+"""Which rows of a data set are wanted: by quality, uncertainty, verdict, and where the radiographs are from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The public data sets that CheXmask-U covers: how each names its films, and what its preprocessing did to them.
+"""The public data sets that CheXmask-U covers: how each names its radiographs, and what its preprocessing did to them.
 
 References:
     CheXmask-U, https://arxiv.org/abs/2512.10715; CheXmask, https://arxiv.org/abs/2307.03293
@@ -24,21 +24,21 @@ class Source:
         name: as commands take it.
         title: as tables and people write it.
         id_column: header of its id in the published tables.
-        film: pattern of the paths of its films, frontal ones where the path tells; its group ``id`` is the film's id,
-            below its group ``split`` if there is one.
+        radiograph: pattern of the paths of its radiographs, frontal ones where the path tells; its group ``id`` is the
+            radiograph's id, below its group ``split`` if there is one.
         suffix: of the image files, which some published tables append to the id and others do not.
         crop_border: its preprocessing cut off the black border around the exposed field.
         license: under which its images are given.
-        view_tables: names of the tables, beside the images, that tell the view of each film.
+        view_tables: names of the tables, beside the images, that tell the view of each radiograph.
         view_columns: id and view in these tables.
         views: the frontal views by their names in these tables, each as ``PA``, ``AP`` or None where that is unknown;
-            the empty name stands for films without a view. Films of other views are no frontal ones.
+            the empty name stands for radiographs without a view. Radiographs of other views are no frontal ones.
     """
 
     name: str
     title: str
     id_column: str
-    film: re.Pattern[str]
+    item: re.Pattern[str]
     suffix: str
     crop_border: bool
     license: str
@@ -47,13 +47,13 @@ class Source:
     views: Mapping[str, str | None] = field(default_factory=dict)
 
     def id_of(self, path: PurePosixPath | str) -> str | None:
-        """Return the id of the film at a path, or None if that is none of this source's.
+        """Return the id of the radiograph at a path, or None if that is none of this source's.
 
         Example:
             >>> source_called("chexpert").id_of("CheXpert-v1.0/train/patient1/study1/view1_frontal.jpg")
             'train/patient1/study1/view1_frontal.jpg'
         """
-        match = self.film.search(f"/{path}")
+        match = self.item.search(f"/{path}")
         if match is None:
             return None
         return "/".join(part for part in (match.groupdict().get("split"), match["id"]) if part)
@@ -99,8 +99,8 @@ SOURCES: Final = (
         view_columns=("Path", "AP/PA"),
         views=_EVERY_VIEW,
     ),
-    # AP and PA alone are 147,173 and 96,161 films, the 243,334 of the published tables: those without a view are none
-    # of them. The other frontal views are eleven films.
+    # AP and PA alone are 147,173 and 96,161 radiographs, the 243,334 of the published tables: those without a view are
+    # none of them. The other frontal views are eleven radiographs.
     Source(
         "mimic-cxr-jpg",
         "MIMIC-CXR-JPG",
@@ -111,7 +111,7 @@ SOURCES: Final = (
         license="PhysioNet Credentialed Health Data License",
         view_tables=("mimic-cxr-2.0.0-metadata.csv", "mimic-cxr-2.0.0-metadata.csv.gz"),
         view_columns=("dicom_id", "ViewPosition"),
-        views=MappingProxyType({"PA": "PA", "AP": "AP"}),  # as many films as the published table has
+        views=MappingProxyType({"PA": "PA", "AP": "AP"}),  # as many radiographs as the published table has
     ),
     Source(
         "padchest",

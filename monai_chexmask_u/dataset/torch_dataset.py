@@ -1,4 +1,4 @@
-"""A data set for PyTorch and MONAI: its rows with their films, in any order or shuffled by row groups.
+"""A data set for PyTorch and MONAI: its rows with their radiographs, in any order or shuffled by row groups.
 
 Items are dictionaries, as MONAI's transforms take them, with the keys of `monai_chexmask_u.data.landmark_datalist`.
 """
@@ -27,13 +27,13 @@ from monai_chexmask_u.dataset.access import (
     open_dataset,
     rows_of_batch,
 )
-from monai_chexmask_u.dataset.building.film_index import FilmIndex
-from monai_chexmask_u.dataset.building.films import read_film
+from monai_chexmask_u.dataset.building.radiograph_files import read_radiograph_file
+from monai_chexmask_u.dataset.building.radiograph_index import RadiographIndex
 from monai_chexmask_u.dataset.folder import DatasetError
 from monai_chexmask_u.dataset.schema import column_names, mask_column
 from monai_chexmask_u.dataset.selection import Selection
 
-__all__ = ["FilmDataset", "ShuffledFilms"]
+__all__ = ["RadiographDataset", "ShuffledRadiographs"]
 
 _ALWAYS: Final = ("image_id", "image_path", "source", "frame", "height", "width", "landmarks")
 _MASKS: Final = tuple(mask_column(organ.name) for organ in ORGANS)
@@ -64,11 +64,11 @@ class _Source:
         transform: Callable[[Any], Any] | None = None,
     ) -> None:
         if load and images is None:
-            raise ValueError("loading films needs the folder of images")
+            raise ValueError("loading radiographs needs the folder of images")
         self.columns = column_names([*dict.fromkeys([*_ALWAYS, *(_MASKS if masks else ()), *columns])])
         self.asked = tuple(columns)
         self.masks, self.load, self.transform = masks, load, transform
-        self.index = None if images is None else FilmIndex(Path(images))
+        self.index = None if images is None else RadiographIndex(Path(images))
         self.groups = _groups(Path(path), where, frame)
 
     def rows(self, group: _Group) -> list[dict[str, Any]]:
@@ -83,7 +83,7 @@ class _Source:
         """Return a row as an item.
 
         Raises:
-            DatasetError: if its film is not there.
+            DatasetError: if its radiograph is not there.
             RadiographError: if it cannot be read.
         """
         item: dict[str, Any] = {
@@ -102,18 +102,24 @@ class _Source:
 
         return apply_transform(self.transform, item, map_items=False)
 
-    def _image(self, index: FilmIndex, row: Mapping[str, Any]) -> Any:
-        film = index.find(row["image_id"], image_path=row["image_path"], source=row["source"])
-        if film is None:
-            raise DatasetError(f"{row['image_id']}: this film is not below {index.images}; check the folder of images")
+    def _image(self, index: RadiographIndex, row: Mapping[str, Any]) -> Any:
+        item = index.find(row["image_id"], image_path=row["image_path"], source=row["source"])
+        if item is None:
+            raise DatasetError(
+                f"{row['image_id']}: this radiograph is not below {index.images}; check the folder of images"
+            )
         if not self.load:
-            if film.member is not None:
-                raise DatasetError(f"{film.image_path}: this film lies in an archive and has no path; use load=True")
-            return str(film.file)
-        radiograph, _ = read_film(film)
+            if item.member is not None:
+                raise DatasetError(
+                    f"{item.image_path}: this radiograph lies in an archive and has no path; use load=True"
+                )
+            return str(item.file)
+        radiograph, _ = read_radiograph_file(item)
         size = (row["height"], row["width"])
         if None not in size and radiograph.shape != size:
-            raise DatasetError(f"{film.image_path}: the film has {radiograph.shape} pixels, but its row is for {size}")
+            raise DatasetError(
+                f"{item.image_path}: the radiograph has {radiograph.shape} pixels, but its row is for {size}"
+            )
         return radiograph
 
 
@@ -138,30 +144,30 @@ def _groups(path: Path, where: Selection | None, frame: str) -> list[_Group]:
     return groups
 
 
-class FilmDataset(_Source, Dataset[Any]):
-    """Rows of a data set with their films, in any order.
+class RadiographDataset(_Source, Dataset[Any]):
+    """Rows of a data set with their radiographs, in any order.
 
     An item has ``image_id`` (also as ``name``), ``label``: landmarks ``(120, 2)`` float32, (x, y) in pixels of the
     row's frame, the columns asked for, and, if asked for, ``mask``: ``(1, height, width)`` uint8 with the organs'
-    labels, and ``image``: the film's path, or the `Radiograph`.
+    labels, and ``image``: the radiograph's path, or the `Radiograph`.
 
     The row groups used last are kept; reading in order is quick, reading at random reads a group for most rows, for
-    which `ShuffledFilms` is the better way.
+    which `ShuffledRadiographs` is the better way.
 
     Args:
         path: folder of a data set, or a ``.parquet`` file of one.
-        images: folder of the films; without it, items have no image.
+        images: folder of the radiographs; without it, items have no image.
         where: which rows, all by default.
         columns: further columns of the item.
         masks: add the masks.
-        load: read the films, also from archives; otherwise their paths are given.
+        load: read the radiographs, also from archives; otherwise their paths are given.
         frame: in which pixels rows and images are; rows in another one are refused.
         transform: of MONAI or any other, for each item.
         cached_groups: row groups that are kept.
 
     Raises:
         DatasetError: if it is no data set, rows are in another frame, or a selection is about an empty column.
-        ValueError: if there is no such column, or films are to be loaded without their folder.
+        ValueError: if there is no such column, or radiographs are to be loaded without their folder.
     """
 
     def __init__(self, path: str | Path, *, cached_groups: int = 2, **options: Any) -> None:
@@ -194,15 +200,15 @@ class FilmDataset(_Source, Dataset[Any]):
         return self.item(self._cache[number][place - first])
 
 
-class ShuffledFilms(_Source, IterableDataset[Any]):
-    """Rows of a data set with their films, each once an epoch, shuffled: first the row groups, then inside of each.
+class ShuffledRadiographs(_Source, IterableDataset[Any]):
+    """Rows of a data set with their images, each once an epoch, shuffled: first the row groups, then inside of each.
 
     A loader's workers share the row groups among them. The order depends on the seed and the epoch alone.
 
     Args:
-        path: as for `FilmDataset`, which says more of all the others, too.
+        path: as for `RadiographDataset`, which says more of all the others, too.
         seed: of the shuffling; None keeps the order.
-        options: of `FilmDataset`.
+        options: of `RadiographDataset`.
     """
 
     def __init__(self, path: str | Path, *, seed: int | None = 0, **options: Any) -> None:

@@ -1,4 +1,4 @@
-"""What a user of the page does to a film: noise, blur, less contrast, and a masked region."""
+"""What a user of the page does to a radiograph: noise, blur, less contrast, and a masked region."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from PIL import Image
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.transforms.corruptions import corrupt
 
-__all__ = ["MAX_MASK_CHARACTERS", "PICTURE_SIDE", "SEVERITIES", "Alteration", "Severity", "read_mask", "union"]
+__all__ = ["IMAGE_SIDE", "MAX_MASK_CHARACTERS", "SEVERITIES", "Alteration", "Severity", "read_mask", "union"]
 
-PICTURE_SIDE: Final = 1024
-"""Longer side in pixels of the picture that the page shows and that is drawn on."""
+IMAGE_SIDE: Final = 1024
+"""Longer side in pixels of the image that the page shows and that is drawn on."""
 
 
 @dataclass(frozen=True)
 class Severity:
-    """How much a film is altered in one way.
+    """How much a radiograph is altered in one way.
 
     Attributes:
         corruption: key of `CORRUPTIONS`, or None for the mask.
@@ -41,9 +41,9 @@ SEVERITIES: Final = {
     "noise": Severity("gaussian_noise", "noise, gray levels", 190),
     "blur": Severity("gaussian_blur", "blur, px at 1024", 48),
     "contrast": Severity("contrast_loss", "share of contrast lost", 0.95),
-    "masked": Severity(None, "share of film masked", 1),
+    "masked": Severity(None, "share of radiograph masked", 1),
 }
-"""Ways to alter a film."""
+"""Ways to alter a radiograph."""
 
 _PNG: Final = "data:image/png;base64,"
 MAX_MASK_CHARACTERS: Final = 2_000_000
@@ -51,13 +51,13 @@ MAX_MASK_CHARACTERS: Final = 2_000_000
 
 @dataclass(frozen=True, eq=False)
 class Alteration:
-    """How a film is altered; the default is not at all.
+    """How a radiograph is altered; the default is not at all.
 
     Attributes:
         noise: standard deviation in grey levels of 255.
         blur: half kernel, in pixels of a 1024-pixel image.
         contrast: share of the contrast that is lost, in 0..1.
-        mask: ``(row, column)``, true where the film is made black, of any size; None for nowhere.
+        mask: ``(row, column)``, true where the radiograph is made black, of any size; None for nowhere.
     """
 
     noise: float = 0.0
@@ -67,7 +67,7 @@ class Alteration:
 
     @property
     def masked(self) -> float:
-        """Share of the film that is masked."""
+        """Share of the radiograph that is masked."""
         return 0.0 if self.mask is None else float(self.mask.mean())
 
     @property
@@ -77,13 +77,13 @@ class Alteration:
 
     @property
     def is_none(self) -> bool:
-        """Whether the film stays as it is."""
+        """Whether the radiograph stays as it is."""
         return not any(self.severities.values())
 
     def apply(self, radiograph: Radiograph, *, seed: int = 0) -> Radiograph:
-        """Return the altered film, whose notes say what was done; the same seed gives the same noise.
+        """Return the altered radiograph, whose notes say what was done; the same seed gives the same noise.
 
-        Contrast is lost first, then the film is blurred, then noise is added, and what is masked is black.
+        Contrast is lost first, then the radiograph is blurred, then noise is added, and what is masked is black.
 
         Raises:
             ValueError: if a severity is out of range.
@@ -103,13 +103,13 @@ def read_mask(drawing: str) -> NDArray[np.bool_] | None:
     """Read what was drawn in the browser.
 
     Args:
-        drawing: a PNG as a data URL, opaque where the film is masked; empty for nothing.
+        drawing: a PNG as a data URL, opaque where the radiograph is masked; empty for nothing.
 
     Returns:
         ``(row, column)``, or None if nothing is masked.
 
     Raises:
-        ValueError: if it is no such picture or larger than the one drawn on.
+        ValueError: if it is no such image or larger than the one drawn on.
     """
     if not drawing:
         return None
@@ -117,10 +117,10 @@ def read_mask(drawing: str) -> NDArray[np.bool_] | None:
         raise ValueError("the drawing is not one of this page; reload the page")
     try:
         data = base64.b64decode(drawing[len(_PNG) :], validate=True)
-        with Image.open(io.BytesIO(data), formats=("PNG",)) as picture:
-            if max(picture.size) > PICTURE_SIDE:
-                raise ValueError("the drawing is larger than its film; reload the page")
-            mask = np.asarray(picture.convert("RGBA"))[:, :, 3] > 127
+        with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
+            if max(image.size) > IMAGE_SIDE:
+                raise ValueError("the drawing is larger than its radiograph; reload the page")
+            mask = np.asarray(image.convert("RGBA"))[:, :, 3] > 127
     except (binascii.Error, OSError, SyntaxError, struct.error, Image.DecompressionBombError) as error:
         # Pillow raises all of these on broken PNGs, and the last one on their size before it can be asked for.
         raise ValueError("the drawing cannot be read; reload the page") from error
@@ -135,5 +135,5 @@ def union(mask: NDArray[np.bool_] | None, cover: NDArray[np.bool_] | None) -> ND
 
 
 def _resized(mask: NDArray[np.bool_], shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    picture = Image.fromarray(mask).resize((shape[1], shape[0]), Image.Resampling.NEAREST)
-    return np.asarray(picture, dtype=np.bool_)
+    image = Image.fromarray(mask).resize((shape[1], shape[0]), Image.Resampling.NEAREST)
+    return np.asarray(image, dtype=np.bool_)

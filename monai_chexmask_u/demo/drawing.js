@@ -1,17 +1,17 @@
-// What is drawn lives in a picture of its own: the page may make the visible canvas anew at any time.
+// What is drawn lives in a image of its own: the page may make the visible canvas anew at any time.
 const drawing = document.createElement("canvas");
 let last = null;
 
-const film = () => element.querySelector(".pad img");
+const radiograph = () => element.querySelector(".pad img");
 const canvas = () => element.querySelector(".pad canvas");
 
 function fit() {
-  const picture = film();
-  if (!picture || !picture.naturalWidth) return;
+  const image = radiograph();
+  if (!image || !image.naturalWidth) return;
   for (const each of [drawing, canvas()]) {
-    if (each.width !== picture.naturalWidth || each.height !== picture.naturalHeight) {
-      each.width = picture.naturalWidth;
-      each.height = picture.naturalHeight;
+    if (each.width !== image.naturalWidth || each.height !== image.naturalHeight) {
+      each.width = image.naturalWidth;
+      each.height = image.naturalHeight;
     }
   }
   show();
@@ -28,9 +28,9 @@ function restore() {
   fit();
   drawing.getContext("2d").clearRect(0, 0, drawing.width, drawing.height);
   if (!props.value) return show();
-  const picture = new Image();
-  picture.onload = () => { drawing.getContext("2d").drawImage(picture, 0, 0); show(); };
-  picture.src = props.value;
+  const image = new Image();
+  image.onload = () => { drawing.getContext("2d").drawImage(image, 0, 0); show(); };
+  image.src = props.value;
 }
 
 function position(event) {
@@ -53,9 +53,9 @@ function stroke(event) {
   show();
 }
 
-element.addEventListener("load", event => { if (event.target === film()) fit(); }, true);
+element.addEventListener("load", event => { if (event.target === radiograph()) fit(); }, true);
 element.addEventListener("pointerdown", event => {
-  if (event.target !== canvas() || !film().naturalWidth || event.button !== 0) return;
+  if (event.target !== canvas() || !radiograph().naturalWidth || event.button !== 0) return;
   event.preventDefault();
   event.target.setPointerCapture(event.pointerId);
   fit();
@@ -73,5 +73,5 @@ for (const end of ["pointerup", "pointercancel"]) {
     trigger("input");
   });
 }
-watch(["value", "film"], restore);
+watch(["value", "radiograph"], restore);
 fit();

@@ -1,4 +1,4 @@
-"""The film to draw on: what the mouse or a finger covers is masked."""
+"""The radiograph to draw on: what the mouse or a finger covers is masked."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ __all__ = ["drawing_pad"]
 _SCRIPT: Final = Path(__file__).with_name("drawing.js")
 _TEMPLATE: Final = """
 <div class="pad">
-  <img src="${film}" alt="${film ? 'The film; draw on it to mask a region' : 'No film yet'}" draggable="false">
-  <canvas aria-label="Drawing area: what you draw is masked" role="img"></canvas>
+  <img src="${radiograph}" alt="${radiograph ? 'The radiograph; draw on it to mask a region' : 'No radiograph yet'}"
+  draggable="false"> <canvas aria-label="Drawing area: what you draw is masked" role="img"></canvas>
 </div>
 """
 
@@ -21,11 +21,11 @@ _TEMPLATE: Final = """
 def drawing_pad() -> gr.HTML:
     """Return the component; its value is the drawing as a PNG in a data URL, empty without one.
 
-    Its property `film` is the picture to draw on; with another film the drawing goes.
+    Its property `radiograph` is the image to draw on; with another radiograph the drawing goes.
     """
     return gr.HTML(
         value="",
-        film="",
+        radiograph="",
         brush=40,
         html_template=_TEMPLATE,
         js_on_load=_SCRIPT.read_text(encoding="utf-8"),

@@ -1,4 +1,4 @@
-"""Films that come with the page: one drawn by this project, and pydicom's chest film where that is installed."""
+"""Radiographs that come with the page: one drawn by this project, and pydicom's where that is installed."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _HEART: Final = ((470, 400), (545, 390), (600, 470), (690, 600), (738, 720), (69
 
 
 def examples() -> dict[str, Callable[[Path], Path]]:
-    """Return the examples by title; each puts its film into a folder, or finds it, and returns its path."""
+    """Return the examples by title; each puts its radiograph into a folder, or finds it, and returns its path."""
     found: dict[str, Callable[[Path], Path]] = {_PHANTOM: _write_phantom}
     chest = _pydicom_chest()
     if chest is not None:

@@ -1,4 +1,4 @@
-"""The film as the page shows it: contours, and nodes colored by uncertainty that tell their numbers."""
+"""The radiograph as the page shows it: contours, and nodes colored by uncertainty that tell their numbers."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from monai_chexmask_u.anatomy import NODE_IDS, ORGANS, organ_of_node
-from monai_chexmask_u.demo.alterations import PICTURE_SIDE
+from monai_chexmask_u.demo.alterations import IMAGE_SIDE
 from monai_chexmask_u.demo.sessions import Shown
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.segmentation import LandmarkSegmentation
 from monai_chexmask_u.uncertainty.ellipses import confidence_ellipse
 from monai_chexmask_u.writers.overlay import round_up, uncertainty_color
 
-__all__ = ["MEASURES", "Measure", "color_bar", "draw_figure", "film_picture", "node_values", "scale_end"]
+__all__ = ["MEASURES", "Measure", "color_bar", "draw_figure", "node_values", "radiograph_image", "scale_end"]
 
 Measure = Literal["radius", "predictive", "latent"]
 
 MEASURES: Final[dict[Measure, str]] = {
     "radius": "Radius that holds the true point with 90 % probability (calibrated)",
     "predictive": "Predictive: spread of the samples",
-    "latent": "Latent: one number for the whole film",
+    "latent": "Latent: one number for the whole radiograph",
 }
 
 
@@ -38,50 +38,48 @@ def node_values(result: LandmarkSegmentation, measure: Measure) -> NDArray[np.fl
 
 
 def scale_end(shown: list[Shown], measure: Measure) -> float:
-    """Return the end of the color bar that several films share, in pixels of the image."""
+    """Return the end of the color bar that several radiographs share, in pixels of the image."""
     values = [node_values(one.result, measure) for one in shown]
     return round_up(max((float(value.max()) for value in values if value is not None), default=0.0))
 
 
-def film_picture(radiograph: Radiograph) -> bytes:
-    """Return the film as a JPEG, its longer side at most `PICTURE_SIDE`."""
-    picture = Image.fromarray((radiograph.pixels * 255).round().astype(np.uint8))
-    scale = min(1.0, PICTURE_SIDE / max(picture.size))
+def radiograph_image(radiograph: Radiograph) -> bytes:
+    """Return the radiograph as a JPEG, its longer side at most `IMAGE_SIDE`."""
+    image = Image.fromarray((radiograph.pixels * 255).round().astype(np.uint8))
+    scale = min(1.0, IMAGE_SIDE / max(image.size))
     if scale < 1:
-        width, height = (max(1, round(side * scale)) for side in picture.size)
-        picture = picture.resize((width, height), Image.Resampling.BILINEAR)
+        width, height = (max(1, round(side * scale)) for side in image.size)
+        image = image.resize((width, height), Image.Resampling.BILINEAR)
     buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=90)
+    image.save(buffer, "JPEG", quality=90)
     return buffer.getvalue()
 
 
-def draw_figure(
-    shown: Shown, title: str, measure: Measure, end: float, *, pictures: str, ellipses: bool = False
-) -> str:
-    """Return a film with contours and nodes as HTML.
+def draw_figure(shown: Shown, title: str, measure: Measure, end: float, *, images: str, ellipses: bool = False) -> str:
+    """Return a radiograph with contours and nodes as HTML.
 
     Args:
-        shown: film and result.
-        title: above the film.
+        shown: radiograph and result.
+        title: above the radiograph.
         measure: what colors the nodes.
         end: of the color bar, in pixels of the image.
-        pictures: address of the session's pictures.
+        images: address of the session's images.
         ellipses: draw the ellipse of each node that holds 90 % of the samples.
     """
     rows, columns = shown.radiograph.shape
-    unit = max(rows, columns) / PICTURE_SIDE
-    parts = [f'<image href="{pictures}/{shown.picture}" width="{columns}" height="{rows}"/>']
+    unit = max(rows, columns) / IMAGE_SIDE
+    parts = [f'<image href="{images}/{shown.image}" width="{columns}" height="{rows}"/>']
     parts += _contours(shown.result, unit)
     if ellipses:
         parts += _ellipses(shown.result, unit)
     parts += _nodes(shown.result, measure, end, unit)
     words = f"{title}: outlines of lungs and heart, {_summary(shown.result)}"
     return (
-        f'<figure class="film"><figcaption>{escape(title)}</figcaption>'
+        f'<figure class="radiograph"><figcaption>{escape(title)}</figcaption>'
         f'<svg viewBox="0 0 {columns} {rows}" role="img" tabindex="0" aria-label="{escape(words)}">'
         f"{''.join(parts)}</svg>"
         '<output class="readout" aria-live="polite">'
-        "Point at a node, or choose the film and press the arrow keys.</output></figure>"
+        "Point at a node, or choose the radiograph and press the arrow keys.</output></figure>"
     )
 
 

@@ -38,7 +38,7 @@ OPEN_ROUTES: Final = {
     re.compile(DATA): ("GET",),
     re.compile(JOIN): ("POST",),
     re.compile(rf"/uploads/{_SESSION}/[0-9a-f]{{64}}"): ("POST",),
-    re.compile(rf"/(pictures|results)/{_NAME}/{_NAME}"): ("GET",),
+    re.compile(rf"/(images|results)/{_NAME}/{_NAME}"): ("GET",),
 }
 """Paths that are answered, and by which methods."""
 

@@ -30,8 +30,8 @@ _FIGURE_SCRIPT: Final = Path(__file__).with_name("figure.js").read_text(encoding
 _QUEUE: Final = 100
 _STATES: Final = 100  # of names that Gradio keeps, each with a drawing of up to 2 MB; the page does without
 _TITLE: Final = """# Outlines of lungs and heart, and how sure they are
-<p class="warning">Research use only, not for diagnosis. Films stay on the machine that shows this page, and are deleted
-when the page is closed.</p>"""
+<p class="warning">Research use only, not for diagnosis. Radiographs stay on the machine that shows this page, and are
+deleted when the page is closed.</p>"""
 
 
 class _Page:
@@ -51,7 +51,7 @@ class _Page:
         self.upload = upload_field()
         self.example = gr.Dropdown(list(self.examples), value=None, label="or an example", elem_id="example")
         self.status = gr.HTML(elem_id="status")
-        gr.Markdown("**Draw on the film to mask a region**")
+        gr.Markdown("**Draw on the radiograph to mask a region**")
         self.drawing = drawing_pad()
         self.brush = gr.Slider(5, 200, 60, step=5, label="Width of the brush, px", elem_id="brush")
         self.erase = gr.Button("Erase the drawing", size="sm")
@@ -147,10 +147,10 @@ class _Page:
                     path.unlink()
 
     def _open(self, session: Session, path: Path) -> tuple[Any, ...]:
-        """Read a film; the page forgets the results of the one before."""
-        picture = results.open_film(session, path)
-        drawing = gr.HTML(film=f"{_pictures(session)}/{picture}", value="")
-        return words.message("The film is read."), drawing, "", "", "", "", "", ""
+        """Read a radiograph; the page forgets the results of the one before."""
+        image = results.open_radiograph(session, path)
+        drawing = gr.HTML(radiograph=f"{_images(session)}/{image}", value="")
+        return words.message("The radiograph is read."), drawing, "", "", "", "", "", ""
 
     # Gradio hands over the values of the inputs in their order, and the request by its type.
     def _segment(
@@ -170,13 +170,13 @@ class _Page:
             alteration = Alteration(noise, blur, contrast, read_mask(drawing))
             results.segment(session, self.model, alteration, samples=int(samples), cover=cover, device=self.device)
             kind = results.moved(session, kind)
-            done = "Segmented. Altered film beside the film as it is." if session.after else "Segmented."
+            done = "Segmented. Altered radiograph beside the radiograph as it is." if session.after else "Segmented."
             links = words.download_links(session, results.offers(session))
             return words.message(done), *_shown(session, measure, ellipses, kind), links, kind
 
     def _segment_live(self, live: bool, request: gr.Request, *settings: Any) -> tuple[Any, ...]:
         with self._session(request) as session:
-            wanted = live and session.film is not None
+            wanted = live and session.radiograph is not None
         inputs: list[Any] = [*settings, request]
         return self._segment(*inputs) if wanted else (gr.skip(),) * 8
 
@@ -186,7 +186,7 @@ class _Page:
 
     @contextmanager
     def _session(self, request: gr.Request) -> Iterator[Session]:
-        """Yield the user's session, alone; say to the user what is wrong with a film or a setting."""
+        """Yield the user's session, alone; say to the user what is wrong with a radiograph or a setting."""
         try:
             with self.sessions.use(request.session_hash) as session:
                 yield session
@@ -205,8 +205,8 @@ def _sentence(error: Exception) -> str:
     return "this radiograph needs more memory than this machine has for it; reduce it"
 
 
-def _pictures(session: Session) -> str:
-    return f"pictures/{session.token}"
+def _images(session: Session) -> str:
+    return f"images/{session.token}"
 
 
 def _shown(session: Session, measure: Measure, ellipses: bool, kind: str) -> tuple[Any, ...]:
@@ -216,13 +216,13 @@ def _shown(session: Session, measure: Measure, ellipses: bool, kind: str) -> tup
         return ("",) * 5
     shown = [before] if after is None else [before, after]
     end = figure.scale_end(shown, measure)
-    titles = ("Film as it is", "Altered film")
-    films = "".join(
-        figure.draw_figure(one, title, measure, end, pictures=_pictures(session), ellipses=ellipses)
+    titles = ("Radiograph as it is", "Altered radiograph")
+    radiographs = "".join(
+        figure.draw_figure(one, title, measure, end, images=_images(session), ellipses=ellipses)
         for one, title in zip(shown, titles, strict=False)
     )
     return (
-        f'<div class="films">{films}</div>{figure.color_bar(measure, end, shown[-1].result)}',
+        f'<div class="radiographs">{radiographs}</div>{figure.color_bar(measure, end, shown[-1].result)}',
         words.verdict(shown[-1], altered=after is not None),
         words.change_table(before, after) if after else "",
         words.measures(shown[-1], altered=after is not None),

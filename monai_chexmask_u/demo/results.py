@@ -1,4 +1,4 @@
-"""From a film and what is done to it to results, files for download, and points of the plot."""
+"""From a radiograph and what is done to it to results, files for download, and points of the plot."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from monai_chexmask_u.anatomy import ORGANS
 from monai_chexmask_u.demo.alterations import Alteration, union
-from monai_chexmask_u.demo.figure import Measure, film_picture, node_values
+from monai_chexmask_u.demo.figure import Measure, node_values, radiograph_image
 from monai_chexmask_u.demo.sessions import Past, Session, Shown
 from monai_chexmask_u.model import Model
 from monai_chexmask_u.radiograph import Radiograph
@@ -20,38 +20,40 @@ from monai_chexmask_u.segmentation import LandmarkSegmentation
 from monai_chexmask_u.segmenter import Segmenter
 from monai_chexmask_u.writers.formats import FORMATS, write_outputs
 
-__all__ = ["MOST_SAMPLES", "film_of", "moved", "offers", "open_film", "points", "segment", "write_result"]
+__all__ = ["MOST_SAMPLES", "moved", "offers", "open_radiograph", "points", "radiograph_of", "segment", "write_result"]
 
-ANY_FILM: Final = ("json", "png", "mask", "csv", "mrk")
-DICOM_FILM: Final = ("seg", "sr")
+ANY_RADIOGRAPH: Final = ("json", "png", "mask", "csv", "mrk")
+DICOM_RADIOGRAPH: Final = ("seg", "sr")
 SEED: Final = 0
 MOST_SAMPLES: Final = 200
 _NONE: Final = Alteration()
 
 
-def open_film(session: Session, path: Path) -> str:
-    """Read a film into a session, which forgets the one before; return the name of its picture.
+def open_radiograph(session: Session, path: Path) -> str:
+    """Read a radiograph into a session, which forgets the one before; return the name of its image.
 
     Raises:
         RadiographError: if the file is of no use.
     """
-    film = read_radiograph(path)
-    picture = film_picture(film)  # before the session changes: no film stands beside the picture of another one
+    radiograph = read_radiograph(path)
+    image = radiograph_image(
+        radiograph
+    )  # before the session changes: no radiograph stands beside the image of another one
     session.forget_results()
     # Names of files may be those of patients, and the folder is nobody's business.
-    session.film, session.file_bytes = replace(film, path=Path("film")), path.stat().st_size
-    return session.add_picture("film", picture)
+    session.radiograph, session.file_bytes = replace(radiograph, path=Path("radiograph")), path.stat().st_size
+    return session.add_image("radiograph", image)
 
 
-def film_of(session: Session) -> Radiograph:
-    """Return the session's film.
+def radiograph_of(session: Session) -> Radiograph:
+    """Return the session's radiograph.
 
     Raises:
         ValueError: if there is none yet.
     """
-    if session.film is None:
-        raise ValueError("choose a film first: upload one, or take an example")
-    return session.film
+    if session.radiograph is None:
+        raise ValueError("choose a radiograph first: upload one, or take an example")
+    return session.radiograph
 
 
 def segment(
@@ -63,34 +65,34 @@ def segment(
     cover: str | None = None,
     device: str = "auto",
 ) -> None:
-    """Segment the film as it is, unless that is known, and the altered one.
+    """Segment the radiograph as it is, unless that is known, and the altered one.
 
     Args:
-        session: with a film; gets the results.
+        session: with a radiograph; gets the results.
         model: from `monai_chexmask_u.model.load_model`.
-        alteration: what is done to the film.
+        alteration: what is done to the radiograph.
         samples: latent samples.
         cover: name of an organ whose bounding box is masked as well.
         device: as `Segmenter` takes it.
 
     Raises:
-        ValueError: if there is no film or a setting is out of range.
+        ValueError: if there is no radiograph or a setting is out of range.
     """
-    film = film_of(session)
+    radiograph = radiograph_of(session)
     if not samples <= MOST_SAMPLES:
         raise ValueError(f"at most {MOST_SAMPLES} samples are drawn here, got {samples}")
     segmenter = Segmenter(model, num_samples=samples, seed=SEED, device=device)
     if session.before is None or session.before.result.sample_count != samples:
         session.forget_results()
-        picture = next(name for name in session.pictures if name.startswith("film"))
-        session.before = Shown(film, _NONE, segmenter.segment(film), picture)
+        image = next(name for name in session.images if name.startswith("radiograph"))
+        session.before = Shown(radiograph, _NONE, segmenter.segment(radiograph), image)
         _remember(session, session.before)
     alteration = replace(alteration, mask=union(alteration.mask, _box(session.before.result, cover)))
     session.after = None
     if not alteration.is_none:
-        altered = alteration.apply(film, seed=SEED)
-        picture = session.add_picture("altered", film_picture(altered))
-        session.after = Shown(altered, alteration, segmenter.segment(altered), picture)
+        altered = alteration.apply(radiograph, seed=SEED)
+        image = session.add_image("altered", radiograph_image(altered))
+        session.after = Shown(altered, alteration, segmenter.segment(altered), image)
         _remember(session, session.after)
     session.forget_files()
     session.runs += 1
@@ -99,14 +101,14 @@ def segment(
 def offers(session: Session) -> dict[str, tuple[Shown, str]]:
     """Return what may be downloaded: results and their formats, by the names of the files.
 
-    DICOM objects are only those of a DICOM film as it is, since an altered one is no film of a patient.
+    DICOM objects are only those of a DICOM radiograph as it is, since an altered one is no radiograph of a patient.
     """
     offered = {}
-    for name, shown in (("film", session.before), ("altered", session.after)):
+    for name, shown in (("radiograph", session.before), ("altered", session.after)):
         if shown is None:
             continue
-        is_dicom = name == "film" and shown.radiograph.header is not None
-        for key in (*ANY_FILM, *(DICOM_FILM if is_dicom else ())):
+        is_dicom = name == "radiograph" and shown.radiograph.header is not None
+        for key in (*ANY_RADIOGRAPH, *(DICOM_RADIOGRAPH if is_dicom else ())):
             offered[f"{name}{FORMATS[key].suffix}"] = shown, key
     return offered
 
@@ -115,7 +117,7 @@ def write_result(session: Session, name: str) -> Path | None:
     """Write one of the session's `offers`, unless it is written already; None if it is not among them.
 
     Raises:
-        ValueError: if a DICOM object cannot be made of this film.
+        ValueError: if a DICOM object cannot be made of this radiograph.
         OSError: if there is no room for it.
     """
     if name not in offers(session):
@@ -146,7 +148,7 @@ def points(session: Session, kind: str, measure: Measure) -> dict[str, list[tupl
         session: with its history.
         kind: of `SEVERITIES`.
         measure: mean over the organ's nodes of the predictive uncertainty or the radius; for the latent one there is
-            a single value per film.
+            a single value per radiograph.
 
     Returns:
         Severity and uncertainty in order, by the organ's title.
@@ -183,6 +185,6 @@ def _others(severities: dict[str, float], kind: str) -> dict[str, float]:
 
 def _by_organ(result: LandmarkSegmentation, measure: Measure) -> dict[str, float]:
     if measure == "latent":
-        return {"Whole film": result.latent_uncertainty}
+        return {"Whole radiograph": result.latent_uncertainty}
     values = node_values(result, measure)
     return {} if values is None else {organ.title: float(values[organ.nodes].mean()) for organ in ORGANS}

@@ -149,7 +149,7 @@ def build_app(model: Model, folder: Path, *, device: str = "auto") -> Applicatio
 
 
 def _router(sessions: Sessions, uploads: Uploads) -> fastapi.APIRouter:
-    """Return the routes of uploads, pictures and results; no part of an address is used as a path."""
+    """Return the routes of uploads, images and results; no part of an address is used as a path."""
     router = fastapi.APIRouter()
     free = asyncio.Semaphore(RESULTS_AT_ONCE)
 
@@ -170,17 +170,17 @@ def _router(sessions: Sessions, uploads: Uploads) -> fastapi.APIRouter:
         async with free:
             return await run_in_threadpool(_result, sessions, token, name)
 
-    async def picture(token: str, name: str) -> fastapi.Response:
+    async def image(token: str, name: str) -> fastapi.Response:
         """Answer with a radiograph as the page shows it."""
         session = sessions.find(token)
-        found = None if session is None else session.pictures.get(name)
+        found = None if session is None else session.images.get(name)
         if found is None:
-            return PlainTextResponse("This picture is gone; segment the film again.", 404)
+            return PlainTextResponse("This image is gone; segment the radiograph again.", 404)
         return fastapi.Response(found, media_type="image/jpeg", headers={"Cache-Control": "no-store"})
 
     router.add_api_route("/uploads/{session}/{key}", upload, methods=["POST"])
     router.add_api_route("/results/{token}/{name}", result, methods=["GET"])
-    router.add_api_route("/pictures/{token}/{name}", picture, methods=["GET"])
+    router.add_api_route("/images/{token}/{name}", image, methods=["GET"])
     return router
 
 
@@ -199,7 +199,7 @@ def _length(request: fastapi.Request) -> int:
 def _result(sessions: Sessions, token: str, name: str) -> fastapi.Response:
     with sessions.use_by_token(token) as session:
         if session is None:
-            return PlainTextResponse("This result is gone; segment the film again.", 404)
+            return PlainTextResponse("This result is gone; segment the radiograph again.", 404)
         try:
             content = _written(session, name)
         except (ValueError, OSError, MemoryError, RecursionError) as error:

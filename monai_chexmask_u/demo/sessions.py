@@ -30,17 +30,17 @@ MOST_PAST: Final = 500
 
 @dataclass(frozen=True, eq=False)
 class Shown:
-    """A film, what was done to it, its result, and the name of its picture in the session."""
+    """A radiograph, what was done to it, its result, and the name of its image in the session."""
 
     radiograph: Radiograph
     alteration: Alteration
     result: LandmarkSegmentation
-    picture: str
+    image: str
 
 
 @dataclass(frozen=True, eq=False)
 class Past:
-    """What is kept of a result to be plotted: how the film was altered, and the result, without pixels and samples."""
+    """What is kept of a result to be plotted: how the image was altered, and the result, without pixels and samples."""
 
     severities: dict[str, float]
     result: LandmarkSegmentation
@@ -52,13 +52,13 @@ class Session:
 
     Attributes:
         folder: of the user's results.
-        token: hard to guess; the addresses of pictures and results hold it.
-        film: the film as it was read.
+        token: hard to guess; the addresses of images and results hold it.
+        radiograph: the radiograph as it was read.
         file_bytes: size of the file that it came from.
-        before: the result of the film as it is.
-        after: that of the altered film, if it was altered.
-        history: the latest results of this film and number of samples.
-        pictures: JPEGs that the page shows, by name.
+        before: the result of the radiograph as it is.
+        after: that of the altered radiograph, if it was altered.
+        history: the latest results of this radiograph and number of samples.
+        images: JPEGs that the page shows, by name.
         runs: how often something was segmented; the page can tell new results from old ones by it.
         users: how many requests work with the session now; it is not closed to make room meanwhile.
         size: bytes of memory that it held when it was used last.
@@ -66,24 +66,24 @@ class Session:
 
     folder: Path
     token: str = field(default_factory=lambda: secrets.token_urlsafe(24))
-    film: Radiograph | None = None
+    radiograph: Radiograph | None = None
     file_bytes: int = 0
     before: Shown | None = None
     after: Shown | None = None
     history: list[Past] = field(default_factory=list)
-    pictures: dict[str, bytes] = field(default_factory=dict)
+    images: dict[str, bytes] = field(default_factory=dict)
     runs: int = 0
     users: int = 0
     size: int = 0
     used: float = field(default_factory=time.monotonic)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def add_picture(self, kind: str, picture: bytes) -> str:
-        """Keep a picture in place of the one of its kind before, and return its name, which no other one has had."""
-        for name in [name for name in self.pictures if name.startswith(kind)]:
-            del self.pictures[name]
+    def add_image(self, kind: str, image: bytes) -> str:
+        """Keep a image in place of the one of its kind before, and return its name, which no other one has had."""
+        for name in [name for name in self.images if name.startswith(kind)]:
+            del self.images[name]
         name = f"{kind}-{secrets.token_hex(4)}.jpg"
-        self.pictures[name] = picture
+        self.images[name] = image
         return name
 
     def remember(self, past: Past) -> None:
@@ -92,7 +92,7 @@ class Session:
         del self.history[:-MOST_PAST]
 
     def forget_results(self) -> None:
-        """Drop what belongs to another film or another number of samples."""
+        """Drop what belongs to another radiograph or another number of samples."""
         self.before = self.after = None
         self.history.clear()
         self.forget_files()
@@ -188,7 +188,7 @@ class Sessions:
         with self._lock:
             session.users -= 1
             session.used = time.monotonic()
-            is_empty = session.film is None and not session.users and self._open.get(name) is session
+            is_empty = session.radiograph is None and not session.users and self._open.get(name) is session
             empty = self._pop([name]) if is_empty else {}
             closed = self._pop(self._too_many())
         self._clean_up(closed)
@@ -229,10 +229,10 @@ def _alone(session: Session) -> Iterator[None]:
 
 
 def bytes_of(session: Session) -> int:
-    """Return how much memory a session holds: pixels, masks, results, samples, pictures and DICOM headers."""
+    """Return how much memory a session holds: pixels, masks, results, samples, images and DICOM headers."""
     found: dict[int, int] = {}
     shown = [one for one in (session.before, session.after) if one is not None]
-    radiographs = [one for one in (session.film, *(each.radiograph for each in shown)) if one is not None]
+    radiographs = [one for one in (session.radiograph, *(each.radiograph for each in shown)) if one is not None]
     for radiograph in radiographs:
         _measure(radiograph.pixels, found)
     for each in shown:
@@ -240,8 +240,8 @@ def bytes_of(session: Session) -> int:
     for result in (*(each.result for each in shown), *(past.result for past in session.history)):
         for each_field in fields(result):
             _measure(getattr(result, each_field.name), found)
-    header = session.file_bytes if session.film is not None and session.film.header is not None else 0
-    return sum(found.values()) + sum(len(picture) for picture in session.pictures.values()) + header
+    header = session.file_bytes if session.radiograph is not None and session.radiograph.header is not None else 0
+    return sum(found.values()) + sum(len(image) for image in session.images.values()) + header
 
 
 def _measure(value: Any, found: dict[int, int]) -> None:

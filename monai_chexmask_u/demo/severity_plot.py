@@ -24,7 +24,8 @@ def draw_plot(points: Mapping[str, Sequence[tuple[float, float]]], kind: str, me
     """Return the plot as HTML.
 
     Args:
-        points: of each organ, or of the whole film for the latent uncertainty: severity and uncertainty, in order.
+        points: of each organ, or of the whole radiograph for the latent uncertainty: severity and uncertainty, in
+            order.
         kind: of `SEVERITIES`.
         measure: what the uncertainty is.
     """

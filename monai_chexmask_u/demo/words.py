@@ -46,13 +46,13 @@ def verdict(shown: Shown, *, altered: bool) -> str:
         f'<section class="verdict {reliability.verdict}" aria-label="Verdict">'
         f"<h3>{_SIGNS[reliability.verdict]} {reliability.verdict.capitalize()} {_which(altered)}</h3>"
         f"<p>{escape(VERDICT_SENTENCES[reliability.verdict])}</p>{_list(reasons)}"
-        f"<details><summary>How the film was read</summary>{_list(notes) or '<p>Nothing to note.</p>'}</details>"
+        f"<details><summary>How the radiograph was read</summary>{_list(notes) or '<p>Nothing to note.</p>'}</details>"
         "</section>"
     )
 
 
 def change_table(before: Shown, after: Shown) -> str:
-    """Return how the uncertainty of each organ changed by what was done to the film."""
+    """Return how the uncertainty of each organ changed by what was done to the radiograph."""
     rows = [
         (
             organ.title,
@@ -84,16 +84,16 @@ def download_links(session: Session, names: Iterable[str]) -> str:
     links = []
     for name in names:
         label = next(words for suffix, words in _LABELS.items() if name.endswith(suffix))
-        altered = ", altered film" if name.startswith("altered") else ""
+        altered = ", altered radiograph" if name.startswith("altered") else ""
         links.append(f'<li><a href="results/{session.token}/{name}" download="{name}">{label}{altered}</a></li>')
     return (
         f'<nav aria-label="Downloads" data-run="{session.runs}"><ul class="downloads">{"".join(links)}</ul></nav>'
-        "<p>DICOM results, of DICOM films alone, are those of the film as it was uploaded, never of an altered one.</p>"
+        "<p>DICOM results, of DICOM images alone, are those of the image as it was uploaded, never of an altered one.</p>"
     )
 
 
 def _which(altered: bool) -> str:
-    return "(altered film)" if altered else "(film as it is)"
+    return "(altered radiograph)" if altered else "(radiograph as it is)"
 
 
 def _radius(result: LandmarkSegmentation, organ: Organ) -> float | None:

@@ -47,7 +47,7 @@ def patient_of(header: Any) -> str:
 
 
 def image_key(radiograph: Radiograph) -> ImageKey | None:
-    """Return the key of an image; a picture without a DICOM header has no identity."""
+    """Return the key of an image; a image without a DICOM header has no identity."""
     header = radiograph.header
     if header is None:
         return None

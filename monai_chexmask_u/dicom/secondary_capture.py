@@ -1,4 +1,4 @@
-"""DICOM Secondary Capture: the overlay picture as an image that every viewer shows."""
+"""DICOM Secondary Capture: the overlay image as an image that every viewer shows."""
 
 from __future__ import annotations
 
@@ -28,45 +28,45 @@ _LONGEST_TEXT: Final = 1024  # of a description (PS3.5, 6.2, ST)
 
 @no_warnings()
 def build_secondary_capture(
-    picture: NDArray[np.uint8],
+    image: NDArray[np.uint8],
     segmentation: LandmarkSegmentation,
     radiograph: Radiograph,
     numbering: Numbering | None = None,
 ) -> Dataset:
-    """Build a Secondary Capture Image of a picture that shows the result.
+    """Build a Secondary Capture Image of a image that shows the result.
 
     It is marked as having burned-in annotation, because it has text. Its modality is OT: as CR or DX it would be taken
     for a radiograph. It has no pixel spacing: measurements belong on the radiograph, not on a reduced copy of it.
 
     Args:
-        picture: ``(row, column, 3)``, red, green and blue; its pixels have the shape of those of the radiograph.
+        image: ``(row, column, 3)``, red, green and blue; its pixels have the shape of those of the radiograph.
         segmentation: the result for that radiograph.
         radiograph: read from a DICOM file.
         numbering: of the run; by default the object is the first of a series of its own.
 
     Raises:
-        ValueError: if the radiograph has no usable DICOM header, the two are not of one image, or the picture is none.
+        ValueError: if the radiograph has no usable DICOM header, the two are not of one image, or the image is none.
 
     References:
         DICOM PS3.3, A.8.1 Secondary Capture Image IOD
     """
-    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
-        raise ValueError(f"picture must be uint8 (row, column, 3), got {picture.dtype} {picture.shape}")
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise ValueError(f"image must be uint8 (row, column, 3), got {image.dtype} {image.shape}")
     check_same_image(segmentation, radiograph)
     header = source_header(radiograph)
     place = (numbering or Numbering()).place("sc", segmentation, header)
-    built = _capture(picture, header, place, segmentation.reliability.verdict)
+    built = _capture(image, header, place, segmentation.reliability.verdict)
     _describe_image(built, radiograph, header)
     _describe_derivation(built, segmentation, radiograph, header)
-    # Of a film's 4.8 MB it leaves 3.9, where JPEG-LS would leave 1.0. But not every archive and viewer reads that, and
-    # this picture is for those that show none of the other objects.
+    # Of a radiograph's 4.8 MB it leaves 3.9, where JPEG-LS would leave 1.0. But not every archive and viewer reads
+    # that, and this image is for those that show none of the other objects.
     compress(built)
     return built
 
 
-def _capture(picture: NDArray[np.uint8], header: Dataset, place: Place, verdict: str) -> Dataset:
+def _capture(image: NDArray[np.uint8], header: Dataset, place: Place, verdict: str) -> Dataset:
     built: Dataset = SCImage(
-        pixel_array=picture,
+        pixel_array=image,
         photometric_interpretation="RGB",
         bits_allocated=8,
         coordinate_system="PATIENT",

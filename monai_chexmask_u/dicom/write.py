@@ -65,15 +65,15 @@ def write_object(
 
 
 def write_capture(
-    picture: NDArray[np.uint8],
+    image: NDArray[np.uint8],
     segmentation: LandmarkSegmentation,
     radiograph: Radiograph,
     path: Path,
     numbering: Numbering | None = None,
 ) -> None:
-    """Write a picture of the result, ``(row, column, 3)``, as a Secondary Capture; else as `write_object`."""
+    """Write a image of the result, ``(row, column, 3)``, as a Secondary Capture; else as `write_object`."""
     numbering = numbering or Numbering()
-    built = build_secondary_capture(picture, segmentation, radiograph, numbering)
+    built = build_secondary_capture(image, segmentation, radiograph, numbering)
     _write(built, radiograph, path, numbering)
 
 

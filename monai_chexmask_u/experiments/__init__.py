@@ -1,1 +1,1 @@
-"""The paper's experiments and further ones on the user's own films: tables, figures and a report."""
+"""The paper's experiments and further ones on the user's own radiographs: tables, figures and a report."""

@@ -1,4 +1,4 @@
-"""Experiment: does the stated uncertainty hold on clean films, and what does it cost to have it node by node?"""
+"""Experiment: does the stated uncertainty hold on clean radiographs, and what does it cost to have it node by node?"""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pandas as pd
 
 from monai_chexmask_u.anatomy import ORGANS
 from monai_chexmask_u.experiments.figures import calibration_figure
-from monai_chexmask_u.experiments.findings import Findings, Measurements, Picture, node_rows
+from monai_chexmask_u.experiments.findings import Findings, Measurements, Plot, node_rows
 from monai_chexmask_u.experiments.statistics import miscalibration_area, observed_coverage
 from monai_chexmask_u.uncertainty import conformal_quantile
 
@@ -28,7 +28,7 @@ NO_RADIUS: Final = "The model gives no error radii, so that their coverage is no
 
 
 def analyze(measurements: Measurements) -> Findings:
-    """Return the tables of coverage, radii and calibration curves, on outlined films as they come."""
+    """Return the tables of coverage, radii and calibration curves, on outlined radiographs as they come."""
     nodes = node_rows(measurements.clean(), COLUMNS)
     nodes = nodes[nodes["error"].notna()]
     has_radius = bool(nodes["radius90"].notna().any())
@@ -36,34 +36,46 @@ def analyze(measurements: Measurements) -> Findings:
     tables = {"calibration_curve": curve, "calibration_measures": _measure_table(nodes, curve)}
     if has_radius:
         tables |= {"calibration_coverage": coverage_table(nodes), "calibration_refit": refit_table(nodes)}
-    caption = "Share of nodes within the confidence ellipse of each probability, on clean films; the diagonal is ideal."
-    pictures = {"calibration_curve": Picture(calibration_figure(curve), caption)}
-    return Findings(tables, pictures, _summary(tables), () if has_radius else (NO_RADIUS,))
+    caption = (
+        "Share of nodes within the confidence ellipse of each probability, on clean radiographs; the diagonal is ideal."
+    )
+    plots = {"calibration_curve": Plot(calibration_figure(curve), caption)}
+    return Findings(tables, plots, _summary(tables), () if has_radius else (NO_RADIUS,))
 
 
 def coverage_table(nodes: pd.DataFrame) -> pd.DataFrame:
-    """Return how many true landmarks lie within the radius: of all nodes, per organ, and the spread over films."""
+    """Return how many true landmarks lie within the radius: of all nodes, per organ, and the spread over images."""
     groups = {"all": nodes} | {organ.name: nodes[nodes["organ"] == organ.name] for organ in ORGANS}
     rows = []
     for name, group in groups.items():
         covered = (group["error"] <= group["radius90"]).astype(float)
-        films = covered.groupby(group["film"]).mean()
-        row: dict[str, Any] = {"organ": name, "nodes": len(group), "films": len(films), "coverage": covered.mean()}
-        row |= {"film_std": films.std(ddof=0), "film_least": films.min(), "film_q1": films.quantile(0.25)}
+        radiographs = covered.groupby(group["radiograph"]).mean()
+        row: dict[str, Any] = {
+            "organ": name,
+            "nodes": len(group),
+            "radiographs": len(radiographs),
+            "coverage": covered.mean(),
+        }
+        row |= {
+            "radiograph_std": radiographs.std(ddof=0),
+            "radiograph_least": radiographs.min(),
+            "radiograph_q1": radiographs.quantile(0.25),
+        }
         rows.append(row)
     return pd.DataFrame(rows)
 
 
 def refit_table(nodes: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
-    """Set radius and constant anew for each film, from the other films alone, and see what they hold of it.
+    """Set radius and constant anew for each radiograph, from the other radiographs alone, and see what they hold of it.
 
-    That is what the coverage is worth on films that the calibration has seen: each film is judged by the others. A
-    row per organ has coverage and mean length of the radii, and of one constant per organ, both set for the level.
+    That is what the coverage is worth on radiographs that the calibration has seen: each radiograph is judged by the
+    others. A row per organ has coverage and mean length of the radii, and of one constant per organ, both set for the
+    level.
     """
     kept = []
     for organ, group in nodes.groupby("organ", sort=False):
-        for film in sorted(set(group["film"])) if group["film"].nunique() > 1 else ():
-            own, others = group[group["film"] == film], group[group["film"] != film]
+        for item in sorted(set(group["radiograph"])) if group["radiograph"].nunique() > 1 else ():
+            own, others = group[group["radiograph"] == item], group[group["radiograph"] != item]
             factor = conformal_quantile(others["error"] / others["radius90"], level)
             constant = conformal_quantile(others["error"], level)
             row = {"organ": organ, "error": own["error"], "radius": factor * own["radius90"], "constant": constant}
@@ -114,7 +126,7 @@ def _summary(tables: dict[str, pd.DataFrame]) -> dict[str, float]:
     if "calibration_coverage" in tables:
         for row in tables["calibration_coverage"].to_dict("records"):
             found[f"calibration.coverage90.{row['organ']}"] = row["coverage"]
-            found[f"calibration.coverage90.{row['organ']}.film_std"] = row["film_std"]
+            found[f"calibration.coverage90.{row['organ']}.radiograph_std"] = row["radiograph_std"]
         for row in tables["calibration_refit"].to_dict("records"):
             found[f"calibration.refit_coverage90.{row['organ']}"] = row["coverage_radius"]
             for name in ("radius", "constant", "smaller_percent"):

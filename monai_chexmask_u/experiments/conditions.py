@@ -1,4 +1,4 @@
-"""What is done to a film before it is measured."""
+"""What is done to a radiograph before it is measured."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 import numpy as np
 
-from monai_chexmask_u.data.film_sets import FRONTAL, Film
+from monai_chexmask_u.data.radiograph_sets import FRONTAL, RadiographItem
 from monai_chexmask_u.experiments.foreign import FOREIGN
 from monai_chexmask_u.transforms.corruptions import CORRUPTIONS
 
@@ -21,7 +21,7 @@ Part = Literal["clean", "corrupted", "foreign"]
 
 @dataclass(frozen=True)
 class Condition:
-    """One way to show a film: as it is, corrupted, or made foreign.
+    """One way to show a radiograph: as it is, corrupted, or made foreign.
 
     Attributes:
         part: what the condition is measured for.
@@ -62,7 +62,7 @@ class Plan:
     """Everything that a run looks at.
 
     Attributes:
-        levels: severities above zero, by corruption; clean films stand for zero.
+        levels: severities above zero, by corruption; clean radiographs stand for zero.
         foreign: kinds of foreign images to make.
     """
 
@@ -70,30 +70,31 @@ class Plan:
     foreign: Sequence[str] = tuple(FOREIGN)
 
 
-def conditions_of(film: Film, part: Part, plan: Plan) -> list[Condition]:
-    """List the conditions of a film.
+def conditions_of(item: RadiographItem, part: Part, plan: Plan) -> list[Condition]:
+    """List the conditions of a radiograph.
 
-    Corrupted are films with outlines; foreign images are made of frontal films; every film is shown as it is.
+    Corrupted are radiographs with outlines; foreign images are made of frontal radiographs; every radiograph is shown
+    as it is.
     """
     if part == "clean":
         return [Condition(part)]
     if part == "foreign":
-        return [Condition(part, kind) for kind in plan.foreign] if film.label == FRONTAL else []
-    if film.landmarks is None:
+        return [Condition(part, kind) for kind in plan.foreign] if item.label == FRONTAL else []
+    if item.landmarks is None:
         return []
     return [
         Condition(part, kind, float(level))
         for kind, levels in plan.levels.items()
-        if film.partner is not None or not CORRUPTIONS[kind].needs_partner
+        if item.partner is not None or not CORRUPTIONS[kind].needs_partner
         for level in levels
     ]
 
 
-def condition_seed(seed: int, film: Film, condition: Condition) -> int:
+def condition_seed(seed: int, item: RadiographItem, condition: Condition) -> int:
     """Return the seed of a condition's noise and places.
 
-    It depends on the run's seed, the film's name and the kind alone: neither on the order nor on the other films, and
-    not on the severity either, so that severities are nested.
+    It depends on the run's seed, the radiograph's name and the kind alone: neither on the order nor on the other
+    radiographs, and not on the severity either, so that severities are nested.
     """
-    words = (seed, zlib.crc32(film.name.encode()), zlib.crc32(condition.kind.encode()))
+    words = (seed, zlib.crc32(item.name.encode()), zlib.crc32(condition.kind.encode()))
     return int(np.random.SeedSequence(words).generate_state(1)[0])

@@ -9,7 +9,7 @@ import pandas as pd
 
 from monai_chexmask_u.experiments.conditions import published_severity
 from monai_chexmask_u.experiments.figures import inside_outside_figure, severity_figure
-from monai_chexmask_u.experiments.findings import Findings, Measurements, Picture, node_rows
+from monai_chexmask_u.experiments.findings import Findings, Measurements, Plot, node_rows
 from monai_chexmask_u.experiments.statistics import spearman
 from monai_chexmask_u.transforms.corruptions import CORRUPTIONS
 
@@ -28,24 +28,23 @@ def analyze(measurements: Measurements) -> Findings:
     levels = level_table(measurements)
     monotone = monotonicity(levels, measurements.measures)
     sides, nodes = inside_outside(measurements)
-    pictures = {
-        f"severity_{name}": Picture(severity_figure(levels, name), CAPTION.format(name))
-        for name in measurements.measures
+    plots = {
+        f"severity_{name}": Plot(severity_figure(levels, name), CAPTION.format(name)) for name in measurements.measures
     }
     if len(nodes):
         caption = "Uncertainty of the nodes inside and outside the altered squares, at the severity below each pair."
-        pictures["inside_outside"] = Picture(inside_outside_figure(nodes, measurements.node_measures), caption)
+        plots["inside_outside"] = Plot(inside_outside_figure(nodes, measurements.node_measures), caption)
     tables = {"corruption_levels": levels, "corruption_monotonicity": monotone, "corruption_inside_outside": sides}
-    return Findings(tables, pictures, _summary(measurements, levels, monotone, sides))
+    return Findings(tables, plots, _summary(measurements, levels, monotone, sides))
 
 
 def level_table(measurements: Measurements) -> pd.DataFrame:
-    """Return a row per corruption and level, clean films being level 0 of each.
+    """Return a row per corruption and level, clean radiographs being level 0 of each.
 
-    Columns are the number of films, their mean error, the coverage of the 90 % radius, median and quartiles of each
-    measure, and ``counts``: whether the level counts for monotonicity. It does not where the films' mean error is
-    within 5 % of the clean one, but for the clean level, nor beyond the first level that doubles the error, but for
-    levels up to the worst published one, nor where another film's outlines fit the image better.
+    Columns are the number of radiographs, their mean error, the coverage of the 90 % radius, median and quartiles of
+    each measure, and ``counts``: whether the level counts for monotonicity. It does not where the radiographs' mean
+    error is within 5 % of the clean one, but for the clean level, nor beyond the first level that doubles the error,
+    but for levels up to the worst published one, nor where another radiograph's outlines fit the image better.
     """
     images = measurements.outlined
     clean = images[images["part"] == "clean"]
@@ -53,7 +52,7 @@ def level_table(measurements: Measurements) -> pd.DataFrame:
     tables = []
     for kind in [name for name in CORRUPTIONS if name in set(corrupted["kind"])]:
         rows = corrupted[corrupted["kind"] == kind]
-        both = pd.concat([clean[clean["film"].isin(rows["film"])], rows])
+        both = pd.concat([clean[clean["radiograph"].isin(rows["radiograph"])], rows])
         table = _spread(both, (*measurements.measures, "score"))
         table.insert(0, "kind", kind)
         table["counts"] = _levels_that_count(table, CORRUPTIONS[kind].published)
@@ -64,7 +63,7 @@ def level_table(measurements: Measurements) -> pd.DataFrame:
 
 def _spread(rows: pd.DataFrame, measures: tuple[str, ...]) -> pd.DataFrame:
     groups = rows.groupby("severity")
-    columns: dict[str, Any] = {"films": groups["film"].count(), "mean_error": groups["error"].mean()}
+    columns: dict[str, Any] = {"radiographs": groups["radiograph"].count(), "mean_error": groups["error"].mean()}
     columns["coverage90"] = groups["coverage90"].mean()
     for name in measures:
         for title, quantile in (("q1", 0.25), ("median", 0.5), ("q3", 0.75)):

@@ -11,7 +11,7 @@ import pandas as pd
 
 from monai_chexmask_u.experiments.conditions import published_severity
 from monai_chexmask_u.experiments.figures import error_figure, risk_coverage_figure
-from monai_chexmask_u.experiments.findings import Findings, Measurements, Picture, node_rows
+from monai_chexmask_u.experiments.findings import Findings, Measurements, Plot, node_rows
 from monai_chexmask_u.experiments.statistics import area_under_risk_coverage, pearson, spearman
 from monai_chexmask_u.transforms.corruptions import CORRUPTIONS
 
@@ -31,23 +31,23 @@ def analyze(measurements: Measurements) -> Findings:
     image_rows.insert(0, "of", "image")
     node_table.insert(0, "of", "node")
     table = pd.concat([image_rows, node_table], ignore_index=True)
-    pictures = {
-        "error_uncertainty": Picture(
+    plots = {
+        "error_uncertainty": Plot(
             error_figure(nodes["all"], measurements.node_measures),
-            "Error against uncertainty of the nodes, all corruptions and levels and the clean films together; both "
+            "Error against uncertainty of the nodes, all corruptions and levels and the clean images together; both "
             "axes and the number of nodes are logarithmic, the line is where both are equal.",
         ),
-        "risk_coverage": Picture(
+        "risk_coverage": Plot(
             risk_coverage_figure(pools["all"], nodes["all"], measurements.measures, measurements.node_measures),
             "Mean error of the most certain share of images (left) and of nodes (right), all corruptions and levels "
-            "and the clean films together; the oracle orders by the error itself.",
+            "and the clean radiographs together; the oracle orders by the error itself.",
         ),
     }
-    return Findings({"error_relations": table}, pictures, _summary(table))
+    return Findings({"error_relations": table}, plots, _summary(table))
 
 
 def pools_of(images: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Return the rows of outlined films in groups, without images that another film's outlines fit better.
+    """Return the rows of outlined radiographs in groups, without images that another radiograph's outlines fit better.
 
     They are: ``all`` of them; ``without_geometry``, since rotation and crop make errors beyond all others; the
     ``clean`` ones; ``occluded``, at every size of the black squares;

@@ -157,14 +157,14 @@ def roc_figure(images: pd.DataFrame, scores: Sequence[str]) -> Figure:
             )
         panel.plot([0, 1], [0, 1], ":", color=GREY, linewidth=1)
         panel.set_title(score.removeprefix("score_"), fontsize=9)
-        panel.set_xlabel("chest films called foreign", fontsize=8)
+        panel.set_xlabel("chest radiographs called foreign", fontsize=8)
         panel.set_ylabel("foreign images found", fontsize=8)
         panel.legend(fontsize=7, title="kind, area", title_fontsize=7, bbox_to_anchor=(1.01, 1), loc="upper left")
     return figure
 
 
 def scatter_figure(images: pd.DataFrame) -> Figure:
-    """Draw latent against predictive uncertainty, chest films in grey."""
+    """Draw latent against predictive uncertainty, chest radiographs in grey."""
     figure, panels = _panels(("all",), 1, width=7, height=4.6)
     panel = panels[0]
     groups = ["", *[kind for kind in dict.fromkeys(images["foreign"]) if kind]]
@@ -177,7 +177,7 @@ def scatter_figure(images: pd.DataFrame) -> Figure:
             alpha=0.7,
             color=CYCLE[(number - 1) % len(CYCLE)] if kind else GREY,
             marker=MARKERS[number % len(MARKERS)],
-            label=kind.replace("_", " ") or "chest films",
+            label=kind.replace("_", " ") or "chest radiographs",
             linewidths=0,
         )
     _log_axis(panel)

@@ -18,10 +18,10 @@ from monai_chexmask_u.anatomy import NODE_COUNT, NODE_IDS, organ_of_node
 from monai_chexmask_u.experiments.measure import NODE_COLUMNS
 from monai_chexmask_u.files.atomic import atomic_path
 
-__all__ = ["Findings", "Measurements", "Picture", "node_rows", "write_table"]
+__all__ = ["Findings", "Measurements", "Plot", "node_rows", "write_table"]
 
 _ORGAN_OF_NODE: Final = tuple(organ_of_node(node).name for node in range(NODE_COUNT))
-_IDENTITY: Final = ("film", "set", "part", "kind", "severity")
+_IDENTITY: Final = ("radiograph", "set", "part", "kind", "severity")
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +29,7 @@ class Measurements:
     """All rows of a run.
 
     Attributes:
-        images: a row per film and condition, with columns as of `measure`; failed ones are left out.
+        images: a row per radiograph and condition, with columns as of `measure`; failed ones are left out.
         calibrated: the model gives total uncertainty; otherwise the score is the predictive one.
     """
 
@@ -63,7 +63,7 @@ class Measurements:
         return self.images[self.images["error"].notna()]
 
     def clean(self) -> pd.DataFrame:
-        """Return the rows of outlined films as they come."""
+        """Return the rows of outlined radiographs as they come."""
         return self.outlined[self.outlined["part"] == "clean"]
 
 
@@ -86,7 +86,7 @@ def node_rows(images: pd.DataFrame, columns: Sequence[str] = NODE_COLUMNS) -> pd
 
 
 @dataclass(frozen=True, eq=False)
-class Picture:
+class Plot:
     """A figure, and what it shows in one sentence."""
 
     figure: Figure
@@ -111,13 +111,13 @@ class Findings:
 
     Attributes:
         tables: by file name.
-        pictures: by file name.
+        plots: by file name.
         summary: headline numbers by their stable key; NaN where a number cannot be had.
         notes: sentences that a reader of the numbers must know.
     """
 
     tables: Mapping[str, pd.DataFrame]
-    pictures: Mapping[str, Picture]
+    plots: Mapping[str, Plot]
     summary: Mapping[str, float]
     notes: Sequence[str] = field(default=())
 
@@ -126,8 +126,8 @@ class Findings:
         for name, table in self.tables.items():
             write_table(table, folder / "tables", name)
         (folder / "figures").mkdir(exist_ok=True)
-        for name, picture in self.pictures.items():
-            for suffix, content in ((".png", picture.png), (".svg", picture.drawn("svg"))):
+        for name, plot in self.plots.items():
+            for suffix, content in ((".png", plot.png), (".svg", plot.drawn("svg"))):
                 with atomic_path(folder / "figures" / f"{name}{suffix}") as temporary:
                     temporary.write_bytes(content)
 

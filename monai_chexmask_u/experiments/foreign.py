@@ -1,4 +1,4 @@
-"""Images that are foreign to the network, made from films that are not."""
+"""Images that are foreign to the network, made from radiographs that are not."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ CROPPED_SIDE: Final = 0.3
 
 
 def make_foreign(radiograph: Radiograph, kind: str, seed: int) -> Radiograph:
-    """Return a foreign image of about the film's size; what its header says of orientation stays.
+    """Return a foreign image of about the radiograph's size; what its header says of orientation stays.
 
     Args:
-        radiograph: a frontal chest film.
+        radiograph: a frontal chest radiograph.
         kind: of `FOREIGN`.
         seed: of noise and of the cut-out's place.
     """

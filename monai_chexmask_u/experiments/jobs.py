@@ -1,4 +1,4 @@
-"""Measuring many films: what is there already is left alone, and a bad film does not stop the others."""
+"""Measuring many radiographs: what is there already is left alone, and a bad radiograph does not stop the others."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from monai_chexmask_u.data.film_sets import Film
+from monai_chexmask_u.data.radiograph_sets import RadiographItem
 from monai_chexmask_u.experiments.conditions import Condition, Part, Plan, condition_seed, conditions_of
 from monai_chexmask_u.experiments.measure import measure, names_of
 from monai_chexmask_u.experiments.store import Store
@@ -24,47 +24,47 @@ __all__ = ["Failure", "Job", "list_jobs", "run_jobs"]
 
 @dataclass(frozen=True)
 class Job:
-    """One part of one film, still to be measured."""
+    """One part of one radiograph, still to be measured."""
 
     part: Part
-    film: Film
+    item: RadiographItem
     conditions: tuple[Condition, ...]
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A film, or a film under one condition, that could not be measured.
+    """A radiograph, or a radiograph under one condition, that could not be measured.
 
     Attributes:
-        film: its key.
-        kind: of the condition, empty where the film itself is of no use.
+        radiograph: its key.
+        kind: of the condition, empty where the radiograph itself is of no use.
         severity: of the condition.
         code: machine-readable reason.
         message: one sentence.
     """
 
-    film: str
+    item: str
     kind: str
     severity: float
     code: str
     message: str
 
 
-def list_jobs(films: Iterable[Film], parts: Sequence[Part], plan: Plan, store: Store) -> list[Job]:
-    """List what is not in the store yet, film by film."""
+def list_jobs(radiographs: Iterable[RadiographItem], parts: Sequence[Part], plan: Plan, store: Store) -> list[Job]:
+    """List what is not in the store yet, radiograph by radiograph."""
     jobs = []
-    for film in films:
+    for item in radiographs:
         for part in parts:
-            conditions = tuple(conditions_of(film, part, plan))
-            if conditions and not _is_there(store, part, film):
-                jobs.append(Job(part, film, conditions))
+            conditions = tuple(conditions_of(item, part, plan))
+            if conditions and not _is_there(store, part, item):
+                jobs.append(Job(part, item, conditions))
     return jobs
 
 
-def _is_there(store: Store, part: Part, film: Film) -> bool:
+def _is_there(store: Store, part: Part, item: RadiographItem) -> bool:
     try:
-        return store.has(part, film)
-    except OSError:  # the film cannot be read, which is said when its turn comes
+        return store.has(part, item)
+    except OSError:  # the radiograph cannot be read, which is said when its turn comes
         return False
 
 
@@ -78,7 +78,7 @@ def run_jobs(jobs: Iterable[Job], segmenter: Segmenter, store: Store, advance: C
         advance: is told how many conditions are done with, after each.
 
     Returns:
-        Films that could not be read; conditions that failed are in the store, with the reason.
+        Radiographs that could not be read; conditions that failed are in the store, with the reason.
 
     Raises:
         OSError: if a part cannot be written.
@@ -86,42 +86,42 @@ def run_jobs(jobs: Iterable[Job], segmenter: Segmenter, store: Store, advance: C
     failures: dict[str, Failure] = {}
     for job in jobs:
         try:
-            radiograph = read_radiograph(job.film.path)
+            radiograph = read_radiograph(job.item.path)
             partner = _partner(job, radiograph.shape)
-        except Exception as error:  # whatever is wrong with one film, the others go on
-            failures[job.film.key] = Failure(job.film.key, "", 0.0, *fault_of(error))
+        except Exception as error:  # whatever is wrong with one radiograph, the others go on
+            failures[job.item.key] = Failure(job.item.key, "", 0.0, *fault_of(error))
             advance(len(job.conditions))
             continue
         rows = []
         for condition in job.conditions:
-            rows.append(_row(segmenter, job.film, radiograph, condition, partner))
+            rows.append(_row(segmenter, job.item, radiograph, condition, partner))
             advance(1)
-        store.write(job.part, job.film, rows)
+        store.write(job.part, job.item, rows)
     return list(failures.values())
 
 
 def _row(
-    segmenter: Segmenter, film: Film, radiograph: Radiograph, condition: Condition, partner: Any
+    segmenter: Segmenter, item: RadiographItem, radiograph: Radiograph, condition: Condition, partner: Any
 ) -> dict[str, Any]:
-    seed = condition_seed(segmenter.inferer.seed, film, condition)
+    seed = condition_seed(segmenter.inferer.seed, item, condition)
     try:
-        return measure(segmenter, film, radiograph, condition, seed, partner)
+        return measure(segmenter, item, radiograph, condition, seed, partner)
     except Exception as error:  # one condition may be too much for the network, and the others not
         code, message = fault_of(error)
-        return {**names_of(film, condition), "failure": code, "message": message}
+        return {**names_of(item, condition), "failure": code, "message": message}
 
 
 def _partner(job: Job, shape: tuple[int, int]) -> NDArray[np.float32] | None:
-    """Return the pixels of the film to blend in, resized to the film's shape; None where that film is of no use."""
+    """Return the pixels of the radiograph to blend in, resized to this one's shape; None where it cannot be used."""
     needed = any(
         condition.part == "corrupted" and CORRUPTIONS[condition.kind].needs_partner for condition in job.conditions
     )
-    if not needed or job.film.partner is None:
+    if not needed or job.item.partner is None:
         return None
     import cv2  # of an extra
 
     try:
-        pixels = read_radiograph(job.film.partner).pixels
+        pixels = read_radiograph(job.item.partner).pixels
     except ValueError:
         return None
     resized = cv2.resize(pixels, shape[::-1], interpolation=cv2.INTER_AREA) if pixels.shape != shape else pixels

@@ -1,4 +1,4 @@
-"""One film under one condition -> one row: error, uncertainty and verdict of the image and of its nodes.
+"""One radiograph under one condition -> one row: error, uncertainty and verdict of the image and of its nodes.
 
 All lengths are in pixels of a 1024-pixel image: those of the image that the network saw, times 1024 over its longer
 side, also where a corruption cut a part off.
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monai_chexmask_u.anatomy import NODE_COUNT, ORGANS
-from monai_chexmask_u.data.film_sets import Film
+from monai_chexmask_u.data.radiograph_sets import RadiographItem
 from monai_chexmask_u.experiments.conditions import Condition
 from monai_chexmask_u.experiments.foreign import make_foreign
 from monai_chexmask_u.radiograph import Radiograph
@@ -39,7 +39,7 @@ NODE_COLUMNS: Final = (
     "node_radius90",
     "node_altered",
 )
-"""Columns that hold a list over the nodes; empty where the film has no outline, or the model no calibration."""
+"""Columns that hold a list over the nodes; empty where the radiograph has no outline, or the model no calibration."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,45 +58,50 @@ class Shown:
 
 
 def measure(
-    segmenter: Segmenter, film: Film, radiograph: Radiograph, condition: Condition, seed: int, partner: Any = None
+    segmenter: Segmenter,
+    item: RadiographItem,
+    radiograph: Radiograph,
+    condition: Condition,
+    seed: int,
+    partner: Any = None,
 ) -> dict[str, Any]:
-    """Segment a film under a condition.
+    """Segment a radiograph under a condition.
 
     Args:
         segmenter: does the work.
-        film: the film.
-        radiograph: the film's image.
+        item: which radiograph it is.
+        radiograph: itself.
         condition: what is done to it.
         seed: of the condition.
-        partner: pixels of the film to blend in, if the condition needs one.
+        partner: pixels of the radiograph to blend in, if the condition needs one.
 
     Returns:
-        A row as of `row_of`, with the names of film and condition.
+        A row as of `row_of`, with the names of radiograph and condition.
     """
-    shown = show(film, radiograph, condition, seed, partner)
-    return {**names_of(film, condition), "failure": "", **row_of(segmenter.segment(shown.radiograph), shown)}
+    shown = show(item, radiograph, condition, seed, partner)
+    return {**names_of(item, condition), "failure": "", **row_of(segmenter.segment(shown.radiograph), shown)}
 
 
-def names_of(film: Film, condition: Condition) -> dict[str, Any]:
-    """Return the columns that say which film under which condition a row is of."""
+def names_of(item: RadiographItem, condition: Condition) -> dict[str, Any]:
+    """Return the columns that say which radiograph under which condition a row is of."""
     return {
-        "film": film.key,
-        "set": film.source,
-        "label": film.label,
+        "radiograph": item.key,
+        "set": item.source,
+        "label": item.label,
         "part": condition.part,
         "kind": condition.kind,
         "severity": condition.severity,
     }
 
 
-def show(film: Film, radiograph: Radiograph, condition: Condition, seed: int, partner: Any = None) -> Shown:
-    """Do to a film what a condition says."""
+def show(item: RadiographItem, radiograph: Radiograph, condition: Condition, seed: int, partner: Any = None) -> Shown:
+    """Do to a radiograph what a condition says."""
     if condition.part == "foreign":
         return Shown(make_foreign(radiograph, condition.kind, seed))
     if condition.part == "clean":
-        return Shown(radiograph, film.landmarks)
+        return Shown(radiograph, item.landmarks)
     corrupted = corrupt(
-        radiograph.pixels, condition.kind, condition.severity, seed=seed, landmarks=film.landmarks, partner=partner
+        radiograph.pixels, condition.kind, condition.severity, seed=seed, landmarks=item.landmarks, partner=partner
     )
     altered = None if corrupted.landmarks is None else corrupted.altered_nodes
     return Shown(replace(radiograph, pixels=corrupted.pixels), corrupted.landmarks, altered)

@@ -1,4 +1,4 @@
-"""Experiment: are images that are foreign to the network told from chest films?"""
+"""Experiment: are images that are foreign to the network told from chest radiographs?"""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import Any, Final
 
 import pandas as pd
 
-from monai_chexmask_u.data.film_sets import FRONTAL
+from monai_chexmask_u.data.radiograph_sets import FRONTAL
 from monai_chexmask_u.experiments.figures import roc_figure, scatter_figure
-from monai_chexmask_u.experiments.findings import Findings, Measurements, Picture
+from monai_chexmask_u.experiments.findings import Findings, Measurements, Plot
 from monai_chexmask_u.experiments.statistics import area_under_roc, false_positive_rate
 
 __all__ = ["POOLED", "analyze", "detection_table", "images_by_kind", "verdict_table"]
@@ -18,35 +18,33 @@ VERDICTS: Final = ("accept", "review", "reject")
 
 
 def analyze(measurements: Measurements) -> Findings:
-    """Return the tables of detection and of verdicts, without films that the examiner has learned from."""
+    """Return the tables of detection and of verdicts, without radiographs that the examiner has learned from."""
     learned = measurements.images["learned"]
     images = images_by_kind(measurements.images[~learned])
-    left_out = measurements.images.loc[learned, "film"].nunique()
-    note = (
-        f"{left_out} films taught the model's examiner; they and what is made of them do not count as foreign or own."
-    )
+    left_out = measurements.images.loc[learned, "radiograph"].nunique()
+    note = f"{left_out} radiographs taught the model's examiner; they and what is made of them count as neither."
     detection = detection_table(images, measurements.scores)
     verdicts = verdict_table(images)
-    pictures = {
-        "latent_predictive": Picture(
+    plots = {
+        "latent_predictive": Plot(
             scatter_figure(images),
-            "Latent against predictive uncertainty of the chest films and of the foreign images.",
+            "Latent against predictive uncertainty of the chest radiographs and of the foreign images.",
         )
     }
     if len(detection):
-        pictures["roc"] = Picture(
+        plots["roc"] = Plot(
             roc_figure(images, measurements.scores),
-            "Receiver operating characteristic of each score, for every kind of foreign image against all chest films.",
+            "Receiver operating characteristic of each score, every kind of foreign image against chest radiographs.",
         )
     tables = {"ood_detection": detection, "ood_verdicts": verdicts}
-    return Findings(tables, pictures, _summary(detection, verdicts), (note,) if left_out else ())
+    return Findings(tables, plots, _summary(detection, verdicts), (note,) if left_out else ())
 
 
 def images_by_kind(images: pd.DataFrame) -> pd.DataFrame:
-    """Return the images of this experiment with a column ``foreign``: the kind, or empty for a chest film.
+    """Return the images of this experiment with a column ``foreign``: the kind, or empty for a chest radiograph.
 
-    Chest films are those with outlines, those of other scanners, and those labelled so. Foreign are the films with
-    another label, by that label, and those made foreign.
+    Chest radiographs are those with outlines, those of other scanners, and those labelled so. Foreign are the
+    radiographs with another label, by that label, and those made foreign.
     """
     images = images[images["part"].isin(("clean", "foreign"))].copy()
     made, labelled = images["part"] == "foreign", images["label"] != FRONTAL
@@ -55,26 +53,26 @@ def images_by_kind(images: pd.DataFrame) -> pd.DataFrame:
 
 
 def detection_table(images: pd.DataFrame, scores: tuple[str, ...]) -> pd.DataFrame:
-    """Return a row per kind of foreign image (and for all of them) and score, each against all chest films.
+    """Return a row per kind of foreign image (and for all of them) and score, each against all chest radiographs.
 
-    ``auc`` is the area under the ROC curve, ``fpr95`` the share of chest films above the threshold that finds 95 % of
-    the foreign images.
+    ``auc`` is the area under the ROC curve, ``fpr95`` the share of chest radiographs above the threshold that finds 95
+    % of the foreign images.
     """
     own, foreign = images[images["foreign"] == ""], images[images["foreign"] != ""]
     groups = {POOLED: foreign, **dict(iter(foreign.groupby("foreign", sort=False)))} if len(foreign) else {}
     rows = []
     for kind, group in groups.items():
         for name in scores:
-            row: dict[str, Any] = {"kind": kind, "score": name, "foreign": len(group), "chest_films": len(own)}
+            row: dict[str, Any] = {"kind": kind, "score": name, "foreign": len(group), "chest_radiographs": len(own)}
             row["auc"] = area_under_roc(group[name], own[name])
             row["fpr95"] = false_positive_rate(group[name], own[name])
             rows.append(row)
-    return pd.DataFrame(rows, columns=["kind", "score", "foreign", "chest_films", "auc", "fpr95"])
+    return pd.DataFrame(rows, columns=["kind", "score", "foreign", "chest_radiographs", "auc", "fpr95"])
 
 
 def verdict_table(images: pd.DataFrame) -> pd.DataFrame:
-    """Return the shares of each verdict, a row per set of chest films and per kind of foreign image."""
-    groups = images["foreign"].where(images["foreign"] != "", "chest films: " + images["set"])
+    """Return the shares of each verdict, a row per set of chest radiographs and per kind of foreign image."""
+    groups = images["foreign"].where(images["foreign"] != "", "chest radiographs: " + images["set"])
     rows = []
     for name, group in images.groupby(groups, sort=False):
         shares = {verdict: float((group["verdict"] == verdict).mean()) for verdict in VERDICTS}
@@ -91,6 +89,6 @@ def _summary(detection: pd.DataFrame, verdicts: pd.DataFrame) -> dict[str, float
     for name, group in kinds.groupby("score"):
         found[f"ood.worst_kind.auc_{name}"] = group["auc"].min()
     for row in verdicts.to_dict("records"):
-        group = row["group"].replace("chest films: ", "chest_films.")
+        group = row["group"].replace("chest radiographs: ", "chest_radiographs.")
         found |= {f"ood.verdict.{group}.{verdict}": row[verdict] for verdict in VERDICTS}
     return found

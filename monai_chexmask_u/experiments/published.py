@@ -36,7 +36,7 @@ class Comparison:
 
 
 NOISE: Final = "figure of Gaussian noise (vector file)"
-OOD: Final = "paper, second-hand; foreign there are frontal films with an RCA Dice below 0.7"
+OOD: Final = "paper, second-hand; foreign there are frontal radiographs with an RCA Dice below 0.7"
 OCCLUDED: Final = "at most 2.5, median inside above upper quartile outside"
 BOXES: Final = "box plot without a scale (vector file), occlusions pooled"
 
@@ -142,10 +142,10 @@ COMPARISONS: Final = (
     Comparison("ood.all_foreign.auc_score_combined", "Foreign images by the combined score, area under ROC"),
     Comparison("ood.worst_kind.auc_score_combined", "Combined score, the kind of foreign image that is found worst"),
     Comparison(
-        "ood.all_foreign.fpr95_score_combined", "Combined score: chest films lost where 95 % of foreign are found"
+        "ood.all_foreign.fpr95_score_combined", "Combined score: chest radiographs lost where 95 % of foreign are found"
     ),
     Comparison("calibration.coverage90.all", "Coverage of the 90 % radius, clean", digits=3),
-    Comparison("calibration.refit_coverage90.all", "Coverage, each film by the others' radii, clean", digits=3),
+    Comparison("calibration.refit_coverage90.all", "Coverage, each radiograph by the others' radii, clean", digits=3),
     Comparison("calibration.refit_coverage90.right_lung", "Likewise, right lung", digits=3),
     Comparison("calibration.refit_coverage90.left_lung", "Likewise, left lung", digits=3),
     Comparison("calibration.refit_coverage90.heart", "Likewise, heart", digits=3),

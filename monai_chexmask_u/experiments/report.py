@@ -13,8 +13,8 @@ from typing import Any, Final
 
 import pandas as pd
 
-from monai_chexmask_u.data.film_sets import FRONTAL, FilmSet
-from monai_chexmask_u.experiments.findings import Findings, Picture
+from monai_chexmask_u.data.radiograph_sets import FRONTAL, RadiographSet
+from monai_chexmask_u.experiments.findings import Findings, Plot
 from monai_chexmask_u.experiments.published import COMPARISONS
 from monai_chexmask_u.files.atomic import atomic_path
 
@@ -42,15 +42,15 @@ class Report:
     Attributes:
         date: of the run, ISO.
         settings: of the measurements.
-        sets: the films.
+        sets: the radiographs.
         findings: by experiment, in order.
-        failures: a row per film or condition that failed.
+        failures: a row per radiograph or condition that failed.
         calibrated: whether the model gives total uncertainty.
     """
 
     date: str
     settings: Mapping[str, Any]
-    sets: Sequence[FilmSet]
+    sets: Sequence[RadiographSet]
     findings: Mapping[str, Findings]
     failures: pd.DataFrame
     calibrated: bool
@@ -92,15 +92,15 @@ class Report:
             f"<p>{escape(self.date)}. {escape(_sentence_on(self.settings))} For research use only.</p>",
             *(f'<p class="note">{escape(note)}</p>' for note in self.notes),
             "<h2>Published and ours</h2>",
-            "<p>All lengths are in pixels of a 1024-pixel image. Published numbers come from other films and a model "
+            "<p>All lengths are in pixels of a 1024-pixel image. Published numbers come from other images and a model "
             "trained with other data.</p>",
             _table(comparison_rows(self.summary)),
-            "<h2>Films</h2>",
+            "<h2>Radiographs</h2>",
             _table(set_rows(self.sets)),
         ]
         for name, found in self.findings.items():
             parts.append(f"<h2>{escape(name.capitalize())}</h2>")
-            parts += [_figure(picture) for picture in found.pictures.values()]
+            parts += [_figure(plot) for plot in found.plots.values()]
             parts += [_details(title, table) for title, table in found.tables.items()]
         parts += [
             "<h2>Failures</h2>",
@@ -123,16 +123,16 @@ def comparison_rows(summary: Mapping[str, float]) -> list[dict[str, str]]:
     return rows
 
 
-def set_rows(sets: Iterable[FilmSet]) -> list[dict[str, Any]]:
-    """Return what each set of films is."""
+def set_rows(sets: Iterable[RadiographSet]) -> list[dict[str, Any]]:
+    """Return what each set of radiographs is."""
     return [
         {
             "set": each.name,
             "kind": each.kind,
             "recognized by": each.rule,
             "found": each.found,
-            "used": len(each.films),
-            "foreign": sum(film.label != FRONTAL for film in each.films),
+            "used": len(each.radiographs),
+            "foreign": sum(item.label != FRONTAL for item in each.radiographs),
         }
         for each in sets
     ]
@@ -146,9 +146,9 @@ def _sentence_on(settings: Mapping[str, Any]) -> str:
     )
 
 
-def _figure(picture: Picture) -> str:
-    data = base64.b64encode(picture.png).decode("ascii")
-    caption = escape(picture.caption)
+def _figure(plot: Plot) -> str:
+    data = base64.b64encode(plot.png).decode("ascii")
+    caption = escape(plot.caption)
     return (
         f'<figure><img alt="{caption}" src="data:image/png;base64,{data}"><figcaption>{caption}</figcaption></figure>'
     )

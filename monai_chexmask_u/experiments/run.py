@@ -1,4 +1,4 @@
-"""One run: films in; tables, figures, report out."""
+"""One run: radiographs in; tables, figures, report out."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Final
 
 import pandas as pd
 
-from monai_chexmask_u.data.film_sets import Film, FilmSet
+from monai_chexmask_u.data.radiograph_sets import RadiographItem, RadiographSet
 from monai_chexmask_u.experiments import calibration, corruption, error, ood
 from monai_chexmask_u.experiments.conditions import Part, Plan
 from monai_chexmask_u.experiments.findings import Findings, Measurements, write_table
@@ -27,7 +27,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Experiment:
-    """One experiment: which parts it needs, of which films, and what it makes of them."""
+    """One experiment: which parts it needs, of which radiographs, and what it makes of them."""
 
     parts: tuple[Part, ...]
     outlined_only: bool
@@ -44,7 +44,7 @@ EXPERIMENTS: Final[dict[str, Experiment]] = {
 
 def run_experiments(
     names: Sequence[str],
-    sets: Sequence[FilmSet],
+    sets: Sequence[RadiographSet],
     segmenter: Segmenter,
     folder: Path,
     *,
@@ -62,14 +62,14 @@ def run_experiments(
         progress: is called after each image.
 
     Raises:
-        ValueError: if the folder holds measurements of other settings, or no film could be measured.
+        ValueError: if the folder holds measurements of other settings, or no radiograph could be measured.
         OSError: if results cannot be written.
     """
     plan = plan or Plan()
     settings = run_settings(segmenter.identity, segmenter.inferer.num_samples, segmenter.inferer.seed, plan)
     store = Store(folder, settings)
     needed = _needed(names, sets)
-    jobs = [job for film, parts in needed for job in list_jobs([film], parts, plan, store)]
+    jobs = [job for item, parts in needed for job in list_jobs([item], parts, plan, store)]
     total, done = sum(len(job.conditions) for job in jobs), 0
 
     def advance(count: int) -> None:
@@ -78,13 +78,16 @@ def run_experiments(
         progress(done, total)
 
     unreadable = run_jobs(jobs, segmenter, store, advance)
-    rows = _stored(store, needed, {failure.film for failure in unreadable})
+    rows = _stored(store, needed, {failure.item for failure in unreadable})
     failures = _failures(unreadable, rows)
-    outlined = {film.key for film, _ in needed if film.landmarks is not None}
-    if not len(rows) or not (rows["film"].isin(outlined) & (rows["part"] == "clean") & (rows["failure"] == "")).any():
+    outlined = {item.key for item, _ in needed if item.landmarks is not None}
+    if (
+        not len(rows)
+        or not (rows["radiograph"].isin(outlined) & (rows["part"] == "clean") & (rows["failure"] == "")).any()
+    ):
         first = failures.iloc[0]
-        raise ValueError(f"none of the outlined films could be measured; {first['film']}: {first['message']}")
-    rows["learned"] = rows["film"].isin(_learned([film for film, _ in needed], segmenter))
+        raise ValueError(f"none of the outlined radiographs could be measured; {first['item']}: {first['message']}")
+    rows["learned"] = rows["radiograph"].isin(_learned([item for item, _ in needed], segmenter))
     measurements = Measurements.of(rows)
     findings = {name: EXPERIMENTS[name].analyze(measurements) for name in names}
     report = Report(_now(), settings, sets, findings, failures, measurements.calibrated)
@@ -92,34 +95,36 @@ def run_experiments(
     return report
 
 
-def _needed(names: Sequence[str], sets: Sequence[FilmSet]) -> list[tuple[Film, tuple[Part, ...]]]:
-    """Return the films with the parts that are needed of each."""
+def _needed(names: Sequence[str], sets: Sequence[RadiographSet]) -> list[tuple[RadiographItem, tuple[Part, ...]]]:
+    """Return the radiographs with the parts that are needed of each."""
     needed = []
     for each in sets:
         chosen = [EXPERIMENTS[name] for name in names if each.kind == "outlined" or not EXPERIMENTS[name].outlined_only]
         parts = tuple(dict.fromkeys(part for experiment in chosen for part in experiment.parts))
-        needed += [(film, parts) for film in each.films] if parts else []
+        needed += [(item, parts) for item in each.radiographs] if parts else []
     return needed
 
 
-def _learned(films: Sequence[Film], segmenter: Segmenter) -> set[str]:
-    """Return the films that the calibration's examiner has learned from, by what its record says."""
+def _learned(radiographs: Sequence[RadiographItem], segmenter: Segmenter) -> set[str]:
+    """Return the radiographs that the calibration's examiner has learned from, by what its record says."""
     digests = set(segmenter.calibration.record.get("learned_from", ())) if segmenter.calibration else set()
-    return {film.key for film in films if digests and film.path.is_file() and film.digest() in digests}
+    return {item.key for item in radiographs if digests and item.path.is_file() and item.digest() in digests}
 
 
-def _stored(store: Store, needed: Sequence[tuple[Film, tuple[Part, ...]]], unreadable: set[str]) -> pd.DataFrame:
+def _stored(
+    store: Store, needed: Sequence[tuple[RadiographItem, tuple[Part, ...]]], unreadable: set[str]
+) -> pd.DataFrame:
     """Return all rows that are needed, whatever else the store holds."""
-    tables = [store.read(part, [film]) for film, parts in needed if film.key not in unreadable for part in parts]
+    tables = [store.read(part, [item]) for item, parts in needed if item.key not in unreadable for part in parts]
     known = [table for table in tables if len(table)]
-    return pd.concat(known, ignore_index=True) if known else pd.DataFrame(columns=["film", "part", "failure"])
+    return pd.concat(known, ignore_index=True) if known else pd.DataFrame(columns=["radiograph", "part", "failure"])
 
 
 def _failures(unreadable: Sequence[Failure], rows: pd.DataFrame) -> pd.DataFrame:
-    columns = ["film", "kind", "severity", "code", "message"]
-    films = pd.DataFrame([asdict(failure) for failure in unreadable], columns=columns)
+    columns = ["radiograph", "kind", "severity", "code", "message"]
+    radiographs = pd.DataFrame([asdict(failure) for failure in unreadable], columns=columns)
     failed = rows[rows["failure"] != ""].rename(columns={"failure": "code"})
-    return pd.concat([films, failed.reindex(columns=columns)], ignore_index=True) if len(failed) else films
+    return pd.concat([radiographs, failed.reindex(columns=columns)], ignore_index=True) if len(failed) else radiographs
 
 
 def _write(report: Report, folder: Path) -> None:

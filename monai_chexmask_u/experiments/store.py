@@ -1,4 +1,4 @@
-"""What was measured so far: a file per film and part, so that a run that was stopped goes on."""
+"""What was measured so far: a file per radiograph and part, so that a run that was stopped goes on."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, Final
 import pandas as pd
 
 from monai_chexmask_u import __version__
-from monai_chexmask_u.data.film_sets import Film
+from monai_chexmask_u.data.radiograph_sets import RadiographItem
 from monai_chexmask_u.experiments.conditions import Part, Plan
 from monai_chexmask_u.files.atomic import atomic_path
 from monai_chexmask_u.segmentation import ModelIdentity
@@ -22,7 +22,7 @@ SETTINGS_FILE: Final = "settings.json"
 
 
 def run_settings(identity: ModelIdentity, samples: int, seed: int, plan: Plan) -> dict[str, Any]:
-    """Return all that measurements depend on besides the films, as it stands in JSON."""
+    """Return all that measurements depend on besides the radiographs, as it stands in JSON."""
     settings = {
         "version": __version__,
         "model": asdict(identity),
@@ -59,37 +59,37 @@ class Store:
             if there.get(name) != value:
                 raise ValueError(_difference(folder, name, there.get(name), value))
 
-    def has(self, part: Part, film: Film) -> bool:
-        """Tell whether a part is there and was measured on this very film.
+    def has(self, part: Part, item: RadiographItem) -> bool:
+        """Tell whether a part is there and was measured on this very radiograph.
 
         Raises:
-            OSError: if the film cannot be read.
+            OSError: if the radiograph cannot be read.
         """
-        path = self._path(part, film)
+        path = self._path(part, item)
         if not path.is_file():
             return False
         try:
             stored = pd.read_parquet(path, columns=["fingerprint"])["fingerprint"]
         except (OSError, ValueError, KeyError):  # broken: it is measured again
             return False
-        return bool((stored == film.fingerprint()).all())
+        return bool((stored == item.fingerprint()).all())
 
-    def write(self, part: Part, film: Film, rows: Sequence[Mapping[str, Any]]) -> None:
+    def write(self, part: Part, item: RadiographItem, rows: Sequence[Mapping[str, Any]]) -> None:
         """Write a part, whole or not at all."""
-        path = self._path(part, film)
+        path = self._path(part, item)
         path.parent.mkdir(parents=True, exist_ok=True)
-        table = pd.DataFrame([{**row, "fingerprint": film.fingerprint()} for row in rows])
+        table = pd.DataFrame([{**row, "fingerprint": item.fingerprint()} for row in rows])
         with atomic_path(path) as temporary:
             table.to_parquet(temporary, index=False)
 
-    def read(self, part: Part, films: Iterable[Film]) -> pd.DataFrame:
-        """Return the rows of a part, of those films that have it."""
-        paths = [self._path(part, film) for film in films]
+    def read(self, part: Part, radiographs: Iterable[RadiographItem]) -> pd.DataFrame:
+        """Return the rows of a part, of those radiographs that have it."""
+        paths = [self._path(part, item) for item in radiographs]
         tables = [pd.read_parquet(path) for path in paths if path.is_file()]
         return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
-    def _path(self, part: Part, film: Film) -> Path:
-        return self.folder / "parts" / part / film.source / f"{film.name}.parquet"
+    def _path(self, part: Part, item: RadiographItem) -> Path:
+        return self.folder / "parts" / part / item.source / f"{item.name}.parquet"
 
 
 def _read_settings(path: Path) -> dict[str, Any]:

@@ -84,8 +84,8 @@ def safe_name(name: str) -> str:
     name that is too long is cut, and gets a checksum.
 
     Example:
-        >>> safe_name("../x"), safe_name("con"), safe_name("film 1.2")
-        ('_._x', 'con_', 'film 1.2')
+        >>> safe_name("../x"), safe_name("con"), safe_name("radiograph 1.2")
+        ('_._x', 'con_', 'radiograph 1.2')
     """
     if not _PLAIN.fullmatch(name):
         composed = unicodedata.normalize("NFC", name)

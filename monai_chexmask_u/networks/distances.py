@@ -1,4 +1,4 @@
-"""Distances of an image's features and of its outlines from those of the films that were trained on."""
+"""Distances of an image's features and of its outlines from those of the radiographs that were trained on."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ROUNDING = 1e-3
 
 
 class GaussianDistance(nn.Module):
-    """Mahalanobis distance from a Gaussian, standardized: 0 is the median of the films it was fitted to, 1 their 95 %.
+    """Mahalanobis distance from a Gaussian, standardized: 0 is the median of the images it was fitted to, 1 their 95 %.
 
     Args:
         size: dimensions of the vectors.
@@ -66,7 +66,7 @@ class GaussianDistance(nn.Module):
 
 
 class ShapeModel(nn.Module):
-    """Distance of outlines from the shapes of training films, whatever their place and size.
+    """Distance of outlines from the shapes of training radiographs, whatever their place and size.
 
     It is what the principal components of the training shapes cannot explain, standardized like `GaussianDistance`.
 
@@ -121,7 +121,7 @@ def _fault_of_scale(distance: GaussianDistance | ShapeModel) -> str | None:
 
 
 def _standardize(distance: GaussianDistance | ShapeModel, raw: Tensor) -> None:
-    """Set the zero and the unit of a distance by those of the films it was fitted to."""
+    """Set the zero and the unit of a distance by those of the radiographs it was fitted to."""
     center, upper = torch.quantile(raw.double(), torch.tensor([0.5, 0.95], dtype=torch.float64))
     distance.center.copy_(center)
     distance.scale.copy_((upper - center).clamp_min(1e-6))

@@ -31,7 +31,7 @@ class ErrorHead(nn.Module):
     The spread of latent samples knows what the latent space leaves open, and nothing of what the encoder missed or of
     noise in the outlines. This head looks at the feature maps around each landmark and at the spread of the samples,
     exchanges what it sees along the contours, and is trained on the errors that the landmark network makes on corrupted
-    films, by the likelihood of these errors. The landmark network itself stays as it is.
+    radiographs, by the likelihood of these errors. The landmark network itself stays as it is.
 
     References:
         Kendall and Gal, What uncertainties do we need in Bayesian deep learning, https://arxiv.org/abs/1703.04977

@@ -30,10 +30,10 @@ SCORES: Final = (
 """What the examiner says of an image, in order; higher is more foreign, except for the first of the kinds.
 
 ``combined`` joins ``foreign`` (log odds of the shift detector against a frontal chest) and ``feature_distance``
-(Mahalanobis distance of the pooled feature maps from those of frontal films). ``latent_distance`` is that of the latent
-mean, ``latent_divergence`` the divergence of the latent Gaussian from the prior, ``shape_distance`` that of the
-outlines from the shapes of the training films. ``flatness`` is 1 minus the range of gray levels, ``saturation`` the
-share of the brightest one. The rest are the detector's probabilities.
+(Mahalanobis distance of the pooled feature maps from those of frontal radiographs). ``latent_distance`` is that of the
+latent mean, ``latent_divergence`` the divergence of the latent Gaussian from the prior, ``shape_distance`` that of the
+outlines from the shapes of the training radiographs. ``flatness`` is 1 minus the range of gray levels, ``saturation``
+the share of the brightest one. The rest are the detector's probabilities.
 """
 
 ODDS_SCALE: Final = 4.0

@@ -21,7 +21,7 @@ KINDS_OF_IMAGE: Final = (
     "partial_view",
     "not_a_radiograph",
 )
-"""What the detector tells apart; all but the first are made from frontal films when it is trained."""
+"""What the detector tells apart; all but the first are made from frontal radiographs when it is trained."""
 
 GRID: Final = 8
 
@@ -29,9 +29,9 @@ GRID: Final = 8
 class ShiftDetector(nn.Module):
     """Classifies an image by the landmark network's coarse feature maps and its latent space.
 
-    It is trained on frontal films and on what can be made of them; it has never seen a real foreign radiograph, such as
-    a lateral chest or a hand. These it takes for a part of a film or for none at all, and the distance of the features
-    from those of frontal films stands beside it.
+    It is trained on frontal radiographs and on what can be made of them; it has never seen a real foreign radiograph,
+    such as a lateral chest or a hand. These it takes for a part of a radiograph or for none at all, and the distance of
+    the features from those of frontal radiographs stands beside it.
 
     Args:
         latent_size: dimensions of the latent space.

@@ -5,7 +5,7 @@ from monai_chexmask_u.reading.files import (
     is_candidate_head,
     is_candidate_name,
     list_inputs,
-    read_picture,
+    read_image_file,
     read_radiograph,
 )
 
@@ -14,6 +14,6 @@ __all__ = [
     "is_candidate_head",
     "is_candidate_name",
     "list_inputs",
-    "read_picture",
+    "read_image_file",
     "read_radiograph",
 ]

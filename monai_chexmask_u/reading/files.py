@@ -28,25 +28,25 @@ __all__ = [
     "is_candidate_head",
     "is_candidate_name",
     "list_inputs",
-    "read_picture",
+    "read_image_file",
     "read_radiograph",
 ]
 
-PICTURE_SUFFIXES: Final = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff"})
+IMAGE_SUFFIXES: Final = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff"})
 DICOM_SUFFIXES: Final = frozenset({".dcm", ".dicom"})
-PICTURE_STARTS: Final = (b"\x89PNG", b"\xff\xd8\xff", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+IMAGE_STARTS: Final = (b"\x89PNG", b"\xff\xd8\xff", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 # What this project writes beside its inputs: a second run over a folder must not segment the first one's results.
 OUTPUT_SUFFIXES: Final = tuple(each for each in RESULT_SUFFIXES.values() if each.endswith((".png", ".dcm")))
 
 # Mean difference between the largest and the smallest of red, green and blue that still counts as gray, of 255.
-# JPEG at quality 20 makes 11 of a film's faint tint of 6; a color photograph has several tens.
+# JPEG at quality 20 makes 11 of a radiograph's faint tint of 6; a color photograph has several tens.
 MAX_TINT: Final = 12
 
-# The largest picture in 32 bits, and a quarter as much beside it.
-MAX_PICTURE_BYTES: Final = 5 * MAX_PIXELS
+# The largest image in 32 bits, and a quarter as much beside it.
+MAX_IMAGE_BYTES: Final = 5 * MAX_PIXELS
 
-# What each EXIF orientation says of the stored picture: mirrored, upside down. The other four are turned by 90 degrees.
+# What each EXIF orientation says of the stored image: mirrored, upside down. The other four are turned by 90 degrees.
 EXIF_FLIPS: Final = {1: (False, False), 2: (True, False), 3: (True, True), 4: (False, True)}
 WHITE_IS_ZERO: Final = 0
 PHOTOMETRIC_TAG: Final = 262
@@ -59,9 +59,9 @@ def read_radiograph(path: Path) -> Radiograph:
         RadiographError: if the file is none of these, is broken, or must not be used; `code` tells why.
     """
     head = read_head(path)
-    is_picture = head.startswith(PICTURE_STARTS) and head[128:132] != b"DICM"  # DICOM may start with a TIFF header
-    if is_picture or (path.suffix.lower() in PICTURE_SUFFIXES and not looks_like_dicom(head)):
-        return read_picture(path)
+    is_image_file = head.startswith(IMAGE_STARTS) and head[128:132] != b"DICM"  # DICOM may start with a TIFF header
+    if is_image_file or (path.suffix.lower() in IMAGE_SUFFIXES and not looks_like_dicom(head)):
+        return read_image_file(path)
     if looks_like_dicom(head) or path.suffix.lower() in DICOM_SUFFIXES:
         from monai_chexmask_u.dicom.reading.read import read_dicom  # keeps pydicom out of `--help`
 
@@ -71,16 +71,16 @@ def read_radiograph(path: Path) -> Radiograph:
     raise RadiographError("not_an_image", "this is neither DICOM nor PNG, JPEG or TIFF; give one of these")
 
 
-def read_picture(path: Path) -> Radiograph:
+def read_image_file(path: Path) -> Radiograph:
     """Read a frontal chest radiograph from PNG, JPEG or TIFF; bone must be white in it.
 
-    8-bit values are taken as they are, others are stretched over most of what the picture holds, because their range
+    8-bit values are taken as they are, others are stretched over most of what the image holds, because their range
     is not known. A resolution in dots per inch is that of a print and is not used.
 
     Raises:
         RadiographError: if it is none, is broken, in color, blank, too large or too small; `code` tells why.
     """
-    with open_source(path, limit=MAX_PICTURE_BYTES) as source:
+    with open_source(path, limit=MAX_IMAGE_BYTES) as source:
         pixels, mirrored, upside_down, notes = _decoded(source)
     pixels = np.ascontiguousarray(pixels, dtype=np.float32)
     notes = [*notes, *_turned(mirrored, upside_down), "view_unknown", "spacing_unknown"]
@@ -90,16 +90,16 @@ def read_picture(path: Path) -> Radiograph:
 
 
 def _decoded(source: SourceFile) -> tuple[NDArray[Any], bool, bool, list[str]]:
-    """Return the gray levels of a picture, whether it is stored mirrored and upside down, and notes."""
-    starts_well = source.stream.read(4).startswith(PICTURE_STARTS)
+    """Return the gray levels of a image, whether it is stored mirrored and upside down, and notes."""
+    starts_well = source.stream.read(4).startswith(IMAGE_STARTS)
     source.stream.seek(0)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of Pillow on size, which is checked here, and on broken metadata
             with Image.open(source.stream, formats=("PNG", "JPEG", "TIFF")) as image:
                 mirrored, upside_down = _check(image)
-                if source.is_oversized:  # told last: a file of many pictures is refused for these
-                    raise RadiographError("too_large", f"the file holds more than {MAX_PICTURE_BYTES} bytes; reduce it")
+                if source.is_oversized:  # told last: a file of many images is refused for these
+                    raise RadiographError("too_large", f"the file holds more than {MAX_IMAGE_BYTES} bytes; reduce it")
                 image.load()
                 pixels, notes = _gray(image)
                 if image.format == "TIFF":  # Pillow turned it already; nothing may be flipped here
@@ -109,11 +109,11 @@ def _decoded(source: SourceFile) -> tuple[NDArray[Any], bool, bool, list[str]]:
         raise
     except Image.DecompressionBombError as error:
         limit = f"{MAX_PIXELS // 1_000_000} megapixels"
-        raise RadiographError("too_large", f"the picture has more than {limit}; reduce it") from error
+        raise RadiographError("too_large", f"the image has more than {limit}; reduce it") from error
     except Exception as error:  # Pillow's plugins raise nearly anything on broken data
         if isinstance(error, UnidentifiedImageError) and not starts_well:
-            raise RadiographError("not_an_image", "this is no PNG, JPEG or TIFF picture; give one of these") from error
-        raise RadiographError("truncated", "the picture ends early or is broken; fetch it again") from error
+            raise RadiographError("not_an_image", "this is no PNG, JPEG or TIFF image; give one of these") from error
+        raise RadiographError("truncated", "the image ends early or is broken; fetch it again") from error
 
 
 def is_candidate(path: Path) -> bool:
@@ -136,7 +136,7 @@ def is_candidate_name(name: str) -> bool | None:
     if name.startswith(".") or name.upper() == "DICOMDIR" or name.lower().endswith(OUTPUT_SUFFIXES):
         return False
     suffix = PurePath(name).suffix.lower()
-    return True if suffix in PICTURE_SUFFIXES | DICOM_SUFFIXES or suffix == JSRT_SUFFIX else None
+    return True if suffix in IMAGE_SUFFIXES | DICOM_SUFFIXES or suffix == JSRT_SUFFIX else None
 
 
 def is_candidate_head(name: str, head: bytes) -> bool:
@@ -186,25 +186,25 @@ def _raise(path: Path, error: RadiographError) -> None:
 
 
 def _check(image: Image.Image) -> tuple[bool, bool]:
-    """Refuse by what a picture's header says; return whether it is stored mirrored and upside down."""
+    """Refuse by what a image's header says; return whether it is stored mirrored and upside down."""
     check_size(image.height, image.width)
     if getattr(image, "n_frames", 1) > 1:
-        raise RadiographError("multi_frame", "the file holds several pictures; give a single radiograph")
+        raise RadiographError("multi_frame", "the file holds several images; give a single radiograph")
     orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
     if orientation in range(5, 9):
-        message = "the picture is stored turned by 90 degrees (EXIF orientation); save it upright"
+        message = "the image is stored turned by 90 degrees (EXIF orientation); save it upright"
         raise RadiographError("unsupported_orientation", message)
     return EXIF_FLIPS.get(orientation, (False, False))
 
 
 def _turned(mirrored: bool, upside_down: bool) -> list[str]:
-    """Return notes on how a picture is stored; without a hint from EXIF the usual orientation is assumed."""
+    """Return notes on how a image is stored; without a hint from EXIF the usual orientation is assumed."""
     flags = (("mirrored", mirrored), ("upside_down", upside_down))
     return [note for note, flag in flags if flag] or ["orientation_assumed"]
 
 
 def _constant() -> RadiographError:
-    return RadiographError("constant_image", "all pixels of the picture have one value; fetch it again")
+    return RadiographError("constant_image", "all pixels of the image have one value; fetch it again")
 
 
 def _gray(image: Image.Image) -> tuple[NDArray[Any], list[str]]:
@@ -218,18 +218,18 @@ def _gray(image: Image.Image) -> tuple[NDArray[Any], list[str]]:
 
 
 def _eight_bit(image: Image.Image) -> tuple[NDArray[np.uint8], list[str]]:
-    """Return 8-bit gray values of a picture whose channels are equal; what is transparent stays as it is."""
+    """Return 8-bit gray values of a image whose channels are equal; what is transparent stays as it is."""
     if image.mode in ("1", "L", "LA", "La"):
         return np.asarray(image.convert("L")), []
     channels = np.asarray(image.convert("RGB"))
     tint = channels.max(axis=2) - channels.min(axis=2)
     if tint.mean() > MAX_TINT:
-        raise RadiographError("color", "the picture is in color; give the original gray radiograph")
+        raise RadiographError("color", "the image is in color; give the original gray radiograph")
     return np.asarray(image.convert("RGB").convert("L")), ["color_ignored"] if tint.any() else []
 
 
 def _stretched(image: Image.Image) -> tuple[NDArray[Any], list[str]]:
-    """Return the values of a 16-bit, 32-bit or floating-point picture stretched between two percentiles."""
+    """Return the values of a 16-bit, 32-bit or floating-point image stretched between two percentiles."""
     from monai_chexmask_u.dicom.reading.pixels import stretched  # keeps pydicom out of `--help`
 
     values = np.asarray(image)

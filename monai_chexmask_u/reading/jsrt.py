@@ -26,7 +26,7 @@ def is_jsrt(path: Path) -> bool:
 def read_jsrt(path: Path) -> Radiograph:
     """Read a raw JSRT image.
 
-    High values are dark film, so they are inverted; then they are stretched over most of what the image holds.
+    High values are dark radiograph, so they are inverted; then they are stretched over most of what the image holds.
 
     Raises:
         RadiographError: ``truncated`` if the size is another, ``not_an_image`` if values exceed 12 bits or
@@ -45,7 +45,7 @@ def read_jsrt(path: Path) -> Radiograph:
     if values.max() > MAX_VALUE:
         raise RadiographError("not_an_image", "its values exceed 12 bits: this is no raw JSRT image")
     if values.min() == values.max():
-        raise RadiographError("constant_image", "all pixels of the picture have one value; fetch it again")
+        raise RadiographError("constant_image", "all pixels of the image have one value; fetch it again")
     density = MAX_VALUE - values
     notes = ("photometric_inverted", "intensity_stretched", "orientation_assumed", "spacing_from_imager")
     spacing = (SPACING_MM, SPACING_MM)

@@ -1,7 +1,7 @@
 """Corruptions of a radiograph, each with one severity: those of the paper, and those of everyday practice.
 
-A corruption acts on the grey levels 0..255 of an 8-bit film, as published, and gives such grey levels back: what is
-lost by rounding and clipping is lost. Lengths are in pixels of a 1024-pixel image and scale with the image.
+A corruption acts on the grey levels 0..255 of an 8-bit radiograph, as published, and gives such grey levels back: what
+is lost by rounding and clipping is lost. Lengths are in pixels of a 1024-pixel image and scale with the image.
 
 References:
     Cosarinsky et al., CheXmask-U, https://arxiv.org/abs/2512.10715
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from monai_chexmask_u.anatomy import LEFT_LUNG, NODE_COUNT, RIGHT_LUNG
 from monai_chexmask_u.geometry import Box
-from monai_chexmask_u.transforms import film
+from monai_chexmask_u.transforms import corrupted_image
 
 __all__ = ["CORRUPTIONS", "Corrupted", "Corruption", "corrupt", "find_corruption"]
 
@@ -63,18 +63,18 @@ class Corruption:
     """One kind of corruption.
 
     Attributes:
-        apply: alters a film by a severity above 0.
+        apply: alters a radiograph by a severity above 0.
         unit: of the severity.
         levels: severities from nothing to the worst; they go beyond the published ones where a network stands more.
         largest: severity that makes sense.
         published: the worst published level, or None where the paper has none.
         kind: what the corruption belongs to, for tables.
         needs_partner: a second image is blended in.
-        outlined_up_to: severity up to which the film's own outlines are those of the image.
+        outlined_up_to: severity up to which the radiograph's own outlines are those of the image.
         needs_lungs: with landmarks, it is laid on those of the lungs.
     """
 
-    apply: Callable[[film.Film, float], film.Film]
+    apply: Callable[[corrupted_image.CorruptedImage, float], corrupted_image.CorruptedImage]
     unit: str
     levels: tuple[float, ...]
     largest: float
@@ -133,7 +133,7 @@ def corrupt(
     corruption = find_corruption(name, severity)
     points = None if landmarks is None else _checked_landmarks(landmarks, corruption)
     other = None if partner is None else _grey_levels(partner)
-    result = film.Film(_grey_levels(pixels), points, np.random.default_rng(seed), other)
+    result = corrupted_image.CorruptedImage(_grey_levels(pixels), points, np.random.default_rng(seed), other)
     if severity > 0:
         try:
             result = corruption.apply(result, severity)
@@ -176,18 +176,18 @@ BLURS: Final = _steps(0, 48, 4)
 
 CORRUPTIONS: Final[dict[str, Corruption]] = {
     "gaussian_noise": Corruption(
-        film.gaussian_noise,
+        corrupted_image.gaussian_noise,
         "standard deviation, grey levels",
         (*_steps(0, 190, 10), 250, 320, 400, 500, 650, 800, 1000),
         100_000,
         published=190,
     ),
     "gaussian_blur": Corruption(
-        film.gaussian_blur, HALF, (*BLURS, 60, 75, 90, 110, 130, 160, 200, 250), 1024, published=48
+        corrupted_image.gaussian_blur, HALF, (*BLURS, 60, 75, 90, 110, 130, 160, 200, 250), 1024, published=48
     ),
-    "median_blur": Corruption(film.median_blur, HALF, (*BLURS, 60, 75, 90, 110, 127), 512, published=48),
+    "median_blur": Corruption(corrupted_image.median_blur, HALF, (*BLURS, 60, 75, 90, 110, 127), 512, published=48),
     "occlusion": Corruption(
-        film.occlusion(1),
+        corrupted_image.occlusion(1),
         "side of the square, px",
         (0, *_steps(101, 701, 100), 851, 1001),
         2049,
@@ -196,7 +196,7 @@ CORRUPTIONS: Final[dict[str, Corruption]] = {
         needs_lungs=True,
     ),
     "occlusion_4": Corruption(
-        film.occlusion(4),
+        corrupted_image.occlusion(4),
         "side of each square, px",
         (0, *_steps(51, 501, 50), 601, 701),
         2049,
@@ -205,10 +205,10 @@ CORRUPTIONS: Final[dict[str, Corruption]] = {
         needs_lungs=True,
     ),
     "local_blur": Corruption(
-        film.local_blur, HALF, (*_steps(0, 48, 12), 75, 120), 1024, kind="local", needs_lungs=True
+        corrupted_image.local_blur, HALF, (*_steps(0, 48, 12), 75, 120), 1024, kind="local", needs_lungs=True
     ),
     "blending": Corruption(
-        film.blending,
+        corrupted_image.blending,
         "share of the other image",
         _steps(0, 1, 0.1),
         1,
@@ -218,13 +218,18 @@ CORRUPTIONS: Final[dict[str, Corruption]] = {
         outlined_up_to=0.5,
     ),
     "contrast_loss": Corruption(
-        film.contrast_loss, "share lost", (*_steps(0, 0.9, 0.1), 0.94, 0.96, 0.97, 0.98, 0.985, 0.99, 0.995), 1
+        corrupted_image.contrast_loss,
+        "share lost",
+        (*_steps(0, 0.9, 0.1), 0.94, 0.96, 0.97, 0.98, 0.985, 0.99, 0.995),
+        1,
     ),
-    "overexposure": Corruption(film.overexposure, "stops", _steps(0, 4, 0.25), 8),
-    "underexposure": Corruption(film.underexposure, "stops", _steps(0, 8, 0.5), 9),
-    "rotation": Corruption(film.rotation, "degrees", _steps(0, 90, 7.5), 360, kind="geometry"),
-    "crop": Corruption(film.crop, "share of the side", _steps(0, 0.6, 0.1), 0.9, kind="geometry"),
-    "low_resolution": Corruption(film.low_resolution, "factor - 1", (0, 1, 3, 7, 11, 15, 23, 31, 47, 63), 1023),
-    "jpeg": Corruption(film.jpeg, "100 - quality", (0, 50, 70, 80, 90, 95, 97, 98, 99), 100),
+    "overexposure": Corruption(corrupted_image.overexposure, "stops", _steps(0, 4, 0.25), 8),
+    "underexposure": Corruption(corrupted_image.underexposure, "stops", _steps(0, 8, 0.5), 9),
+    "rotation": Corruption(corrupted_image.rotation, "degrees", _steps(0, 90, 7.5), 360, kind="geometry"),
+    "crop": Corruption(corrupted_image.crop, "share of the side", _steps(0, 0.6, 0.1), 0.9, kind="geometry"),
+    "low_resolution": Corruption(
+        corrupted_image.low_resolution, "factor - 1", (0, 1, 3, 7, 11, 15, 23, 31, 47, 63), 1023
+    ),
+    "jpeg": Corruption(corrupted_image.jpeg, "100 - quality", (0, 50, 70, 80, 90, 95, 97, 98, 99), 100),
 }
 """Every corruption by its name."""

@@ -19,10 +19,10 @@ Floats = NDArray[np.float32]
 Random = np.random.Generator
 Points = NDArray[np.float64]
 
-# Beyond half, a blended film is more the other one, whose outlines are not these.
+# Beyond half, a blended radiograph is more the other one, whose outlines are not these.
 GREATEST_BLEND: Final = 0.45
 
-# What a frontal film may suffer and still be one, and the worst severity of it.
+# What a frontal radiograph may suffer and still be one, and the worst severity of it.
 MILD: Final = {
     "gaussian_noise": 60.0,
     "gaussian_blur": 30.0,
@@ -33,7 +33,7 @@ MILD: Final = {
 
 
 def moved_view(pixels: Floats, landmarks: Points | None, random: Random) -> tuple[Floats, Points | None]:
-    """Turn, scale and shift a film, and change its exposure, as much as positioning and apparatus may.
+    """Turn, scale and shift a radiograph, and change its exposure, as much as positioning and apparatus may.
 
     Args:
         pixels: ``(row, column)`` in 0..1.
@@ -66,12 +66,12 @@ def random_positioning(shape: tuple[int, int], random: Random) -> Points:
 
 
 def corrupted_view(pixels: Floats, landmarks: Points, partner: Floats, random: Random) -> tuple[Floats, Points]:
-    """Return a view for the error head: a film as it is, or moved, and with none, one or two corruptions of any level.
+    """Return a view for the error head: an image as it is, or moved, with none, one or two corruptions of any level.
 
     Args:
         pixels: ``(row, column)`` in 0..1.
         landmarks: ``(120, 2)``, (x, y) in pixels.
-        partner: another film, for blending; it is left out where the shapes differ.
+        partner: another radiograph, for blending; it is left out where the shapes differ.
         random: source of the random numbers.
     """
     points: Points | None = landmarks
@@ -93,7 +93,7 @@ def corrupted_view(pixels: Floats, landmarks: Points, partner: Floats, random: R
 
 
 def frontal_view(pixels: Floats, random: Random) -> Floats:
-    """Return a view that is still a frontal film: moved, and perhaps mildly corrupted or with marks at its border."""
+    """Return a view that is still a frontal radiograph: moved, perhaps mildly corrupted or with marks at its border."""
     view, _ = moved_view(pixels, None, random)
     choice = random.choice([*MILD, "marks", "none"])
     if choice in MILD:
@@ -141,7 +141,7 @@ def _shuffled(pixels: Floats, random: Random) -> Floats:
 
 
 def _part_on_black(pixels: Floats, random: Random) -> Floats:
-    """Put a part of a film, turned by a multiple of 90 degrees, somewhere on black."""
+    """Put a part of a radiograph, turned by a multiple of 90 degrees, somewhere on black."""
     part = np.rot90(_part(pixels, random), int(random.integers(4)))
     page = np.zeros([2 * side for side in part.shape], np.float32)
     top, left = (int(random.integers(0, side + 1)) for side in part.shape)
@@ -191,4 +191,4 @@ FOREIGN_VIEWS: Final[dict[str, tuple[Callable[[Floats, Random], Floats], ...]]] 
     "partial_view": (_part, _shuffled, _part_on_black),
     "not_a_radiograph": (_rods, _noise, _plain),
 }
-"""What makes a frontal film one of the detector's other kinds; each is made once per film and view."""
+"""What makes a frontal radiograph one of the detector's other kinds; each is made once per radiograph and view."""

@@ -33,7 +33,7 @@ class CalibrationError(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """What was learned about a model on films with true outlines, and on frontal films of other scanners.
+    """What was learned about a model on radiographs with true outlines, and on frontal radiographs of other scanners.
 
     Attributes:
         examiner: predicts errors and scores images.
@@ -55,7 +55,7 @@ class Calibration:
     sha256: str = ""
 
     def expected(self, error_covariance: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the covariance of the errors as held-out films show them to be.
+        """Return the covariance of the errors as held-out radiographs show them to be.
 
         Args:
             error_covariance: from the examiner, ``(..., 120, 2, 2)``.

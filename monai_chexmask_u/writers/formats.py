@@ -131,7 +131,7 @@ def write_outputs(
         radiograph: the image.
         folder: exists already.
         name: what the files' names start with.
-        formats: keys of `FORMATS`; those that need a DICOM source are left out for pictures.
+        formats: keys of `FORMATS`; those that need a DICOM source are left out for images.
         numbering: of the run, so that the DICOM objects of several images share their series; by default each of them
             stands alone.
 

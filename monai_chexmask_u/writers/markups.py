@@ -26,7 +26,7 @@ MARKUPS_SCHEMA: Final = (
 )
 POINT_LIST: Final = "Landmarks"
 POINT_COLOR: Final = (255, 255, 255)
-# Of the view's size, in percent: neighboring landmarks on a film that fills the view stay apart.
+# Of the view's size, in percent: neighboring landmarks on a radiograph that fills the view stay apart.
 CURVE_GLYPH: Final = 1.5
 POINT_GLYPH: Final = 1.0
 

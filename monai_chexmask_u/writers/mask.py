@@ -1,4 +1,4 @@
-"""The label mask as a picture."""
+"""The label mask as a image."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The overlay picture: contours, and nodes colored by their uncertainty, on the radiograph."""
+"""The overlay image: contours, and nodes colored by their uncertainty, on the radiograph."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from monai_chexmask_u.segmentation import LandmarkSegmentation
 from monai_chexmask_u.writers.own_files import png_mark
 from monai_chexmask_u.writers.summary_text import ratio_words
 
-__all__ = ["color_bar_end", "draw_film", "draw_overlay", "round_up", "uncertainty_color", "write_overlay"]
+__all__ = ["color_bar_end", "draw_over_radiograph", "draw_overlay", "round_up", "uncertainty_color", "write_overlay"]
 
-PICTURE_SIDE = 1200
+IMAGE_SIDE = 1200
 OVERSAMPLING = 2
 # ColorBrewer's RdYlBu, which color-blind people can read: blue is sure, red is unsure.
 _COLORS = np.array([(69, 117, 180), (145, 191, 219), (224, 243, 248), (254, 224, 144), (252, 141, 89), (215, 48, 39)])
@@ -31,10 +31,10 @@ def uncertainty_color(fraction: float) -> tuple[int, int, int]:
 
 
 def write_overlay(segmentation: LandmarkSegmentation, radiograph: Radiograph, path: Path) -> None:
-    """Write the overlay picture as PNG."""
-    picture = draw_overlay(segmentation, radiograph)
+    """Write the overlay image as PNG."""
+    image = draw_overlay(segmentation, radiograph)
     with atomic_path(path) as temporary:
-        picture.save(temporary, format="PNG", pnginfo=png_mark())
+        image.save(temporary, format="PNG", pnginfo=png_mark())
 
 
 def draw_overlay(segmentation: LandmarkSegmentation, radiograph: Radiograph) -> Image.Image:
@@ -43,30 +43,30 @@ def draw_overlay(segmentation: LandmarkSegmentation, radiograph: Radiograph) -> 
     The color is that of the total uncertainty, or of the samples' without a calibration.
 
     Returns:
-        An RGB picture whose longer side is about 1200 pixels, plus a caption below.
+        An RGB image whose longer side is about 1200 pixels, plus a caption below.
     """
-    film = draw_film(segmentation, radiograph)
-    caption = _caption(segmentation, radiograph, film.width)
-    page = Image.new("RGB", (film.width, film.height + caption.height))
-    page.paste(film, (0, 0))
-    page.paste(caption, (0, film.height))
+    drawn = draw_over_radiograph(segmentation, radiograph)
+    caption = _caption(segmentation, radiograph, drawn.width)
+    page = Image.new("RGB", (drawn.width, drawn.height + caption.height))
+    page.paste(drawn, (0, 0))
+    page.paste(caption, (0, drawn.height))
     return page
 
 
-def draw_film(segmentation: LandmarkSegmentation, radiograph: Radiograph) -> Image.Image:
+def draw_over_radiograph(segmentation: LandmarkSegmentation, radiograph: Radiograph) -> Image.Image:
     """Draw contours and nodes on the radiograph, without the caption that explains them.
 
     Returns:
-        An RGB picture whose longer side is about 1200 pixels.
+        An RGB image whose longer side is about 1200 pixels.
     """
-    scale = PICTURE_SIDE / max(radiograph.shape)
+    scale = IMAGE_SIDE / max(radiograph.shape)
     height, width = (max(1, round(side * scale)) for side in radiograph.shape)
     grey = Image.fromarray((radiograph.pixels * 255).round().astype(np.uint8))
-    picture = grey.resize((width * OVERSAMPLING, height * OVERSAMPLING), Image.Resampling.BILINEAR).convert("RGB")
+    image = grey.resize((width * OVERSAMPLING, height * OVERSAMPLING), Image.Resampling.BILINEAR).convert("RGB")
     points = (segmentation.landmarks + 0.5) * scale * OVERSAMPLING
     fractions = _shown_uncertainty(segmentation) / color_bar_end(segmentation)
-    _draw_landmarks(ImageDraw.Draw(picture), points, fractions)
-    return picture.resize((width, height), Image.Resampling.LANCZOS)
+    _draw_landmarks(ImageDraw.Draw(image), points, fractions)
+    return image.resize((width, height), Image.Resampling.LANCZOS)
 
 
 def color_bar_end(segmentation: LandmarkSegmentation) -> float:

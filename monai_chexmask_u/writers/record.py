@@ -23,7 +23,7 @@ def segmentation_record(segmentation: LandmarkSegmentation, radiograph: Radiogra
     """Return everything a segmentation says, as JSON types; coordinates are pixels of the original image.
 
     A number that is not known (no spacing, no calibration, a ratio that cannot be measured) is None. The image is named
-    by its SOP Instance UID, None for a picture, and by the SHA-256 of its file, since a path may lead elsewhere by now.
+    by its SOP Instance UID, None for a image, and by the SHA-256 of its file, since a path may lead elsewhere by now.
     """
     height, width = segmentation.shape
     ratio = segmentation.cardiothoracic_ratio

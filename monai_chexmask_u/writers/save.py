@@ -115,7 +115,7 @@ class SaveLandmarkSegmentationd(SaveImaged):
         for key in self.key_iterator(item):
             segmentation, radiograph = item[key]
             if radiograph.header is not None and self._numbering is None:
-                from monai_chexmask_u.dicom.numbering import Numbering  # pictures need no pydicom
+                from monai_chexmask_u.dicom.numbering import Numbering  # images need no pydicom
 
                 self._numbering = Numbering()
             name = self._names.name_of(radiograph.path, str(item.get("name") or ""))

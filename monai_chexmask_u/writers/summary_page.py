@@ -27,7 +27,7 @@ from monai_chexmask_u.writers.page_style import (
     register_fonts,
     table,
 )
-from monai_chexmask_u.writers.summary_film import LEGEND_HEIGHT, film, legend
+from monai_chexmask_u.writers.summary_image import LEGEND_HEIGHT, legend, radiograph_image
 from monai_chexmask_u.writers.summary_text import (
     EXPLANATIONS,
     ORGAN_COLUMNS,
@@ -50,15 +50,15 @@ _SIDES: Final = ("LEFT", "RIGHT", "TOP", "BOTTOM")
 _NO_PADDING: Final = [(f"{side}PADDING", (0, 0), (-1, -1), 0) for side in _SIDES]
 _MARGIN: Final = 36
 _GAP, _LARGEST_GAP = 9, 18
-_FILM_SHARE: Final = 0.65
-_LEAST_FILM_HEIGHT: Final = 190
+_RADIOGRAPH_SHARE: Final = 0.65
+_LEAST_RADIOGRAPH_HEIGHT: Final = 190
 
 
 def summary_page(segmentation: LandmarkSegmentation, radiograph: Radiograph) -> bytes:
-    """Return a PDF of one page: picture, verdict with reasons, measures, organs, reading notes, identity of the model.
+    """Return a PDF of one page: image, verdict with reasons, measures, organs, reading notes, identity of the model.
 
     Name and identifier of the patient, dates and the file's path are not on it: a DICOM object that holds the page has
-    them in its header, where they can be removed. Text that is burned into the radiograph is in the picture, though.
+    them in its header, where they can be removed. Text that is burned into the radiograph is in the image, though.
     The same result gives the same bytes.
 
     Args:
@@ -84,16 +84,16 @@ def _draw(canvas: Any, segmentation: LandmarkSegmentation, radiograph: Radiograp
     while True:
         width, height = ((side - 2 * _MARGIN) / scale for side in A4)
         above = [_heading(width), _verdict(segmentation, width)]
-        measures = _measures(segmentation, radiograph, (1 - _FILM_SHARE) * width)
+        measures = _measures(segmentation, radiograph, (1 - _RADIOGRAPH_SHARE) * width)
         below = [_organs(segmentation, width), *_notes(radiograph, width), _identity(segmentation, radiograph, width)]
         room = height - sum(height_of(block, width) + _GAP for block in (*above, *below)) - LEGEND_HEIGHT
-        if room >= max(_LEAST_FILM_HEIGHT, height_of(measures, width) - LEGEND_HEIGHT):
+        if room >= max(_LEAST_RADIOGRAPH_HEIGHT, height_of(measures, width) - LEGEND_HEIGHT):
             break
         scale *= 0.96
-    picture = [film(segmentation, radiograph, _FILM_SHARE * width - 12, room), legend(segmentation)]
+    image = [radiograph_image(segmentation, radiograph, _RADIOGRAPH_SHARE * width - 12, room), legend(segmentation)]
     canvas.translate(_MARGIN, _MARGIN)
     canvas.scale(scale, scale)
-    _stack(canvas, [*above, _beside(picture, measures, width), *below], width, height)
+    _stack(canvas, [*above, _beside(image, measures, width), *below], width, height)
 
 
 def _stack(canvas: Any, blocks: list[Any], width: float, height: float) -> None:
@@ -159,8 +159,8 @@ def _measures(segmentation: LandmarkSegmentation, radiograph: Radiograph, width:
 
 
 def _beside(left: list[Any], right: Any, width: float) -> Any:
-    """Put picture and measures side by side, both from the top."""
-    columns = [_FILM_SHARE * width, (1 - _FILM_SHARE) * width]
+    """Put image and measures side by side, both from the top."""
+    columns = [_RADIOGRAPH_SHARE * width, (1 - _RADIOGRAPH_SHARE) * width]
     return table([(left, right)], columns, ("VALIGN", (0, 0), (-1, -1), "TOP"), *_NO_PADDING)
 
 

@@ -185,7 +185,7 @@ def test_one_lung_alone_is_refused(tmp_path: Path, absent: str, message: str) ->
 
 def test_missing_and_unreadable_images_are_named(tmp_path: Path) -> None:
     folder = organ_folders(tmp_path)
-    (tmp_path / "images" / "a.png").write_bytes(b"no picture")
+    (tmp_path / "images" / "a.png").write_bytes(b"no image")
     refused(tmp_path, f"{tmp_path}/images/a.png: its size cannot be read")
     (tmp_path / "images" / "a.png").unlink()
     refused(tmp_path, f"{folder}/RL/a.npy: there is no image of this name in images/")

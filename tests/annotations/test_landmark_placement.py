@@ -20,7 +20,7 @@ Floats = NDArray[np.float64]
 
 
 def usual(organ: Organ) -> Floats:
-    """Return the mean shape of an organ, somewhere on a film of 1024 pixels."""
+    """Return the mean shape of an organ, somewhere on a radiograph of 1024 pixels."""
     from monai_chexmask_u.annotations.landmark_placement import MODEL_FILE
 
     mean = np.load(MODEL_FILE)[f"{organ.name}/mean"][: 2 * organ.node_count].reshape(-1, 2).astype(np.float64)
@@ -100,13 +100,13 @@ def overlap(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
 
 
 @pytest.mark.parametrize("covered", [False, True], ids=["one mask per organ", "heart covers lungs"])
-def test_masks_of_real_films_become_landmarks_and_masks_again(shared_data: Path, covered: bool) -> None:
-    """The films of the validation set have not taught the shapes."""
-    films = landmark_datalist(shared_data / "jsrt" / "val")[::3]
+def test_masks_of_real_radiographs_become_landmarks_and_masks_again(shared_data: Path, covered: bool) -> None:
+    """The radiographs of the validation set have not taught the shapes."""
+    radiographs = landmark_datalist(shared_data / "jsrt" / "val")[::3]
     distances: dict[Organ, list[float]] = {organ: [] for organ in ORGANS}
     overlaps: dict[Organ, list[float]] = {organ: [] for organ in ORGANS}
-    for film in films:
-        true = film["label"].astype(np.float64)
+    for radiograph in radiographs:
+        true = radiograph["label"].astype(np.float64)
         masks = {organ: fill_polygon(true[organ.nodes], SHAPE) for organ in ORGANS}
         if covered:
             masks = {organ: mask if organ is HEART else mask & ~masks[HEART] for organ, mask in masks.items()}

@@ -164,8 +164,8 @@ def test_as_many_points_in_another_order_are_placed_anew(tmp_path: Path) -> None
     assert not np.allclose(found[RIGHT_LUNG.nodes], np.roll(LANDMARKS[RIGHT_LUNG.nodes], -1, axis=0), atol=1e-3)
 
 
-def test_points_on_a_mirrored_film_are_placed_upright(tmp_path: Path) -> None:
-    """The same outline, mirrored with the film, gets the mirrored nodes."""
+def test_points_on_a_mirrored_radiograph_are_placed_upright(tmp_path: Path) -> None:
+    """The same outline, mirrored with the radiograph, gets the mirrored nodes."""
     edited = document()
     del edited["markups"][0]["controlPoints"][5]
     plain = read(tmp_path, edited, frame=Frame.fit(RADIOGRAPH.shape, 1024))

@@ -41,7 +41,7 @@ def assert_equals(masks: Any, labels: NDArray[np.uint8]) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif", ".bmp"])
-def test_a_picture_is_taken_pixel_by_pixel(
+def test_a_image_is_taken_pixel_by_pixel(
     radiograph: Radiograph, labels: NDArray[np.uint8], tmp_path: Path, suffix: str
 ) -> None:
     path = tmp_path / f"mask{suffix}"
@@ -62,13 +62,13 @@ def test_other_values_are_read_where_they_are_told(radiograph: Radiograph, tmp_p
     ("name", "cause"),
     [("small.png", "10x10 pixels, the image 250x200"), ("color.png", "one channel"), ("empty.png", "nothing in")],
 )
-def test_pictures_of_no_use_are_refused_by_name(radiograph: Radiograph, tmp_path: Path, name: str, cause: str) -> None:
-    pictures = {
+def test_images_of_no_use_are_refused_by_name(radiograph: Radiograph, tmp_path: Path, name: str, cause: str) -> None:
+    images = {
         "small.png": np.ones((10, 10), np.uint8),
         "color.png": np.ones((*SHAPE, 3), np.uint8),
         "empty.png": np.zeros(SHAPE, np.uint8),
     }
-    Image.fromarray(pictures[name]).save(tmp_path / name)
+    Image.fromarray(images[name]).save(tmp_path / name)
     with pytest.raises(ValueError, match=f"{name}.*{cause}"):
         read_masks(tmp_path / name, radiograph)
 

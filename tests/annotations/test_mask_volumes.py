@@ -160,7 +160,7 @@ def test_segments_that_cannot_be_told_apart_are_refused(dx: Radiograph, tmp_path
         refused(tmp_path / f"{name}.seg.nrrd", message, dx)
 
 
-def test_a_picture_lies_where_itk_puts_it(tmp_path: Path) -> None:
+def test_a_image_lies_where_itk_puts_it(tmp_path: Path) -> None:
     radiograph = make_radiograph()
     labels = make_segmentation(radiograph).label_mask()
     for suffix in (".nrrd", ".nii.gz"):

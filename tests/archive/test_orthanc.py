@@ -77,9 +77,11 @@ def test_object_that_is_sent_twice_is_there_once(
 
 def filled(orthanc: Orthanc, tmp_path: Path, accession: str) -> dict[str, FileDataset]:
     """Store a study of two DX, a scanned film and a report, and another patient's study with a longer accession."""
-    study = {name: make_dx(rows=30, columns=20, seed=number) for number, name in enumerate(("pa", "ap", "film", "sr"))}
+    study = {
+        name: make_dx(rows=30, columns=20, seed=number) for number, name in enumerate(("pa", "ap", "radiograph", "sr"))
+    }
     study["ap"].compress(RLELossless, generate_instance_uid=False)
-    study["film"].Modality, study["sr"].Modality = "OT", "SR"
+    study["radiograph"].Modality, study["sr"].Modality = "OT", "SR"
     for dataset in study.values():
         dataset.StudyInstanceUID, dataset.AccessionNumber = study["pa"].StudyInstanceUID, accession
     other = make_dx(rows=30, columns=20)
@@ -107,8 +109,8 @@ def test_radiographs_of_a_study_are_fetched_as_they_were_sent(orthanc: Orthanc, 
         fetched = pydicom.dcmread(path)
         np.testing.assert_array_equal(fetched.pixel_array, pydicom.dcmread(sent[path.stem]).pixel_array)
     assert {str(pydicom.dcmread(path).file_meta.TransferSyntaxUID) for path in paths} > {RLELossless}
-    films = fetch_study(DicomwebArchive(orthanc.url), folder, **chosen, modalities=("OT", "SC"))
-    assert [path.stem for path in films] == [study["film"].SOPInstanceUID]
+    radiographs = fetch_study(DicomwebArchive(orthanc.url), folder, **chosen, modalities=("OT", "SC"))
+    assert [path.stem for path in radiographs] == [study["radiograph"].SOPInstanceUID]
 
 
 def test_study_that_is_not_there_is_not_found(orthanc: Orthanc, tmp_path: Path) -> None:

@@ -40,16 +40,16 @@ def network() -> HybridGNet:
 
 @pytest.fixture
 def files(tmp_path: Path) -> list[Path]:
-    """A picture of the network's size, a wide one and a tall one."""
+    """A image of the network's size, a wide one and a tall one."""
     generator = np.random.default_rng(0)
-    paths = [tmp_path / f"film,{number}.png" for number in range(3)]
+    paths = [tmp_path / f"radiograph,{number}.png" for number in range(3)]
     for path, shape in zip(paths, [(64, 64), (80, 128), (90, 66)], strict=True):
         Image.fromarray(generator.integers(0, 256, shape, dtype=np.uint8)).save(path)
     return paths
 
 
 def noise() -> Tensor:
-    """Standard normal numbers of all three pictures, one after the other."""
+    """Standard normal numbers of all three images, one after the other."""
     generator = torch.Generator().manual_seed(SEED)
     return torch.stack([torch.randn(SAMPLES, 64, generator=generator) for _ in range(3)])
 
@@ -94,7 +94,7 @@ def test_an_image_alone_is_what_the_inferer_gives(network: HybridGNet, files: li
     np.testing.assert_allclose(nodes[["Std x", "Std y"]], std, rtol=0, atol=1e-3)
 
 
-def test_table_is_in_pixels_of_the_pictures(network: HybridGNet, files: list[Path], tmp_path: Path) -> None:
+def test_table_is_in_pixels_of_the_images(network: HybridGNet, files: list[Path], tmp_path: Path) -> None:
     seconds = build_published_way(files, tmp_path / "out", network, SAMPLES, SIZE, SEED)
     assert list(seconds)[:3] == ["read", "encode", "decode"]
     assert all(value > 0 for value in seconds.values())
@@ -114,7 +114,7 @@ def test_table_is_in_pixels_of_the_pictures(network: HybridGNet, files: list[Pat
             assert row[organ.title.title()] == code
 
 
-def test_pictures_lie_in_the_middle_of_a_black_square(tmp_path: Path) -> None:
+def test_images_lie_in_the_middle_of_a_black_square(tmp_path: Path) -> None:
     Image.fromarray(np.full((64, 128), 255, np.uint8)).save(tmp_path / "wide.png")
     image = read_network_image(tmp_path / "wide.png", SIZE)
     assert image.shape == (1, 1, SIZE, SIZE)
@@ -131,7 +131,7 @@ def test_masks_are_filled_outlines_row_by_row() -> None:
     np.testing.assert_array_equal(run_length_decode(code, (6, 8)), expected)
 
 
-def test_a_file_that_is_no_picture_is_named(network: HybridGNet, tmp_path: Path) -> None:
-    (tmp_path / "notes.png").write_text("no picture")
-    with pytest.raises(ValueError, match=r"notes\.png: not a picture"):
+def test_a_file_that_is_no_image_is_named(network: HybridGNet, tmp_path: Path) -> None:
+    (tmp_path / "notes.png").write_text("no image")
+    with pytest.raises(ValueError, match=r"notes\.png: not a image"):
         build_published_way([tmp_path / "notes.png"], tmp_path / "out", network, SAMPLES, SIZE, SEED)

@@ -1,4 +1,4 @@
-"""The scripts around the training: self-training, cross-validation, pictures. They run here on tiny images."""
+"""The scripts around the training: self-training, cross-validation, images. They run here on tiny images."""
 
 from __future__ import annotations
 

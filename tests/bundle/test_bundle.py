@@ -129,15 +129,17 @@ def assert_equals_the_segmenter(image: Path, record: Path, model: Path | None, *
     assert json.loads(record.read_text()) == json.loads(json.dumps(expected))
 
 
-def test_inference_on_dicom_and_pictures_equals_the_command_line(tmp_path: Path) -> None:
+def test_inference_on_dicom_and_images_equals_the_command_line(tmp_path: Path) -> None:
     images, results = tmp_path / "in", tmp_path / "out"
     images.mkdir()
     save(make_dx(rows=300, columns=260), images / "chest.dcm")
     (images / "broken.dcm").write_bytes((images / "chest.dcm").read_bytes()[:2000])
-    Image.fromarray((read_radiograph(images / "chest.dcm").pixels * 255).astype(np.uint8)).save(images / "film.png")
+    Image.fromarray((read_radiograph(images / "chest.dcm").pixels * 255).astype(np.uint8)).save(
+        images / "radiograph.png"
+    )
     infer(images, results)
     names = {path.name for path in results.iterdir()}
-    assert {"chest.json", "chest.seg.dcm", "chest.sr.dcm", "film.json", "film.overlay.png"} <= names
+    assert {"chest.json", "chest.seg.dcm", "chest.sr.dcm", "radiograph.json", "radiograph.overlay.png"} <= names
     assert not any(name.startswith("broken") for name in names)
     assert_equals_the_segmenter(images / "chest.dcm", results / "chest.json", None)
 

@@ -49,9 +49,9 @@ def python(bundle: Path, repository: Path, tmp_path_factory: pytest.TempPathFact
 @pytest.fixture(scope="module")
 def images(chest_cr: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("images")
-    shutil.copy(chest_cr, folder / "film.dcm")
+    shutil.copy(chest_cr, folder / "radiograph.dcm")
     pixels = (read_radiograph(chest_cr).pixels * 255).astype(np.uint8)[::2, ::2]
-    Image.fromarray(pixels).save(folder / "picture.png")
+    Image.fromarray(pixels).save(folder / "image.png")
     return folder
 
 
@@ -88,7 +88,7 @@ def test_inference_gives_what_the_command_line_gives(python: Path, bundle: Path,
             assert [ours[key] for key in ("x", "y", "radius90")] == pytest.approx(
                 [theirs[key] for key in ("x", "y", "radius90")], abs=1e-2
             )
-    assert (tmp_path / "film.sr.dcm").is_file()
+    assert (tmp_path / "radiograph.sr.dcm").is_file()
 
 
 def test_the_other_configurations_and_options_do_what_they_say(
@@ -98,9 +98,9 @@ def test_the_other_configurations_and_options_do_what_they_say(
     both = "['configs/inference.json','configs/inference_dicom.json']"
     done = run_bundle(python, bundle, both, *folders, "--samples", "5", "--skip_connections", "false")
     assert done.returncode == 0, done.stderr
-    assert {path.name.partition(".")[0] for path in tmp_path.iterdir()} == {"film"}, "pictures are no DICOM study"
+    assert {path.name.partition(".")[0] for path in tmp_path.iterdir()} == {"radiograph"}, "images are no DICOM study"
     assert {path.suffixes[0] for path in tmp_path.iterdir()} >= {".json", ".seg", ".pr", ".pdf", ".sr"}
-    weights = json.loads((tmp_path / "film.json").read_text())["model"]["sha256"]
+    weights = json.loads((tmp_path / "radiograph.json").read_text())["model"]["sha256"]
     assert weights == load_model(bundle / "models" / "model_no_skip.pt").identity.sha256
     done = run_bundle(python, bundle, "['configs/inference.json','configs/inference_trt.json']", *folders)
     assert done.returncode == 1

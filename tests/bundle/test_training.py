@@ -187,7 +187,7 @@ def test_landmarks_of_another_image_are_refused_with_the_image(landmark_data: Pa
 def test_a_broken_image_is_named(landmark_data: Path, tmp_path: Path) -> None:
     image = landmark_data / "train" / "images" / "train2.png"
     image.write_bytes(image.read_bytes()[:200])
-    with pytest.raises(EngineError, match=r"train2\.png: the picture ends early"):
+    with pytest.raises(EngineError, match=r"train2\.png: the image ends early"):
         train([landmark_data], tmp_path, epochs=1, **SMALL)
 
 

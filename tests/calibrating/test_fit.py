@@ -1,4 +1,4 @@
-"""A calibration from films to file, on a tiny network of random weights."""
+"""A calibration from radiographs to file, on a tiny network of random weights."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 import torch
 from support.samples.dicom import chest_phantom, phantom_landmarks
-from support.samples.experiments import save_films
+from support.samples.experiments import save_radiographs
 from typer.testing import CliRunner
 
 pytest.importorskip("cv2", reason="examples are made with OpenCV")
 
-from monai_chexmask_u.calibrating.fit import CalibrationFilms, Settings, calibrate
+from monai_chexmask_u.calibrating.fit import CalibrationRadiographs, Settings, calibrate
 from monai_chexmask_u.cli import app
 from monai_chexmask_u.commands.calibrate import STAGES
-from monai_chexmask_u.data.film_sets import Film, read_sets
+from monai_chexmask_u.data.radiograph_sets import RadiographItem, read_sets
 from monai_chexmask_u.files.checksum import sha256_of
 from monai_chexmask_u.model import Model, calibration_file, load_model
 from monai_chexmask_u.networks import HybridGNet
@@ -50,28 +50,28 @@ def model(network: HybridGNet) -> Model:
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """``set/train`` and ``set/val`` of two outlined films each, and ``scanner`` of four films."""
-    folder = tmp_path_factory.mktemp("films")
+    """``set/train`` and ``set/val`` of two outlined radiographs each, and ``scanner`` of four radiographs."""
+    folder = tmp_path_factory.mktemp("radiographs")
     for part, names in (("train", ["a", "b"]), ("val", ["c", "d"])):
-        save_films(folder / "set" / part / "images", names)
+        save_radiographs(folder / "set" / part / "images", names)
         landmarks = np.stack([phantom_landmarks(96, 80)] * 2).astype(np.float32)
         np.savez(folder / "set" / part / "landmarks.npz", names=names, landmarks=landmarks)
-    save_films(folder / "scanner", ["e", "f", "g", "h"])
+    save_radiographs(folder / "scanner", ["e", "f", "g", "h"])
     return folder
 
 
 @pytest.fixture(scope="module")
-def films(data: Path) -> CalibrationFilms:
+def radiographs(data: Path) -> CalibrationRadiographs:
     train, held_out, frontal = (
-        list(each.films) for each in read_sets([data / "set" / "train", data / "set" / "val", data / "scanner"])
+        list(each.radiographs) for each in read_sets([data / "set" / "train", data / "set" / "val", data / "scanner"])
     )
-    return CalibrationFilms(train, frontal[1:], held_out, frontal[:1])
+    return CalibrationRadiographs(train, frontal[1:], held_out, frontal[:1])
 
 
 def test_radii_hold_nine_tenths_of_the_held_out_landmarks(
-    model: Model, films: CalibrationFilms, tmp_path: Path
+    model: Model, radiographs: CalibrationRadiographs, tmp_path: Path
 ) -> None:
-    calibration = calibrate(model, films, SETTINGS, work=tmp_path, progress=silent())
+    calibration = calibrate(model, radiographs, SETTINGS, work=tmp_path, progress=silent())
     segmenter = Segmenter(replace(model, calibration=calibration), device="cpu")
     image = Radiograph(chest_phantom(96, 80, seed=0), Path("c.png"))
     result = segmenter.segment(image)
@@ -82,31 +82,31 @@ def test_radii_hold_nine_tenths_of_the_held_out_landmarks(
     assert sorted(round(factor, 6) for factor in calibration.radius_factors.values()) == pytest.approx(factors)
     errors = np.linalg.norm(result.landmarks - phantom_landmarks(96, 80), axis=-1)
     assert 0.7 <= np.mean(errors <= result.radius90) <= 1
-    assert calibration.record["films"]["held_out"] == {films.held_out[0].source: 2}
+    assert calibration.record["radiographs"]["held_out"] == {radiographs.held_out[0].source: 2}
     assert calibration.record["settings"]["rounds"] == 2
 
 
 def test_a_stopped_calibration_goes_on_from_what_it_collected_and_gives_the_same(
-    model: Model, films: CalibrationFilms, tmp_path: Path
+    model: Model, radiographs: CalibrationRadiographs, tmp_path: Path
 ) -> None:
-    first = calibrate(model, films, SETTINGS, work=tmp_path, progress=silent())
+    first = calibrate(model, radiographs, SETTINGS, work=tmp_path, progress=silent())
     kept = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
     assert len(kept) == 2
-    second = calibrate(model, films, SETTINGS, work=tmp_path, progress=silent())
+    second = calibrate(model, radiographs, SETTINGS, work=tmp_path, progress=silent())
     assert {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == kept
     assert first.radius_factors == second.radius_factors
     assert first.limits == second.limits
-    calibrate(model, films, replace(SETTINGS, seed=2), work=tmp_path, progress=silent())
+    calibrate(model, radiographs, replace(SETTINGS, seed=2), work=tmp_path, progress=silent())
     assert len(list(tmp_path.iterdir())) == 4
 
 
 def test_what_cannot_be_calibrated_is_refused(
-    model: Model, tiny_model: Model, films: CalibrationFilms, tmp_path: Path
+    model: Model, tiny_model: Model, radiographs: CalibrationRadiographs, tmp_path: Path
 ) -> None:
     with pytest.raises(ValueError, match="refinements"):
-        calibrate(tiny_model, films, SETTINGS, work=tmp_path, progress=silent())
-    with pytest.raises(ValueError, match="no film with landmarks of the right lung to set the radii by"):
-        calibrate(model, replace(films, held_out=[]), SETTINGS, work=tmp_path, progress=silent())
+        calibrate(tiny_model, radiographs, SETTINGS, work=tmp_path, progress=silent())
+    with pytest.raises(ValueError, match="no radiograph with landmarks of the right lung to set the radii by"):
+        calibrate(model, replace(radiographs, held_out=[]), SETTINGS, work=tmp_path, progress=silent())
 
 
 def run(*arguments: object) -> Any:
@@ -128,8 +128,8 @@ def test_command_writes_a_calibration_that_the_weights_load_with(
     record = json.loads((tmp_path / "record.json").read_text())
     assert record["calibration_sha256"] == calibration.sha256 == sha256_of(output)
     assert record["limits"] == calibration.limits.as_dict()
-    assert record["films"] == calibration.record["films"]
-    assert {name: sum(counts.values()) for name, counts in calibration.record["films"].items()} == {
+    assert record["radiographs"] == calibration.record["radiographs"]
+    assert {name: sum(counts.values()) for name, counts in calibration.record["radiographs"].items()} == {
         "outlined": 2,
         "frontal": 2,
         "held_out": 2,
@@ -140,7 +140,7 @@ def test_command_writes_a_calibration_that_the_weights_load_with(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--leave-out", "nobody"], "nobody: there is no film of this name to leave out"),
+        (["--leave-out", "nobody"], "nobody: there is no radiograph of this name to leave out"),
         (["--frontal", "nowhere"], "nowhere: there is no such folder"),
     ],
 )
@@ -157,23 +157,25 @@ def test_command_says_in_one_line_what_is_wrong(
 
 
 def test_an_organ_without_held_out_outlines_is_said_before_any_work(
-    model: Model, films: CalibrationFilms, tmp_path: Path
+    model: Model, radiographs: CalibrationRadiographs, tmp_path: Path
 ) -> None:
-    outlines = np.asarray(films.held_out[0].landmarks).copy()
+    outlines = np.asarray(radiographs.held_out[0].landmarks).copy()
     outlines[94:] = np.nan
-    without_heart = [replace(film, landmarks=outlines) for film in films.held_out]
-    with pytest.raises(ValueError, match="no film with landmarks of the heart to set the radii by"):
-        calibrate(model, replace(films, held_out=without_heart), SETTINGS, work=tmp_path, progress=silent())
+    without_heart = [replace(item, landmarks=outlines) for item in radiographs.held_out]
+    with pytest.raises(ValueError, match="no radiograph with landmarks of the heart to set the radii by"):
+        calibrate(model, replace(radiographs, held_out=without_heart), SETTINGS, work=tmp_path, progress=silent())
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_broken_film_is_named_before_any_work(model: Model, films: CalibrationFilms, tmp_path: Path) -> None:
+def test_a_broken_radiograph_is_named_before_any_work(
+    model: Model, radiographs: CalibrationRadiographs, tmp_path: Path
+) -> None:
     broken = tmp_path / "broken.png"
-    broken.write_bytes(b"not a picture")
+    broken.write_bytes(b"not a image")
     with pytest.raises(ValueError, match=r"broken\.png: .*--leave-out"):
         calibrate(
             model,
-            replace(films, held_out_frontal=[Film(broken, "broken", "scanner")]),
+            replace(radiographs, held_out_frontal=[RadiographItem(broken, "broken", "scanner")]),
             SETTINGS,
             work=tmp_path / "work",
             progress=silent(),
@@ -189,7 +191,7 @@ def test_the_weights_are_never_replaced(network: HybridGNet, data: Path, tmp_pat
     assert "the weights themselves" in done.stderr
 
 
-def test_films_without_outlines_are_no_data(network: HybridGNet, data: Path, tmp_path: Path) -> None:
+def test_radiographs_without_outlines_are_no_data(network: HybridGNet, data: Path, tmp_path: Path) -> None:
     write_checkpoint(network, tmp_path / "model.pt")
     shutil.copytree(data / "set", tmp_path / "set")
     (tmp_path / "set" / "val" / "landmarks.npz").unlink()

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 from pyarrow import Table
-from support.samples.datasets import write_films
+from support.samples.datasets import write_radiographs
 from typer.testing import CliRunner, Result
 
 from monai_chexmask_u.cli import app
@@ -33,7 +33,7 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Run:
 
 @pytest.fixture
 def images(tmp_path: Path) -> Path:
-    return write_films(tmp_path / "films", 5, broken=[3])
+    return write_radiographs(tmp_path / "radiographs", 5, broken=[3])
 
 
 def build_arguments(images: Path, output: Path, model: Path, *more: object) -> list[object]:
@@ -50,17 +50,17 @@ def test_a_build_says_what_it_did_and_a_second_one_does_nothing(
 ) -> None:
     first = run(*build_arguments(images, tmp_path / "out", tiny_bundle))
     assert first.exit_code == 1
-    assert said("4 of 5 films segmented, 3 shards in", first)
+    assert said("4 of 5 radiographs segmented, 3 shards in", first)
     assert said("verdicts: 4 review", first)
     assert said("1 failed: 1 truncated (failures.parquet)", first)
-    assert said("films/s", first)
+    assert said("radiographs/s", first)
     second = run(*build_arguments(images, tmp_path / "out", tiny_bundle))
     assert second.exit_code == 1
-    assert said("5 of 5 films are done already", second)
-    assert said("4 of 5 films segmented", second)
+    assert said("5 of 5 radiographs are done already", second)
+    assert said("4 of 5 radiographs segmented", second)
     whole = run("check", tmp_path / "out")
     assert whole.exit_code == 0, whole.output
-    assert said("whole and as written; rows: 4; shards: 3; films that failed: 1", whole)
+    assert said("whole and as written; rows: 4; shards: 3; radiographs that failed: 1", whole)
     card = run("card", tmp_path / "out")
     assert card.exit_code == 0
     assert (tmp_path / "out" / "README.md").is_file()
@@ -68,7 +68,7 @@ def test_a_build_says_what_it_did_and_a_second_one_does_nothing(
 
 def test_a_source_gives_ids_title_and_crop(run: Run, tmp_path: Path, tiny_bundle: Path) -> None:
     name = "02aa804e-bde0afdd-112c0b34-7bc16630-4e384014"
-    place = write_films(tmp_path / "films", 1) / "film000.png"
+    place = write_radiographs(tmp_path / "radiographs", 1) / "radiograph000.png"
     study = tmp_path / "mimic" / "files" / "p10" / "p10000032" / "s50414267"
     study.mkdir(parents=True)
     Image.open(place).save(study / f"{name}.jpg")
@@ -86,9 +86,9 @@ def test_a_source_gives_ids_title_and_crop(run: Run, tmp_path: Path, tiny_bundle
     ("change", "message"),
     [
         (["--images", "nowhere"], "there is no file or folder"),
-        (["--images", "empty"], "no film found"),
+        (["--images", "empty"], "no radiograph found"),
         (["--source", "brixia"], "there is no source 'brixia'; known are chestx-ray8"),
-        (["-o", "films/out"], "lies among the films, and would be one of them"),
+        (["-o", "radiographs/out"], "lies among the radiographs, and would be one of them"),
         (["--engine", "spark"], "there is no engine 'spark'; known are local and ray"),
         (["--device", "tpu"], "device 'tpu' cannot be used here"),
         (["--model", "empty"], "expected one bundle"),
@@ -135,7 +135,9 @@ def test_a_disk_that_fills_up_is_said_with_what_is_kept(
     monkeypatch.setattr(building, "write_shard", full)
     result = run(*build_arguments(images, tmp_path / "out", tiny_bundle))
     assert result.exit_code == 2
-    assert said("cannot go on (No space left on device); 2 of 5 films are kept, and the same command goes on", result)
+    assert said(
+        "cannot go on (No space left on device); 2 of 5 radiographs are kept, and the same command goes on", result
+    )
 
 
 def test_a_person_who_stops_it_is_told_what_is_kept(
@@ -148,7 +150,7 @@ def test_a_person_who_stops_it_is_told_what_is_kept(
     monkeypatch.setattr(progress.BuildProgress, "shard_done", stop)
     result = run(*build_arguments(images, tmp_path / "out", tiny_bundle))
     assert result.exit_code == 130
-    assert said("stopped; 2 of 5 films are kept, and the same command goes on with the others", result)
+    assert said("stopped; 2 of 5 radiographs are kept, and the same command goes on with the others", result)
 
 
 def test_a_damaged_data_set_is_listed(run: Run, images: Path, tmp_path: Path, tiny_bundle: Path) -> None:
@@ -171,20 +173,20 @@ def test_a_missing_package_is_said_with_its_extra(
     assert said("the package pyarrow is missing; install this one with its extra: pip install '.[dataset]'", result)
 
 
-def test_films_that_can_be_read_again_are_done_again_when_asked(
+def test_radiographs_that_can_be_read_again_are_done_again_when_asked(
     run: Run, images: Path, tmp_path: Path, tiny_bundle: Path
 ) -> None:
     arguments = build_arguments(images, tmp_path / "out", tiny_bundle)
     assert run(*arguments).exit_code == 1
-    shutil.copy(images / "film000.png", images / "film003.png")
+    shutil.copy(images / "radiograph000.png", images / "radiograph003.png")
     assert run(*arguments).exit_code == 1
     again = run(*arguments, "--retry-failed")
     assert again.exit_code == 0, again.output
-    assert said("5 of 5 films segmented", again)
+    assert said("5 of 5 radiographs segmented", again)
     assert run("check", tmp_path / "out").exit_code == 0
 
 
-def test_films_that_have_gone_altogether_stop_the_build(
+def test_radiographs_that_have_gone_altogether_stop_the_build(
     run: Run, images: Path, tmp_path: Path, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     original = progress.BuildProgress.started
@@ -196,7 +198,7 @@ def test_films_that_have_gone_altogether_stop_the_build(
     monkeypatch.setattr(progress.BuildProgress, "started", gone)
     stopped = run(*build_arguments(images, tmp_path / "out", tiny_bundle))
     assert stopped.exit_code == 2
-    assert said("cannot go on (the films are no longer there); 0 of 5 films are kept", stopped)
+    assert said("cannot go on (the radiographs are no longer there); 0 of 5 radiographs are kept", stopped)
     monkeypatch.undo()
     (tmp_path / "elsewhere").rename(images)
-    assert said("4 of 5 films segmented", run(*build_arguments(images, tmp_path / "out", tiny_bundle)))
+    assert said("4 of 5 radiographs segmented", run(*build_arguments(images, tmp_path / "out", tiny_bundle)))

@@ -11,13 +11,13 @@ from typer.testing import CliRunner
 
 from monai_chexmask_u.cli import app
 from monai_chexmask_u.experiments import run as run_module
-from monai_chexmask_u.experiments.findings import Picture
+from monai_chexmask_u.experiments.findings import Plot
 
 
 @pytest.fixture(autouse=True)
 def few_levels(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_module, "Plan", lambda: FEW)
-    monkeypatch.setattr(Picture, "drawn", lambda self, kind: b"")  # it takes most of the time
+    monkeypatch.setattr(Plot, "drawn", lambda self, kind: b"")  # it takes most of the time
 
 
 def run(*arguments: object) -> tuple[int, str, str]:
@@ -32,7 +32,7 @@ def options(tiny_bundle: Path) -> tuple[object, ...]:
 
 def test_all_prints_published_numbers_beside_ours(folders: Folders, tiny_bundle: Path, tmp_path: Path) -> None:
     data = [word for folder in folders.all for word in ("--data", folder)]
-    code, stdout, stderr = run("all", *data, "-o", tmp_path / "out", "--films", 2, *options(tiny_bundle))
+    code, stdout, stderr = run("all", *data, "-o", tmp_path / "out", "--radiographs", 2, *options(tiny_bundle))
     assert (code, stderr) == (0, "")
     assert "7.29; 17.09 without skip" in stdout
     assert f"{tmp_path / 'out'}: report.html, summary.json" in stdout
@@ -49,12 +49,12 @@ def test_each_experiment_runs_alone(folders: Folders, tiny_bundle: Path, tmp_pat
     assert any(key.startswith(f"{name}.") for key in numbers)
 
 
-def test_broken_film_ends_with_1_and_is_named(folders: Folders, tiny_bundle: Path, tmp_path: Path) -> None:
+def test_broken_radiograph_ends_with_1_and_is_named(folders: Folders, tiny_bundle: Path, tmp_path: Path) -> None:
     (folders.frontal / "x.png").write_bytes(b"\x89PNG and no more")
     data = ("--data", folders.outlined, "--data", folders.frontal)
     code, _, stderr = run("ood", *data, "-o", tmp_path / "out", *options(tiny_bundle))
     assert code == 1
-    assert stderr == "chexmask-u: scanner/x: the picture ends early or is broken; fetch it again [truncated]\n"
+    assert stderr == "chexmask-u: scanner/x: the plot ends early or is broken; fetch it again [truncated]\n"
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from support.samples.dicom import make_dx, save
 
 pytestmark = pytest.mark.slow
 
-IMAGES = [f"film{number}" for number in range(4)]
+IMAGES = [f"radiograph{number}" for number in range(4)]
 KILLS = 20
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGKILL, signal.SIGINT)
 
@@ -50,8 +50,8 @@ def patients_of(folder: Path, name: str) -> set[str]:
         elif path.suffix == ".dcm":
             patients.add(pydicom.dcmread(path).PatientID)
         else:
-            with Image.open(path) as picture:
-                picture.load()
+            with Image.open(path) as image:
+                image.load()
     return patients
 
 

@@ -55,7 +55,7 @@ def everything(segment: Segment, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 
 @pytest.fixture
-def picture(tmp_path: Path) -> Path:
+def image(tmp_path: Path) -> Path:
     path = tmp_path / "chest.png"
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (80, 64), dtype=np.uint8)).save(path)
     return path
@@ -136,7 +136,7 @@ def test_a_folder_goes_on_after_bad_files_and_lists_them(segment: Segment, tmp_p
     slice_of_ct.SOPClassUID = slice_of_ct.file_meta.MediaStorageSOPClassUID = CTImageStorage
     slice_of_ct.Modality = "CT"
     save(slice_of_ct, study / "ct.dcm")
-    (study / "text.png").write_text("no picture")
+    (study / "text.png").write_text("no image")
     result = segment(study, "-o", tmp_path / "out")
     assert result.exit_code == 1
     expected = [("ct.dcm", "wrong_modality"), ("cut.dcm", "truncated"), ("lateral.dcm", "not_frontal")]
@@ -161,66 +161,66 @@ def test_same_name_in_two_folders_gives_two_results(segment: Segment, tmp_path: 
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["x_1.dcm.json", "y_1.dcm.json"]
 
 
-def test_results_among_the_images_are_not_segmented_again(segment: Segment, picture: Path) -> None:
+def test_results_among_the_images_are_not_segmented_again(segment: Segment, image: Path) -> None:
     for _ in range(2):
-        result = segment(picture.parent, "-o", picture.parent, "--write", "json,png,mask")
-        assert lines(result.stdout)[0] == f"1 of 1 images segmented, 3 files written to {picture.parent}"
+        result = segment(image.parent, "-o", image.parent, "--write", "json,png,mask")
+        assert lines(result.stdout)[0] == f"1 of 1 images segmented, 3 files written to {image.parent}"
 
 
-def test_a_picture_is_done_without_its_dicom_outputs(segment: Segment, picture: Path, tmp_path: Path) -> None:
-    result = segment(picture, "-o", tmp_path / "out", "--write", "json,seg")
+def test_a_image_is_done_without_its_dicom_outputs(segment: Segment, image: Path, tmp_path: Path) -> None:
+    result = segment(image, "-o", tmp_path / "out", "--write", "json,seg")
     assert result.exit_code == 0
-    assert result.stderr == f"chexmask-u: {picture}: no DICOM image, so without seg\n"
+    assert result.stderr == f"chexmask-u: {image}: no DICOM image, so without seg\n"
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["chest.json"]
 
 
-def test_a_picture_for_dicom_outputs_alone_fails(segment: Segment, picture: Path, tmp_path: Path) -> None:
-    result = segment(picture, "-o", tmp_path / "out", "--write", "seg")
+def test_a_image_for_dicom_outputs_alone_fails(segment: Segment, image: Path, tmp_path: Path) -> None:
+    result = segment(image, "-o", tmp_path / "out", "--write", "seg")
     assert result.exit_code == 1
     (line,) = lines(result.stderr)
-    assert line.startswith(f"chexmask-u: {picture}: ")
+    assert line.startswith(f"chexmask-u: {image}: ")
     assert line.endswith("[needs_dicom]")
     assert list((tmp_path / "out").iterdir()) == []
     assert "verdict" not in result.stdout
 
 
-def test_seed_decides_on_the_samples(segment: Segment, picture: Path, tmp_path: Path) -> None:
+def test_seed_decides_on_the_samples(segment: Segment, image: Path, tmp_path: Path) -> None:
     records = []
     for number, seed in enumerate((5, 5, 6)):
-        segment(picture, "-o", tmp_path / str(number), "--write", "json", "--seed", seed)
+        segment(image, "-o", tmp_path / str(number), "--write", "json", "--seed", seed)
         records.append(json.loads((tmp_path / str(number) / "chest.json").read_text()))
     assert records[0] == records[1]
     assert records[0]["landmarks"] != records[2]["landmarks"]
 
 
-def test_nothing_to_do_is_an_error_of_use(segment: Segment, picture: Path, tmp_path: Path) -> None:
+def test_nothing_to_do_is_an_error_of_use(segment: Segment, image: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     out = ("-o", tmp_path / "out")
     assert_usage_error(segment(tmp_path / "empty", *out), tmp_path / "empty", "no image found")
-    assert_usage_error(segment(picture, tmp_path / "absent.png", *out), tmp_path / "absent.png")
-    assert_usage_error(segment(picture, *out, "--model", tmp_path / "absent.pt"), tmp_path / "absent.pt", "weights")
-    assert_usage_error(segment(picture, *out, "--model", tmp_path / "empty"), tmp_path / "empty", "found 0")
-    assert_usage_error(segment(picture, *out, "--write", "json,gif"), "unknown output format gif", "json, png")
-    assert_usage_error(segment(picture, *out, "--device", "toaster"), "device 'toaster' cannot be used")
+    assert_usage_error(segment(image, tmp_path / "absent.png", *out), tmp_path / "absent.png")
+    assert_usage_error(segment(image, *out, "--model", tmp_path / "absent.pt"), tmp_path / "absent.pt", "weights")
+    assert_usage_error(segment(image, *out, "--model", tmp_path / "empty"), tmp_path / "empty", "found 0")
+    assert_usage_error(segment(image, *out, "--write", "json,gif"), "unknown output format gif", "json, png")
+    assert_usage_error(segment(image, *out, "--device", "toaster"), "device 'toaster' cannot be used")
     assert not list(tmp_path.glob("out/*"))
 
 
 @pytest.mark.parametrize("below", ["", "results"])
 def test_a_file_in_the_place_of_the_output_folder_is_an_error_of_use(
-    segment: Segment, picture: Path, tmp_path: Path, below: str
+    segment: Segment, image: Path, tmp_path: Path, below: str
 ) -> None:
     (tmp_path / "file").write_text("a file")
-    assert_usage_error(segment(picture, "-o", tmp_path / "file" / below), tmp_path / "file", "choose another folder")
+    assert_usage_error(segment(image, "-o", tmp_path / "file" / below), tmp_path / "file", "choose another folder")
     assert (tmp_path / "file").read_text() == "a file"
 
 
 def test_a_folder_that_another_process_writes_into_is_an_error_of_use(
-    segment: Segment, picture: Path, tmp_path: Path
+    segment: Segment, image: Path, tmp_path: Path
 ) -> None:
-    segment(picture, "-o", tmp_path / "out")
+    segment(image, "-o", tmp_path / "out")
     before = {path: path.read_bytes() for path in (tmp_path / "out").iterdir()}
     with folder_lock(tmp_path / "out"):
-        result = segment(picture, "-o", tmp_path / "out", "--write", "json")
+        result = segment(image, "-o", tmp_path / "out", "--write", "json")
     assert_usage_error(result, tmp_path / "out", f"process {os.getpid()} on", "writes into this folder since", "wait")
     assert {path: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
 
@@ -290,13 +290,13 @@ def test_what_is_no_file_is_a_failure_and_holds_nothing_up(segment: Segment, tmp
 
 
 def test_names_of_files_that_no_terminal_should_see_are_done_and_told_in_one_line(
-    segment: Segment, picture: Path, tmp_path: Path
+    segment: Segment, image: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
     for name in (b"\xff\xfe.png", b"a\nb.png", b"\x1b[2J.png", "‮a.png".encode()):
-        (folder / os.fsdecode(name)).write_bytes(picture.read_bytes())
-    (folder / "c\nd.png").write_bytes(b"no picture")
+        (folder / os.fsdecode(name)).write_bytes(image.read_bytes())
+    (folder / "c\nd.png").write_bytes(b"no image")
     result = segment(folder, "-o", tmp_path / "out", "--write", "json")
     assert result.exit_code == 1
     assert len(lines(result.stderr)) == 1
@@ -305,11 +305,9 @@ def test_names_of_files_that_no_terminal_should_see_are_done_and_told_in_one_lin
     )
 
 
-def test_a_folder_whose_name_is_no_text_is_written_to_and_named(
-    picture: Path, tiny_bundle: Path, tmp_path: Path
-) -> None:
+def test_a_folder_whose_name_is_no_text_is_written_to_and_named(image: Path, tiny_bundle: Path, tmp_path: Path) -> None:
     output = os.fsencode(tmp_path) + b"/out\xff"
-    command: list[str | bytes] = [sys.executable, "-m", "monai_chexmask_u", "segment", str(picture), "-o", output]
+    command: list[str | bytes] = [sys.executable, "-m", "monai_chexmask_u", "segment", str(image), "-o", output]
     command += ["--model", str(tiny_bundle), "--samples", "2", "--write", "json"]
     environment = {**os.environ, "PYTHONIOENCODING": "utf-8:strict"}
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
@@ -318,15 +316,15 @@ def test_a_folder_whose_name_is_no_text_is_written_to_and_named(
 
 
 def test_a_full_disk_is_told_for_each_file_and_leaves_no_half_result(
-    segment: Segment, picture: Path, tmp_path: Path
+    segment: Segment, image: Path, tmp_path: Path
 ) -> None:
     second = tmp_path / "second.png"
-    second.write_bytes(picture.read_bytes())
+    second.write_bytes(image.read_bytes())
     with small_disk(tmp_path / "disk", kilobytes=200) as disk:
         (disk / "large").write_bytes(bytes(150 * 1024))
-        result = segment(picture, second, "-o", disk, "--write", "json,png,csv")
+        result = segment(image, second, "-o", disk, "--write", "json,png,csv")
         assert result.exit_code == 1
-        for line, path in zip(lines(result.stderr), (picture, second), strict=True):
+        for line, path in zip(lines(result.stderr), (image, second), strict=True):
             assert line.startswith(f"chexmask-u: {path}: ")
             assert "the disk is full: No space left on device" in line
             assert line.endswith("[not_written]")
@@ -334,8 +332,8 @@ def test_a_full_disk_is_told_for_each_file_and_leaves_no_half_result(
 
 
 @pytest.mark.parametrize("arguments", [["--samples", "1"], ["--nonsense"]])
-def test_wrong_options_end_with_2(segment: Segment, picture: Path, tmp_path: Path, arguments: list[str]) -> None:
-    assert segment(picture, "-o", tmp_path / "out", *arguments).exit_code == 2
+def test_wrong_options_end_with_2(segment: Segment, image: Path, tmp_path: Path, arguments: list[str]) -> None:
+    assert segment(image, "-o", tmp_path / "out", *arguments).exit_code == 2
 
 
 def test_version_is_that_of_the_package() -> None:

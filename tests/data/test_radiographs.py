@@ -26,10 +26,10 @@ def test_lists_all_radiographs_with_names_of_their_own(tmp_path: Path, chest: Pa
     (tmp_path / "b").mkdir()
     other = tmp_path / "b" / "chest.png"
     other.write_bytes(chest.read_bytes())
-    dicom = save(make_dx(rows=64, columns=64), tmp_path / "film.dcm")
+    dicom = save(make_dx(rows=64, columns=64), tmp_path / "radiograph.dcm")
     items = radiograph_datalist(str(tmp_path))
     assert [item["image"] for item in items] == [str(chest), str(other), str(dicom)]
-    assert [item["name"] for item in items] == ["a_chest.png", "b_chest.png", "film"]
+    assert [item["name"] for item in items] == ["a_chest.png", "b_chest.png", "radiograph"]
 
 
 def test_a_single_file_is_fine(chest: Path) -> None:
@@ -40,7 +40,7 @@ def test_unusable_images_are_logged_with_their_reason_and_left_out(
     tmp_path: Path, chest: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     text = tmp_path / "text.png"
-    text.write_bytes(b"no picture")
+    text.write_bytes(b"no image")
     lateral = make_dx(rows=64, columns=64)
     lateral.ViewPosition = "LL"
     del lateral.ViewCodeSequence
@@ -59,7 +59,7 @@ def test_unusable_images_are_logged_with_their_reason_and_left_out(
 @pytest.mark.parametrize("broken", [True, False])
 def test_a_folder_without_usable_radiographs_is_refused(tmp_path: Path, broken: bool) -> None:
     if broken:
-        (tmp_path / "text.png").write_bytes(b"no picture")
+        (tmp_path / "text.png").write_bytes(b"no image")
     with pytest.raises(RadiographError, match="no usable radiograph") as refused:
         radiograph_datalist(tmp_path)
     assert refused.value.code == "no_input"

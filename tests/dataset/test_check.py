@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from support.samples.datasets import films_of, in_process, write_films
+from support.samples.datasets import in_process, radiographs_of, write_radiographs
 
 from monai_chexmask_u.dataset.building.work import Chunk, Recipe
 from monai_chexmask_u.dataset.check import check_dataset
@@ -27,12 +27,12 @@ from monai_chexmask_u.dataset.schema import FAILURE_SCHEMA
 def made(tmp_path_factory: pytest.TempPathFactory, tiny_bundle: Path) -> Path:
     """A data set of two shards and one failure."""
     place = tmp_path_factory.mktemp("made")
-    films = films_of(write_films(place / "films", 6, broken=[5]))
+    radiographs = radiographs_of(write_radiographs(place / "radiographs", 6, broken=[5]))
     folder = place / "out"
     folder.mkdir()
     manifest = Manifest("built", {}, 6)
     work = in_process(Recipe(64, tiny_bundle, samples=4))
-    for done in work([Chunk(0, 0, films[:3]), Chunk(1, 0, films[3:])]):
+    for done in work([Chunk(0, 0, radiographs[:3]), Chunk(1, 0, radiographs[3:])]):
         manifest = manifest.with_shard(write_shard(folder, done.chunk.shard, done.rows, done.failures))
     write_manifest(folder, manifest)
     finish(folder, manifest)
@@ -103,21 +103,22 @@ def test_a_shard_that_nobody_wrote_is_found(folder: Path) -> None:
 
 
 def test_an_unfinished_data_set_is_no_whole_one(folder: Path) -> None:
-    write_manifest(folder, replace(read_manifest(folder), finished=False, films=9))
-    assert ("manifest.json", "unfinished: 6 of 9 films are done; give the command that builds it again") in problems(
-        folder
-    )
+    write_manifest(folder, replace(read_manifest(folder), finished=False, radiographs=9))
+    assert (
+        "manifest.json",
+        "unfinished: 6 of 9 radiographs are done; give the command that builds it again",
+    ) in problems(folder)
 
 
-def test_a_film_that_comes_twice_is_found(folder: Path) -> None:
+def test_a_radiograph_that_comes_twice_is_found(folder: Path) -> None:
     table = first_shard(folder)
     rewrite(folder, pa.concat_tables([table.slice(0, 2), table.slice(0, 1)]).combine_chunks())
-    assert problems(folder) == [("data", "1 films come more than once, such as film000.png")]
+    assert problems(folder) == [("data", "1 radiographs come more than once, such as radiograph000.png")]
 
 
-def test_a_film_too_few_is_found(folder: Path) -> None:
+def test_a_radiograph_too_few_is_found(folder: Path) -> None:
     rewrite(folder, first_shard(folder).slice(0, 2))
-    assert problems(folder) == [("manifest.json", "its shards have other than its 6 films")]
+    assert problems(folder) == [("manifest.json", "its shards have other than its 6 radiographs")]
 
 
 def test_landmarks_that_are_no_numbers_are_found(folder: Path) -> None:
@@ -139,4 +140,4 @@ def test_masks_that_are_no_masks_are_found(folder: Path, code: str) -> None:
     rewrite(folder, table.set_column(column, table.field(column), pa.array(codes)))
     assert problems(folder) == []
     ((_, message),) = problems(folder, masks=True)
-    assert message == "film002.png: its heart_mask is no run-length code, or leaves the image"
+    assert message == "radiograph002.png: its heart_mask is no run-length code, or leaves the image"

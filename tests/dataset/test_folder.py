@@ -90,7 +90,7 @@ def test_a_broken_manifest_is_refused(tmp_path: Path, text: str) -> None:
 def test_a_changed_manifest_is_refused(tmp_path: Path) -> None:
     write_manifest(tmp_path, Manifest("built", {"seed": 0}, 2))
     content = json.loads((tmp_path / "manifest.json").read_text())
-    content["films"] = 3
+    content["radiographs"] = 3
     (tmp_path / "manifest.json").write_text(json.dumps(content))
     with pytest.raises(DatasetError, match="damaged"):
         read_manifest(tmp_path)

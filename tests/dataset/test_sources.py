@@ -3,10 +3,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from support.samples.film_collections import LAYOUTS, Layout, write_csv
+from support.samples.collections import LAYOUTS, Layout, write_csv
 
-from monai_chexmask_u.dataset.building.films import read_film
-from monai_chexmask_u.dataset.building.listing import list_films
+from monai_chexmask_u.dataset.building.listing import list_radiographs
+from monai_chexmask_u.dataset.building.radiograph_files import read_radiograph_file
 from monai_chexmask_u.dataset.building.view_tables import FOLDERS_ABOVE
 from monai_chexmask_u.dataset.sources import SOURCES, source_called, source_of_column
 
@@ -21,24 +21,24 @@ def test_every_source_has_a_layout() -> None:
 
 
 @every_layout
-def test_films_of_a_source_have_its_ids_and_views(layout: Layout, tmp_path: Path) -> None:
+def test_radiographs_of_a_source_have_its_ids_and_views(layout: Layout, tmp_path: Path) -> None:
     layout.make(tmp_path / "images")
-    listing = list_films(tmp_path / "images", source=source_called(layout.source))
-    assert {film.image_id: film.view for film in listing.films} == layout.views
+    listing = list_radiographs(tmp_path / "images", source=source_called(layout.source))
+    assert {item.image_id: item.view for item in listing.radiographs} == layout.views
     assert (listing.left_out, listing.notes) == (layout.left_out, ())
-    for film in listing.films:
-        assert read_film(film)[0].path == Path(film.image_path)
+    for item in listing.radiographs:
+        assert read_radiograph_file(item)[0].path == Path(item.image_path)
 
 
 @with_table
-def test_without_a_view_table_all_films_are_taken_and_this_is_said(layout: Layout, tmp_path: Path) -> None:
+def test_without_a_view_table_all_radiographs_are_taken_and_this_is_said(layout: Layout, tmp_path: Path) -> None:
     layout.make(tmp_path)
     for table in tmp_path.rglob("*.csv*"):
         table.unlink()
-    listing = list_films(tmp_path, source=source_called(layout.source))
+    listing = list_radiographs(tmp_path, source=source_called(layout.source))
     by_table = sum(count for reason, count in layout.left_out.items() if "view table" in reason)
-    assert len(listing.films) == len(layout.views) + by_table
-    assert {film.view for film in listing.films} == {None}
+    assert len(listing.radiographs) == len(layout.views) + by_table
+    assert {item.view for item in listing.radiographs} == {None}
     assert listing.notes == ("view table not found",)
 
 
@@ -47,15 +47,15 @@ def test_a_table_of_the_same_name_without_its_columns_is_none(layout: Layout, tm
     layout.make(tmp_path)
     for table in tmp_path.rglob("*.csv*"):
         write_csv(table, [["other", "columns"], ["1", "2"]])
-    assert list_films(tmp_path, source=source_called(layout.source)).notes == ("view table not found",)
+    assert list_radiographs(tmp_path, source=source_called(layout.source)).notes == ("view table not found",)
 
 
 def test_the_view_table_may_lie_above_a_part_of_the_images(tmp_path: Path) -> None:
     layout = LAYOUTS[2]
     layout.make(tmp_path)
     study = tmp_path / "files" / "p10" / "p10000032" / "s50414267"
-    listing = list_films(study, source=source_called("mimic-cxr-jpg"))
-    assert {film.image_id: film.view for film in listing.films} == layout.views
+    listing = list_radiographs(study, source=source_called("mimic-cxr-jpg"))
+    assert {item.image_id: item.view for item in listing.radiographs} == layout.views
 
 
 def test_a_view_table_too_far_above_is_another_data_sets(tmp_path: Path) -> None:
@@ -63,42 +63,42 @@ def test_a_view_table_too_far_above_is_another_data_sets(tmp_path: Path) -> None
     study = tmp_path / "files" / "p10" / "p10000032" / "s50414267"
     deeper = study.joinpath(*["deeper"] * (FOLDERS_ABOVE - 4))
     deeper.mkdir(parents=True)
-    assert list_films(deeper, source=source_called("mimic-cxr-jpg")).notes == ("view table not found",)
+    assert list_radiographs(deeper, source=source_called("mimic-cxr-jpg")).notes == ("view table not found",)
 
 
 def test_a_list_of_files_finds_the_view_table_beside_it(tmp_path: Path) -> None:
     layout = LAYOUTS[2]
     layout.make(tmp_path)
     paths = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.jpg"))
-    (tmp_path / "films.txt").write_text("\n".join(paths))
-    listing = list_films(tmp_path / "films.txt", source=source_called("mimic-cxr-jpg"))
-    assert {film.image_id: film.view for film in listing.films} == layout.views
+    (tmp_path / "radiographs.txt").write_text("\n".join(paths))
+    listing = list_radiographs(tmp_path / "radiographs.txt", source=source_called("mimic-cxr-jpg"))
+    assert {item.image_id: item.view for item in listing.radiographs} == layout.views
 
 
 def test_a_column_of_ids_goes_before_the_rule_of_a_source(tmp_path: Path) -> None:
     LAYOUTS[2].make(tmp_path)
     (path,) = tmp_path.rglob("00000000-*.jpg")
-    table = write_csv(tmp_path / "films.csv", [["path", "name"], [str(path), "mine"]])
-    listing = list_films(table, source=source_called("mimic-cxr-jpg"), id_column="name")
-    assert [(film.image_id, film.view) for film in listing.films] == [("mine", "PA")]
+    table = write_csv(tmp_path / "radiographs.csv", [["path", "name"], [str(path), "mine"]])
+    listing = list_radiographs(table, source=source_called("mimic-cxr-jpg"), id_column="name")
+    assert [(item.image_id, item.view) for item in listing.radiographs] == [("mine", "PA")]
 
 
 def test_a_part_of_chexpert_has_the_ids_of_the_whole(tmp_path: Path) -> None:
     LAYOUTS[1].make(tmp_path)
     part = tmp_path / "CheXpert-v1.0" / "train" / "patient00001"
-    (film,) = list_films(part, source=source_called("chexpert")).films
-    assert (film.image_id, film.image_path) == (
+    (item,) = list_radiographs(part, source=source_called("chexpert")).radiographs
+    assert (item.image_id, item.image_path) == (
         "train/patient00001/study1/view1_frontal.jpg",
         "study1/view1_frontal.jpg",
     )
 
 
-def test_a_film_that_lies_there_twice_is_refused(tmp_path: Path) -> None:
+def test_a_radiograph_that_lies_there_twice_is_refused(tmp_path: Path) -> None:
     LAYOUTS[0].make(tmp_path)
     (tmp_path / "copy").mkdir()
     (tmp_path / "copy" / "00000001_000.png").write_bytes(b"")
     with pytest.raises(ValueError, match=r"00000001_000\.png.*copy/.* and images_001/images/"):
-        list_films(tmp_path, source=source_called("chestx-ray8"))
+        list_radiographs(tmp_path, source=source_called("chestx-ray8"))
 
 
 VIEW1 = "patient1/study1/view1_frontal.jpg"

@@ -17,7 +17,7 @@ from monai_chexmask_u.anatomy import HEART
 from monai_chexmask_u.dataset.folder import DatasetError
 from monai_chexmask_u.dataset.published.convert import convert_table
 from monai_chexmask_u.dataset.selection import Selection
-from monai_chexmask_u.dataset.torch_dataset import FilmDataset, ShuffledFilms
+from monai_chexmask_u.dataset.torch_dataset import RadiographDataset, ShuffledRadiographs
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.transforms import LoadRadiographd
 
@@ -28,7 +28,7 @@ IDS = [row.image_id for row in MADE]
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data set of 23 rows in row groups of 4, and its films below ``images``."""
+    """A data set of 23 rows in row groups of 4, and its radiographs below ``images``."""
     folder = tmp_path_factory.mktemp("torch")
     table = write_table(folder / "table.csv", MADE, chexmask_u_header("ImageID"))
     convert_table(table, folder / "data", rows_per_shard=4)
@@ -44,11 +44,11 @@ def images(data: Path) -> Path:
     return data.parent / "images"
 
 
-def test_items_pair_rows_with_films(data: Path, images: Path) -> None:
-    films = FilmDataset(data, images=images, masks=True, columns=["dice_rca_mean"])
-    assert len(films) == 23
+def test_items_pair_rows_with_radiographs(data: Path, images: Path) -> None:
+    radiographs = RadiographDataset(data, images=images, masks=True, columns=["dice_rca_mean"])
+    assert len(radiographs) == 23
     for place in (0, 22, 7, -1):
-        item, made = films[place], MADE[place]
+        item, made = radiographs[place], MADE[place]
         assert item["image_id"] == made.image_id
         assert Path(item["image"]) == images / "0" / made.image_id
         assert item["label"].dtype == torch.float32
@@ -57,54 +57,54 @@ def test_items_pair_rows_with_films(data: Path, images: Path) -> None:
         np.testing.assert_array_equal(item["mask"][0] == 3, drawn_mask(made.landmarks[HEART.nodes], SHAPE))
         assert item["dice_rca_mean"] == made.rca_mean
     with pytest.raises(IndexError, match="there are 23 rows"):
-        films[23]
+        radiographs[23]
 
 
-def test_films_are_loaded_if_asked_for(data: Path, images: Path) -> None:
-    loaded = FilmDataset(data, images=images, load=True)[5]["image"]
+def test_radiographs_are_loaded_if_asked_for(data: Path, images: Path) -> None:
+    loaded = RadiographDataset(data, images=images, load=True)[5]["image"]
     assert isinstance(loaded, Radiograph)
-    by_transform = FilmDataset(data, images=images, transform=LoadRadiographd("image"))[5]["image"]
+    by_transform = RadiographDataset(data, images=images, transform=LoadRadiographd("image"))[5]["image"]
     np.testing.assert_array_equal(loaded.pixels, by_transform.pixels)
 
 
 def test_transforms_of_monai_are_applied(data: Path) -> None:
-    films = FilmDataset(data, transform=Compose([Lambdad("label", lambda points: points + 1)]))
-    np.testing.assert_array_equal(films[3]["label"], MADE[3].landmarks + 1)
-    assert "image" not in films[3]
+    radiographs = RadiographDataset(data, transform=Compose([Lambdad("label", lambda points: points + 1)]))
+    np.testing.assert_array_equal(radiographs[3]["label"], MADE[3].landmarks + 1)
+    assert "image" not in radiographs[3]
 
 
 def test_rows_are_chosen(data: Path) -> None:
     expected = [row.image_id for row in MADE if row.rca_mean >= 0.8]
     assert 0 < len(expected) < 23
     chosen = Selection(min_rca=0.8)
-    films = FilmDataset(data, where=chosen)
-    assert [films[place]["image_id"] for place in range(len(films))] == expected
-    assert [item["image_id"] for item in ShuffledFilms(data, where=chosen, seed=None)] == expected
+    radiographs = RadiographDataset(data, where=chosen)
+    assert [radiographs[place]["image_id"] for place in range(len(radiographs))] == expected
+    assert [item["image_id"] for item in ShuffledRadiographs(data, where=chosen, seed=None)] == expected
 
 
 def test_few_row_groups_are_kept(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    films = FilmDataset(data, cached_groups=2)
+    radiographs = RadiographDataset(data, cached_groups=2)
     read: list[Any] = []
-    rows = films.rows
+    rows = radiographs.rows
 
     def counted(group: Any) -> list[dict[str, Any]]:
         read.append(group)
         return rows(group)
 
-    monkeypatch.setattr(films, "rows", counted)
+    monkeypatch.setattr(radiographs, "rows", counted)
     for place in range(23):
-        films[place]
+        radiographs[place]
     assert len(read) == 6
-    films[20], films[16], films[20]
+    radiographs[20], radiographs[16], radiographs[20]
     assert len(read) == 6
-    films[0]
+    radiographs[0]
     assert len(read) == 7
 
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_loader_gives_each_row_once(data: Path, images: Path, workers: int) -> None:
-    films = FilmDataset(data, images=images, load=False)
-    loader = DataLoader(films, batch_size=4, num_workers=workers, collate_fn=list_data_collate)
+    radiographs = RadiographDataset(data, images=images, load=False)
+    loader = DataLoader(radiographs, batch_size=4, num_workers=workers, collate_fn=list_data_collate)
     batches = list(loader)
     assert [name for batch in batches for name in batch["image_id"]] == IDS
     assert batches[0]["label"].shape == (4, 120, 2)
@@ -112,31 +112,31 @@ def test_a_loader_gives_each_row_once(data: Path, images: Path, workers: int) ->
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_shuffling_loader_gives_each_row_once(data: Path, workers: int) -> None:
-    films = ShuffledFilms(data, seed=3)
-    names = [name for batch in DataLoader(films, batch_size=4, num_workers=workers) for name in batch["image_id"]]
+    radiographs = ShuffledRadiographs(data, seed=3)
+    names = [name for batch in DataLoader(radiographs, batch_size=4, num_workers=workers) for name in batch["image_id"]]
     assert sorted(names) == sorted(IDS)
     assert names != IDS
 
 
 def test_the_order_depends_on_seed_and_epoch_alone(data: Path) -> None:
     def order(seed: int | None, epoch: int = 0) -> list[str]:
-        films = ShuffledFilms(data, seed=seed)
-        films.set_epoch(epoch)
-        return [item["image_id"] for item in films]
+        radiographs = ShuffledRadiographs(data, seed=seed)
+        radiographs.set_epoch(epoch)
+        return [item["image_id"] for item in radiographs]
 
     assert order(3) == order(3)
     assert order(3) != order(4)
     assert order(3) != order(3, epoch=1)
     assert order(None) == IDS
-    assert len(ShuffledFilms(data)) == 23
+    assert len(ShuffledRadiographs(data)) == 23
 
 
 def test_groups_and_the_rows_inside_change_with_the_epoch(data: Path) -> None:
-    films = ShuffledFilms(data, seed=3)
+    radiographs = ShuffledRadiographs(data, seed=3)
     groups, inside = [], []
     for epoch in range(2):
-        films.set_epoch(epoch)
-        places = [IDS.index(item["image_id"]) for item in films]
+        radiographs.set_epoch(epoch)
+        places = [IDS.index(item["image_id"]) for item in radiographs]
         groups.append(list(dict.fromkeys(place // 4 for place in places)))
         inside.append([[place for place in places if place // 4 == group] for group in range(6)])
         assert places != sorted(places)
@@ -147,31 +147,31 @@ def test_groups_and_the_rows_inside_change_with_the_epoch(data: Path) -> None:
 
 
 def test_it_can_be_sent_to_other_processes(data: Path, images: Path) -> None:
-    films = FilmDataset(data, images=images)
-    first = films[0]["image_id"]
-    assert pickle.loads(pickle.dumps(films))[0]["image_id"] == first
+    radiographs = RadiographDataset(data, images=images)
+    first = radiographs[0]["image_id"]
+    assert pickle.loads(pickle.dumps(radiographs))[0]["image_id"] == first
 
 
 def test_rows_in_another_frame_are_refused(tmp_path: Path) -> None:
     table = write_table(tmp_path / "table.csv", make_rows(2), chexmask_u_header())
     convert_table(table, tmp_path / "data")
     with pytest.raises(DatasetError, match="--images"):
-        FilmDataset(tmp_path / "data")
-    assert len(FilmDataset(tmp_path / "data", frame="preprocessed")) == 2
+        RadiographDataset(tmp_path / "data")
+    assert len(RadiographDataset(tmp_path / "data", frame="preprocessed")) == 2
 
 
-def test_a_missing_film_is_named(data: Path, tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match=f"{IDS[0]}: this film is not below"):
-        FilmDataset(data, images=tmp_path)[0]
+def test_a_missing_radiograph_is_named(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=f"{IDS[0]}: this radiograph is not below"):
+        RadiographDataset(data, images=tmp_path)[0]
 
 
-def test_a_film_of_another_size_is_refused(data: Path, tmp_path: Path) -> None:
+def test_a_radiograph_of_another_size_is_refused(data: Path, tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 255, (200, 200), dtype=np.uint8)
     Image.fromarray(pixels).save(tmp_path / IDS[0])
     with pytest.raises(DatasetError, match=r"\(200, 200\) pixels, but its row is for \(160, 120\)"):
-        FilmDataset(data, images=tmp_path, load=True)[0]
+        RadiographDataset(data, images=tmp_path, load=True)[0]
 
 
 def test_loading_needs_the_folder(data: Path) -> None:
     with pytest.raises(ValueError, match="folder of images"):
-        FilmDataset(data, load=True)
+        RadiographDataset(data, load=True)

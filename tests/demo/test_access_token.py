@@ -66,7 +66,7 @@ def test_the_token_is_exchanged_for_a_cookie_and_leaves_the_address(door: Access
     assert "Secure" in ask(door, query=b"token=right-token", scheme="https")[1]["set-cookie"]
 
 
-@pytest.mark.parametrize("path", ["/", "/theme.css", "/gradio_api/queue/join", "/pictures/a/b", "/none"])
+@pytest.mark.parametrize("path", ["/", "/theme.css", "/gradio_api/queue/join", "/images/a/b", "/none"])
 def test_every_address_needs_the_cookie(door: AccessToken, path: str) -> None:
     for cookies in ((), (b"",), (b"chexmask-u-7860=",), (b"chexmask-u-7861=" + enter(door).partition(b"=")[2],)):
         for method in ("GET", "POST", "OPTIONS"):

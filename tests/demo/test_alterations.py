@@ -18,9 +18,9 @@ from monai_chexmask_u.transforms.corruptions import corrupt
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
-def data_url(picture: Image.Image) -> str:
+def data_url(image: Image.Image) -> str:
     buffer = io.BytesIO()
-    picture.save(buffer, "PNG")
+    image.save(buffer, "PNG")
     return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
@@ -35,11 +35,11 @@ def png(width: int, height: int, *chunks: tuple[bytes, bytes]) -> str:
 
 
 def test_nothing_changes_nothing() -> None:
-    film = make_radiograph()
-    altered = Alteration().apply(film)
+    radiograph = make_radiograph()
+    altered = Alteration().apply(radiograph)
     assert Alteration().is_none
-    np.testing.assert_array_equal(altered.pixels, film.pixels)
-    assert altered.notes == film.notes
+    np.testing.assert_array_equal(altered.pixels, radiograph.pixels)
+    assert altered.notes == radiograph.notes
 
 
 def test_what_was_done_stands_in_the_notes() -> None:
@@ -51,17 +51,17 @@ def test_what_was_done_stands_in_the_notes() -> None:
 
 
 def test_noise_is_that_of_the_experiments() -> None:
-    film = make_radiograph()
-    expected = corrupt(film.pixels, "gaussian_noise", 40, seed=3).pixels
-    np.testing.assert_array_equal(Alteration(noise=40).apply(film, seed=3).pixels, expected)
+    radiograph = make_radiograph()
+    expected = corrupt(radiograph.pixels, "gaussian_noise", 40, seed=3).pixels
+    np.testing.assert_array_equal(Alteration(noise=40).apply(radiograph, seed=3).pixels, expected)
 
 
 @given(rows=st.integers(1, 40), columns=st.integers(1, 40))
 def test_masked_is_black_where_the_mask_lies_and_nowhere_else(rows: int, columns: int) -> None:
-    film = make_radiograph(rows * 5, columns * 5)
+    radiograph = make_radiograph(rows * 5, columns * 5)
     mask = np.random.default_rng(rows).random((rows, columns)) < 0.5
-    expected = np.where(np.kron(mask, np.ones((5, 5))) > 0, 0, film.pixels)
-    np.testing.assert_array_equal(Alteration(mask=mask).apply(film).pixels, expected)
+    expected = np.where(np.kron(mask, np.ones((5, 5))) > 0, 0, radiograph.pixels)
+    np.testing.assert_array_equal(Alteration(mask=mask).apply(radiograph).pixels, expected)
 
 
 def test_a_severity_out_of_range_is_refused() -> None:
@@ -70,9 +70,9 @@ def test_a_severity_out_of_range_is_refused() -> None:
 
 
 def test_a_drawing_is_read_as_rows_and_columns() -> None:
-    picture = Image.new("RGBA", (30, 20))
-    picture.paste((0, 0, 0, 255), (10, 5, 14, 8))
-    mask = read_mask(data_url(picture))
+    image = Image.new("RGBA", (30, 20))
+    image.paste((0, 0, 0, 255), (10, 5, 14, 8))
+    mask = read_mask(data_url(image))
     assert mask is not None
     assert mask.shape == (20, 30)
     assert np.argwhere(mask).min(axis=0).tolist() == [5, 10]
@@ -91,13 +91,13 @@ def test_nothing_drawn_is_no_mask() -> None:
         ("data:image/png;base64," + "A" * 4_000_001, "not one of this page"),
         ("data:image/png;base64,????", "cannot be read"),
         ("data:image/png;base64,iVBORw0KGgo=", "cannot be read"),
-        (data_url(Image.new("RGBA", (1025, 2))), "larger than its film"),
+        (data_url(Image.new("RGBA", (1025, 2))), "larger than its radiograph"),
         (png(60_000, 60_000), "cannot be read"),
         (png(2**31 - 1, 2**31 - 1), "cannot be read"),
         (png(8, 8, (b"cHRM", b"12")), "cannot be read"),
         (png(8, 8, (b"gAMA", b"1")), "cannot be read"),
     ],
-    ids=["path", "long", "no-base64", "no-picture", "large", "bomb", "largest", "short-cHRM", "short-gAMA"],
+    ids=["path", "long", "no-base64", "no-image", "large", "bomb", "largest", "short-cHRM", "short-gAMA"],
 )
 def test_what_is_no_drawing_is_refused(drawing: str, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):

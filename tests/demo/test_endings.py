@@ -156,7 +156,7 @@ def work(address: str, radiograph: bytes) -> None:
 
 @pytest.fixture(scope="module")
 def open_to_others(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
-    with page_server(tmp_path_factory.mktemp("open"), "--host", "0.0.0.0", "--allow-host", "films.example") as (
+    with page_server(tmp_path_factory.mktemp("open"), "--host", "0.0.0.0", "--allow-host", "radiographs.example") as (
         address,
         _,
     ):
@@ -168,7 +168,7 @@ def test_others_need_the_token(open_to_others: tuple[str, str], radiograph: byte
     address, query = open_to_others
     assert query.startswith("token=")
     for method, path in (
-        *(("GET", "/"), ("GET", "/theme.css"), ("POST", "/gradio_api/queue/join"), ("GET", "/pictures/a/b")),
+        *(("GET", "/"), ("GET", "/theme.css"), ("POST", "/gradio_api/queue/join"), ("GET", "/images/a/b")),
         *(("GET", "/?token="), ("GET", "/?token=wrong"), ("GET", "/?token=r%C3%AFght"), ("GET", f"/theme.css?{query}")),
         *(("GET", "/gradio_api/heartbeat/a"), ("POST", "/uploads/a/b"), ("GET", f"//evil.example/?{query}")),
     ):
@@ -189,7 +189,7 @@ def test_hosts_of_a_page_that_listens_everywhere(open_to_others: tuple[str, str]
     machine = socket.gethostname()
     for host, status in (
         *((f"127.0.0.1:{port}", 303), (f"localhost:{port}", 303), (f"{machine}:{port}", 303)),
-        *((f"films.example:{port}", 303), ("films.example", 303), (f"other.example:{port}", 403)),
+        *((f"radiographs.example:{port}", 303), ("radiographs.example", 303), (f"other.example:{port}", 403)),
         *((f"0.0.0.0:{port}", 403), (f"10.1.2.3:{port}", 403), (f"{machine}.evil.example:{port}", 403)),
     ):
         assert request(address, "GET", f"/?{query}", headers={"Host": host}).status == status, host

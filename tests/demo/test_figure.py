@@ -16,8 +16,8 @@ from monai_chexmask_u.writers.overlay import uncertainty_color
 
 
 def shown(**changes: object) -> Shown:
-    film = make_radiograph(spacing_mm=(0.5, 0.5), notes=("color_ignored",))
-    return Shown(film, Alteration(), make_segmentation(film, **changes), "film.jpg")
+    radiograph = make_radiograph(spacing_mm=(0.5, 0.5), notes=("color_ignored",))
+    return Shown(radiograph, Alteration(), make_segmentation(radiograph, **changes), "radiograph.jpg")
 
 
 def nodes(html: str) -> list[ElementTree.Element]:
@@ -26,9 +26,9 @@ def nodes(html: str) -> list[ElementTree.Element]:
 
 def test_nodes_lie_at_the_centers_of_their_pixels() -> None:
     one = shown()
-    drawn = nodes(draw_figure(one, "Film", "predictive", 10, pictures="pictures"))
+    drawn = nodes(draw_figure(one, "Radiograph", "predictive", 10, images="images"))
     places = [(float(node.attrib["cx"]), float(node.attrib["cy"])) for node in drawn]
-    # A picture's (0, 0) is the corner of the pixel whose center is the image's (0, 0).
+    # A image's (0, 0) is the corner of the pixel whose center is the image's (0, 0).
     np.testing.assert_allclose(places, one.result.landmarks + 0.5, atol=0.005)
 
 
@@ -39,13 +39,13 @@ def test_the_color_of_a_node_is_that_of_its_value(measure: Measure) -> None:
     assert values is not None
     end = scale_end([one], measure)
     assert end >= values.max()
-    drawn = nodes(draw_figure(one, "Film", measure, end, pictures="pictures"))
+    drawn = nodes(draw_figure(one, "Radiograph", measure, end, images="images"))
     assert [node.attrib["fill"] for node in drawn] == [f"rgb{uncertainty_color(value / end)}" for value in values]
 
 
 def test_a_node_tells_its_numbers() -> None:
     one = shown(radius90=np.linspace(1, 9, 120))
-    tip = nodes(draw_figure(one, "Film", "radius", 10, pictures="pictures"))[44].attrib["data-tip"]
+    tip = nodes(draw_figure(one, "Radiograph", "radius", 10, images="images"))[44].attrib["data-tip"]
     x, y = one.result.landmarks[44]
     assert tip.startswith(f"LL00, left lung: x {x:.1f}, y {y:.1f} px; spread ")
     assert re.search(r"; [\d.]+ mm; 90 % radius [\d.]+ px$", tip)
@@ -53,7 +53,7 @@ def test_a_node_tells_its_numbers() -> None:
 
 def test_an_ellipse_is_that_of_the_covariance() -> None:
     covariance = np.tile(np.diag([9.0, 1.0]), (120, 1, 1))
-    html = draw_figure(shown(covariance=covariance), "Film", "predictive", 10, pictures="p", ellipses=True)
+    html = draw_figure(shown(covariance=covariance), "Radiograph", "predictive", 10, images="p", ellipses=True)
     drawn = list(ElementTree.fromstring(html).iter("ellipse"))
     assert len(drawn) == 120
     factor = np.sqrt(-2 * np.log(0.1))
@@ -61,15 +61,15 @@ def test_an_ellipse_is_that_of_the_covariance() -> None:
     assert float(drawn[0].attrib["ry"]) == pytest.approx(factor, abs=0.01)
     assert drawn[0].attrib["transform"].endswith("rotate(0.0)")
     falling = np.tile(np.array([[5.0, 4.0], [4.0, 5.0]]), (120, 1, 1))  # more x comes with more y, which is down
-    html = draw_figure(shown(covariance=falling), "Film", "predictive", 10, pictures="p", ellipses=True)
+    html = draw_figure(shown(covariance=falling), "Radiograph", "predictive", 10, images="p", ellipses=True)
     assert next(ElementTree.fromstring(html).iter("ellipse")).attrib["transform"].endswith("rotate(45.0)")
 
 
 def test_the_color_bar_says_pixels_and_millimeters() -> None:
     with_spacing = color_bar("predictive", 8, shown().result)
     assert "8 px<br>4 mm" in with_spacing
-    film = make_radiograph()
-    without = color_bar("predictive", 8, make_segmentation(film))
+    radiograph = make_radiograph()
+    without = color_bar("predictive", 8, make_segmentation(radiograph))
     assert "8 px" in without
     assert "mm" not in without
 
@@ -77,16 +77,16 @@ def test_the_color_bar_says_pixels_and_millimeters() -> None:
 def test_what_has_no_value_per_node_is_said() -> None:
     assert "0.250" in color_bar("latent", 1, shown().result)
     assert "not calibrated" in color_bar("radius", 1, shown().result)
-    assert {node.attrib["fill"] for node in nodes(draw_figure(shown(), "Film", "latent", 1, pictures="p"))} == {
+    assert {node.attrib["fill"] for node in nodes(draw_figure(shown(), "Radiograph", "latent", 1, images="p"))} == {
         "rgb(255, 255, 255)"
     }
 
 
 def test_the_verdict_stands_in_words_with_its_reasons() -> None:
     html = verdict(shown(reliability=Reliability("reject", ("mirrored",))), altered=True)
-    assert "Reject (altered film)" in html
+    assert "Reject (altered radiograph)" in html
     assert "Seems to be mirrored" in html
-    assert "Slight colors of the picture were ignored." in html
+    assert "Slight colors of the image were ignored." in html
 
 
 def test_change_is_told_per_organ() -> None:

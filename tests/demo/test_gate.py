@@ -73,7 +73,7 @@ def test_of_all_routes_of_gradio_these_alone_are_answered(tiny_model: Model, tmp
         *(
             ("POST", "/uploads/{session}/{key}"),
             ("GET", "/results/{token}/{name}"),
-            ("GET", "/pictures/{token}/{name}"),
+            ("GET", "/images/{token}/{name}"),
         ),
     }
 
@@ -90,7 +90,7 @@ def test_of_all_routes_of_gradio_these_alone_are_answered(tiny_model: Model, tmp
             "/assets/a\\..\\x",
             "//",
         ),
-        *("/assets/.\x00", "/assets/a\n", "/theme.css/", "/Theme.css", "/gradio_api/heartbeat/a/b", "/pictures/a/b/c"),
+        *("/assets/.\x00", "/assets/a\n", "/theme.css/", "/Theme.css", "/gradio_api/heartbeat/a/b", "/images/a/b/c"),
         *("/gradio_api/heartbeat/é", "/uploads/a/b", "/index.html", "/assets/" + "a" * 300, "/./", "/assets/a;b", ""),
     ],
 )

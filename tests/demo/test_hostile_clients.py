@@ -129,7 +129,7 @@ def test_an_upload_opens_once_and_in_its_session_alone(page: Page, radiograph: b
     path = f"/uploads/{mine.session}/{'0' * 64}"
     assert request(page.address, "POST", path, radiograph).status == 404
     assert list(page.own_folder.glob("upload-*")) == []
-    assert yours.segment()["error"].startswith("Choose a film first")
+    assert yours.segment()["error"].startswith("Choose a radiograph first")
 
 
 @pytest.mark.parametrize("origin", FOREIGN_ORIGINS)
@@ -242,16 +242,24 @@ def test_results_have_no_names_but_the_offered(page: Page, radiograph: bytes) ->
     links = [part for part in str(output["data"]).split('"') if part.startswith("results/")]
     assert request(page.address, "GET", f"/{links[0]}").status == 200
     token = links[0].split("/")[1]
-    for name in ("..", "film.seg.dcm", "film.json%00", "film.json/", "..%2ffilm.json", "altered.json", "film.json%20"):
+    for name in (
+        "..",
+        "radiograph.seg.dcm",
+        "radiograph.json%00",
+        "radiograph.json/",
+        "..%2fradiograph.json",
+        "altered.json",
+        "radiograph.json%20",
+    ):
         assert refused(request(page.address, "GET", f"/results/{token}/{name}"))
     for wrong in (token[:-1], token + "A", token.swapcase(), "é".encode().hex(), "%ed%b2%80", "-"):
-        assert refused(request(page.address, "GET", f"/results/{wrong}/film.json"))
-        assert refused(request(page.address, "GET", f"/pictures/{wrong}/film.jpg"))
+        assert refused(request(page.address, "GET", f"/results/{wrong}/radiograph.json"))
+        assert refused(request(page.address, "GET", f"/images/{wrong}/radiograph.jpg"))
     assert list(page.own_folder.glob("*/results")) == []
 
 
 def test_headers_restrict_what_a_browser_does(page: Page) -> None:
-    for path in ("/", "/theme.css", "/nothing", "/pictures/a/b.jpg"):
+    for path in ("/", "/theme.css", "/nothing", "/images/a/b.jpg"):
         headers = request(page.address, "GET", path).headers
         assert "default-src 'self'" in headers["content-security-policy"]
         assert "frame-ancestors 'none'" in headers["content-security-policy"]

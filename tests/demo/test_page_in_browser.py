@@ -81,7 +81,7 @@ def test_a_mask_drawn_over_one_lung_makes_that_lung_uncertain(page: Page, chest_
     assert after > 1.3 * before
     other_before, other_after = number_of(page, "Left lung")
     assert abs(other_after / other_before - 1) < 0.1
-    assert "altered film" in page.inner_text("#verdict")
+    assert "altered radiograph" in page.inner_text("#verdict")
     assert page.locator("#figures figure").count() == 2
     assert page.locator("#kind input:checked").get_attribute("value") == "masked"
     points_in_plot(page, 6)
@@ -93,7 +93,7 @@ def test_downloads_are_what_they_say(page: Page, chest_cr: Path) -> None:
     page.click("#cover input")
     page.get_by_role("option", name="Left lung").click()
     press(page)
-    record = json.loads(download(page, "film.json"))
+    record = json.loads(download(page, "radiograph.json"))
     assert record["schema"] == "chexmask-u/1"
     assert len(record["landmarks"]) == 120
     assert not [note for note in record["image"]["notes"] if note.startswith("altered")]
@@ -101,16 +101,16 @@ def test_downloads_are_what_they_say(page: Page, chest_cr: Path) -> None:
     assert [note for note in altered["image"]["notes"] if note.startswith("altered_masked:")]
     assert altered["landmarks"] != record["landmarks"]
     source = pydicom.dcmread(chest_cr, stop_before_pixels=True)
-    segmentation = pydicom.dcmread(BytesIO(download(page, "film.seg.dcm")))
+    segmentation = pydicom.dcmread(BytesIO(download(page, "radiograph.seg.dcm")))
     assert segmentation.Modality == "SEG"
     assert segmentation.StudyInstanceUID == source.StudyInstanceUID
     assert (segmentation.Rows, segmentation.Columns) == (source.Rows, source.Columns)
     assert [item.SegmentLabel for item in segmentation.SegmentSequence] == ["Right lung", "Left lung", "Heart"]
-    assert pydicom.dcmread(BytesIO(download(page, "film.sr.dcm"))).Modality == "SR"
-    assert download(page, "film.mask.png").startswith(b"\x89PNG")
-    assert download(page, "film.landmarks.csv").count(b"\n") == 121
-    assert b"markups" in download(page, "film.mrk.json")
-    # What was altered is no film of a patient.
+    assert pydicom.dcmread(BytesIO(download(page, "radiograph.sr.dcm"))).Modality == "SR"
+    assert download(page, "radiograph.mask.png").startswith(b"\x89PNG")
+    assert download(page, "radiograph.landmarks.csv").count(b"\n") == 121
+    assert b"markups" in download(page, "radiograph.mrk.json")
+    # What was altered is no radiograph of a patient.
     assert page.locator("#downloads a[download^='altered'][download$='.dcm']").count() == 0
 
 
@@ -164,7 +164,7 @@ def test_a_broken_file_is_named_and_the_page_goes_on(page: Page, chest_cr: Path,
 
 def test_segmenting_nothing_says_what_to_do(page: Page) -> None:
     page.click("#segment")
-    page.wait_for_selector(".toast-body:has-text('Choose a film first')", timeout=20_000)
+    page.wait_for_selector(".toast-body:has-text('Choose a radiograph first')", timeout=20_000)
 
 
 def test_two_users_do_not_see_each_other(browser: Browser, address: str, chest_cr: Path, temporary: Path) -> None:
@@ -183,9 +183,9 @@ def test_two_users_do_not_see_each_other(browser: Browser, address: str, chest_c
             assert links[0] is not None
             assert links[1] is not None
             assert links[0].split("/")[1] != links[1].split("/")[1]
-            assert first.locator("#downloads a[download='film.seg.dcm']").count() == 1
-            assert second.locator("#downloads a[download='film.seg.dcm']").count() == 0
-            sizes = [json.loads(download(page, "film.json"))["image"]["width"] for page in (first, second)]
+            assert first.locator("#downloads a[download='radiograph.seg.dcm']").count() == 1
+            assert second.locator("#downloads a[download='radiograph.seg.dcm']").count() == 0
+            sizes = [json.loads(download(page, "radiograph.json"))["image"]["width"] for page in (first, second)]
             assert sizes == [1955, 1024] or sizes == [1841, 1024]
             assert folders() == 2
             assert first.request.get(address + links[0]).status == 200

@@ -18,25 +18,25 @@ results = pytest.importorskip("monai_chexmask_u.demo.results")
 @pytest.fixture
 def session(tmp_path: Path) -> Session:
     session = Session(tmp_path)
-    results.open_film(session, next(iter(examples().values()))(session.folder))
+    results.open_radiograph(session, next(iter(examples().values()))(session.folder))
     return session
 
 
-def test_a_film_whose_picture_cannot_be_made_does_not_stand_beside_that_of_another(
+def test_a_radiograph_whose_image_cannot_be_made_does_not_stand_beside_that_of_another(
     session: Session, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    film, pictures = session.film, dict(session.pictures)
+    radiograph, images = session.radiograph, dict(session.images)
 
-    def no_memory(film: object) -> bytes:
+    def no_memory(radiograph: object) -> bytes:
         raise MemoryError
 
-    monkeypatch.setattr(results, "film_picture", no_memory)
+    monkeypatch.setattr(results, "radiograph_image", no_memory)
     other = tmp_path / "other.png"
     draw_phantom().rotate(5).save(other)
     with pytest.raises(MemoryError):
-        results.open_film(session, other)
-    assert session.film is film
-    assert session.pictures == pictures
+        results.open_radiograph(session, other)
+    assert session.radiograph is radiograph
+    assert session.images == images
 
 
 def test_the_drawn_chest_is_the_same_every_time() -> None:
@@ -45,8 +45,8 @@ def test_the_drawn_chest_is_the_same_every_time() -> None:
     assert first.tobytes() == second.tobytes()
 
 
-def test_without_a_film_the_user_is_told_to_choose_one(tmp_path: Path, tiny_model: Model) -> None:
-    with pytest.raises(ValueError, match="choose a film first"):
+def test_without_a_radiograph_the_user_is_told_to_choose_one(tmp_path: Path, tiny_model: Model) -> None:
+    with pytest.raises(ValueError, match="choose a radiograph first"):
         results.segment(Session(tmp_path), tiny_model, Alteration(), samples=3)
 
 
@@ -55,7 +55,7 @@ def test_more_samples_than_the_page_offers_are_refused(session: Session, tiny_mo
         results.segment(session, tiny_model, Alteration(), samples=10**9)
 
 
-def test_the_film_as_it_is_stands_beside_the_altered_one(session: Session, tiny_model: Model) -> None:
+def test_the_radiograph_as_it_is_stands_beside_the_altered_one(session: Session, tiny_model: Model) -> None:
     results.segment(session, tiny_model, Alteration(noise=50), samples=3)
     before = session.before
     assert before is not None
@@ -93,7 +93,7 @@ def test_points_differ_in_the_plotted_severity_alone(session: Session, tiny_mode
     assert [[severity for severity, _ in values] for values in found.values()] == [[0, 10, 20]] * 3
     latest = session.history[-1].result
     assert found["Heart"][0][1] == latest.organ_uncertainty_px(HEART)
-    assert [severity for severity, _ in results.points(session, "blur", "latent")["Whole film"]] == [0, 5]
+    assert [severity for severity, _ in results.points(session, "blur", "latent")["Whole radiograph"]] == [0, 5]
     assert results.points(session, "noise", "radius") == {}  # this model is not calibrated
 
 
@@ -106,18 +106,23 @@ def test_the_severity_that_was_moved_is_plotted(session: Session, tiny_model: Mo
     assert results.moved(session, "masked") == "masked"
 
 
-def test_an_altered_film_gives_no_dicom(session: Session, tiny_model: Model, chest_cr: Path) -> None:
-    results.open_film(session, chest_cr)
+def test_an_altered_radiograph_gives_no_dicom(session: Session, tiny_model: Model, chest_cr: Path) -> None:
+    results.open_radiograph(session, chest_cr)
     results.segment(session, tiny_model, Alteration(contrast=0.5), samples=3)
-    assert [name for name in results.offers(session) if name.endswith(".dcm")] == ["film.seg.dcm", "film.sr.dcm"]
+    assert [name for name in results.offers(session) if name.endswith(".dcm")] == [
+        "radiograph.seg.dcm",
+        "radiograph.sr.dcm",
+    ]
     path = results.write_result(session, "altered.json")
     assert path is not None
     record = json.loads(path.read_text(encoding="utf-8"))
     assert record["image"]["notes"][-1] == "altered_contrast:0.5"
-    assert record["image"]["path"] == "film"
+    assert record["image"]["path"] == "radiograph"
 
 
-@pytest.mark.parametrize("name", ["../film.json", "/etc/passwd", "", "film.json/..", "altered.json", "film.seg.dcm"])
+@pytest.mark.parametrize(
+    "name", ["../radiograph.json", "/etc/passwd", "", "radiograph.json/..", "altered.json", "radiograph.seg.dcm"]
+)
 def test_what_is_not_offered_is_not_written(session: Session, tiny_model: Model, name: str) -> None:
     results.segment(session, tiny_model, Alteration(), samples=3)
     assert results.write_result(session, name) is None
@@ -125,7 +130,7 @@ def test_what_is_not_offered_is_not_written(session: Session, tiny_model: Model,
 
 
 def test_every_offer_is_written_under_its_name(session: Session, tiny_model: Model, chest_cr: Path) -> None:
-    results.open_film(session, chest_cr)
+    results.open_radiograph(session, chest_cr)
     results.segment(session, tiny_model, Alteration(noise=9), samples=3)
     for name in results.offers(session):
         path = results.write_result(session, name)
@@ -135,22 +140,22 @@ def test_every_offer_is_written_under_its_name(session: Session, tiny_model: Mod
     assert {path.name for path in (session.folder / "results").iterdir()} == set(results.offers(session))
 
 
-def test_another_film_forgets_the_results_of_the_one_before(session: Session, tiny_model: Model) -> None:
+def test_another_radiograph_forgets_the_results_of_the_one_before(session: Session, tiny_model: Model) -> None:
     results.segment(session, tiny_model, Alteration(noise=50), samples=3)
-    old = results.write_result(session, "film.json")
-    results.open_film(session, next(iter(examples().values()))(session.folder))
+    old = results.write_result(session, "radiograph.json")
+    results.open_radiograph(session, next(iter(examples().values()))(session.folder))
     assert (session.before, session.after, session.history, results.offers(session)) == (None, None, [], {})
     assert old is not None
     assert not old.exists()
 
 
-def test_a_broken_film_leaves_the_one_before(session: Session, tmp_path: Path) -> None:
+def test_a_broken_radiograph_leaves_the_one_before(session: Session, tmp_path: Path) -> None:
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"\x89PNG\r\n")
-    film = session.film
+    radiograph = session.radiograph
     with pytest.raises(ValueError, match="broken"):
-        results.open_film(session, broken)
-    assert session.film is film
+        results.open_radiograph(session, broken)
+    assert session.radiograph is radiograph
 
 
 def test_examples_of_other_packages_are_offered_where_installed(chest_cr: Path, tmp_path: Path) -> None:

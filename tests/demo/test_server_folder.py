@@ -16,7 +16,7 @@ import sys
 from monai_chexmask_u.demo.server_folder import ServerFolder
 path = ServerFolder().make()
 (path / "session").mkdir()
-(path / "session" / "film").write_text("x")
+(path / "session" / "radiograph").write_text("x")
 print(path, flush=True)
 sys.stdin.read()
 """
@@ -32,7 +32,7 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def remnant(path: Path, *, mode: int = 0o700, marker: bytes | None = None) -> Path:
     path.mkdir(mode=mode)
     path.chmod(mode)
-    (path / "film").write_text("x")
+    (path / "radiograph").write_text("x")
     if marker is not None:
         (path / MARKER).write_bytes(marker)
     return path
@@ -57,7 +57,7 @@ def test_what_a_killed_server_left_is_swept_and_a_living_one_stays(temporary: Pa
         assert process.stdout is not None
         path = Path(process.stdout.readline().strip())
         assert sweep_remnants() == 0
-        assert (path / "session" / "film").is_file()
+        assert (path / "session" / "radiograph").is_file()
         process.kill()
         process.wait()
     assert path.is_dir()
@@ -82,7 +82,7 @@ def test_nothing_else_is_swept(temporary: Path) -> None:
     fifo = remnant(temporary / f"{PREFIX}fifo")
     os.mkfifo(fifo / MARKER)
     assert sweep_remnants() == 0
-    assert all((path / "film").is_file() for path in [*kept, linked, fifo])
+    assert all((path / "radiograph").is_file() for path in [*kept, linked, fifo])
 
 
 def test_links_in_a_remnant_are_not_followed(temporary: Path) -> None:
@@ -91,9 +91,9 @@ def test_links_in_a_remnant_are_not_followed(temporary: Path) -> None:
     (path / "link").symlink_to(elsewhere)
     (path / "inner").mkdir()
     (path / "inner" / "link").symlink_to(elsewhere)
-    (path / "file").symlink_to(elsewhere / "film")
+    (path / "file").symlink_to(elsewhere / "radiograph")
     assert sweep_remnants() == 1
-    assert (elsewhere / "film").read_text() == "x"
+    assert (elsewhere / "radiograph").read_text() == "x"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make another user's folder")
@@ -101,7 +101,7 @@ def test_another_users_folder_stays(temporary: Path) -> None:
     path = remnant(temporary / f"{PREFIX}theirs", marker=module._MARK)
     os.chown(path, 65534, 65534)
     assert sweep_remnants() == 0
-    assert (path / "film").is_file()
+    assert (path / "radiograph").is_file()
 
 
 def test_a_folder_that_a_kill_left_empty_is_swept(temporary: Path) -> None:

@@ -45,7 +45,7 @@ def read(folder: Path) -> Callable[[bytes], Radiograph | None]:
     """Read a file of these bytes; None if it is refused in words."""
 
     def read_bytes(data: bytes) -> Radiograph | None:
-        path = folder / "film.dcm"
+        path = folder / "radiograph.dcm"
         path.write_bytes(data)
         try:
             return read_dicom(path)

@@ -17,7 +17,7 @@ from monai_chexmask_u.reading import read_radiograph
 ROOT = "1.2.826.0.1.3680043.8.498.1"
 
 
-def film(path: Path, *, seed: int = 0, patient: str = "A", uid: str = ROOT, deflated: bool = False) -> Path:
+def radiograph(path: Path, *, seed: int = 0, patient: str = "A", uid: str = ROOT, deflated: bool = False) -> Path:
     dataset = make_dx(rows=80, columns=64, seed=seed)
     dataset.PatientID = patient
     dataset.StudyInstanceUID = "1.2.3"
@@ -41,10 +41,10 @@ def refusals(paths: list[Path]) -> list[str | None]:
 
 def test_different_images_are_refused_all_whatever_their_place(tmp_path: Path) -> None:
     paths = [
-        film(tmp_path / "1.dcm"),
-        film(tmp_path / "2.dcm", uid=f"{ROOT}.2"),
-        film(tmp_path / "3.dcm", seed=1),
-        film(tmp_path / "4.dcm", patient="B"),
+        radiograph(tmp_path / "1.dcm"),
+        radiograph(tmp_path / "2.dcm", uid=f"{ROOT}.2"),
+        radiograph(tmp_path / "3.dcm", seed=1),
+        radiograph(tmp_path / "4.dcm", patient="B"),
     ]
     conflict = "conflicting_identifiers"
     assert refusals(paths) == [conflict, None, conflict, conflict]
@@ -52,19 +52,23 @@ def test_different_images_are_refused_all_whatever_their_place(tmp_path: Path) -
 
 
 def test_a_copy_is_refused_and_the_first_is_done(tmp_path: Path) -> None:
-    paths = [film(tmp_path / "1.dcm"), film(tmp_path / "2.dcm"), film(tmp_path / "3.dcm", deflated=True)]
+    paths = [
+        radiograph(tmp_path / "1.dcm"),
+        radiograph(tmp_path / "2.dcm"),
+        radiograph(tmp_path / "3.dcm", deflated=True),
+    ]
     assert refusals(paths) == [None, "duplicate", "duplicate"]
     assert refusals([paths[0], paths[0]]) == [None, "duplicate"]
 
 
 def test_a_copy_among_different_images_is_refused_too(tmp_path: Path) -> None:
-    paths = [film(tmp_path / "1.dcm"), film(tmp_path / "2.dcm"), film(tmp_path / "3.dcm", seed=1)]
+    paths = [radiograph(tmp_path / "1.dcm"), radiograph(tmp_path / "2.dcm"), radiograph(tmp_path / "3.dcm", seed=1)]
     assert refusals(paths) == ["conflicting_identifiers"] * 3
 
 
 @pytest.mark.parametrize("kind", ["shape", "spacing", "view", "side"])
 def test_the_same_pixels_that_lie_otherwise_are_another_image(tmp_path: Path, kind: str) -> None:
-    first, second = film(tmp_path / "1.dcm"), film(tmp_path / "2.dcm")
+    first, second = radiograph(tmp_path / "1.dcm"), radiograph(tmp_path / "2.dcm")
     dataset = pydicom.dcmread(second)
     if kind == "shape":
         dataset.Rows, dataset.Columns = dataset.Columns, dataset.Rows
@@ -80,7 +84,7 @@ def test_the_same_pixels_that_lie_otherwise_are_another_image(tmp_path: Path, ki
 
 
 def test_a_second_identifier_further_on_in_a_file_does_not_hide_that_it_conflicts(tmp_path: Path) -> None:
-    hiding, plain = film(tmp_path / "1.dcm"), film(tmp_path / "2.dcm", seed=1)
+    hiding, plain = radiograph(tmp_path / "1.dcm"), radiograph(tmp_path / "2.dcm", seed=1)
     content = hiding.read_bytes()
     uid = ROOT.encode() + b"\0" * (len(ROOT) % 2)
     element = b"\x08\0\x18\0UI" + len(uid).to_bytes(2, "little") + uid
@@ -93,7 +97,7 @@ def test_a_second_identifier_further_on_in_a_file_does_not_hide_that_it_conflict
 
 @pytest.mark.parametrize("kind", ["deflated", "long header", "without preamble", "big header first"])
 def test_an_identifier_is_found_in_any_kind_of_file(tmp_path: Path, kind: str) -> None:
-    first, second = film(tmp_path / "1.dcm"), film(tmp_path / "2.dcm", seed=1, deflated=kind == "deflated")
+    first, second = radiograph(tmp_path / "1.dcm"), radiograph(tmp_path / "2.dcm", seed=1, deflated=kind == "deflated")
     dataset = pydicom.dcmread(second)
     if kind == "long header":
         dataset.file_meta.add_new(0x00020100, "UI", ROOT)
@@ -109,8 +113,8 @@ def test_an_identifier_is_found_in_any_kind_of_file(tmp_path: Path, kind: str) -
 
 
 def test_only_images_that_share_an_identifier_are_read_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    paths = [film(tmp_path / f"{number}.dcm", uid=f"{ROOT}.{number}") for number in range(4)]
-    paths.append(film(tmp_path / "copy.dcm", uid=f"{ROOT}.2"))
+    paths = [radiograph(tmp_path / f"{number}.dcm", uid=f"{ROOT}.{number}") for number in range(4)]
+    paths.append(radiograph(tmp_path / "copy.dcm", uid=f"{ROOT}.2"))
     read: list[str] = []
 
     def spy(path: Path) -> object:
@@ -123,7 +127,7 @@ def test_only_images_that_share_an_identifier_are_read_whole(tmp_path: Path, mon
 
 
 def test_what_cannot_be_read_disturbs_nothing(tmp_path: Path) -> None:
-    good, broken = film(tmp_path / "1.dcm"), film(tmp_path / "2.dcm", seed=1)
+    good, broken = radiograph(tmp_path / "1.dcm"), radiograph(tmp_path / "2.dcm", seed=1)
     broken.write_bytes(broken.read_bytes()[:-1000])
     (tmp_path / "3.dcm").write_bytes(bytes(128) + b"DICM" + b"\xff" * 100)
     (tmp_path / "4.png").write_bytes(b"")
@@ -132,15 +136,15 @@ def test_what_cannot_be_read_disturbs_nothing(tmp_path: Path) -> None:
 
 
 def test_an_image_that_took_the_identifier_of_another_one_meanwhile_is_refused(tmp_path: Path) -> None:
-    first, second = film(tmp_path / "1.dcm"), film(tmp_path / "2.dcm", uid=f"{ROOT}.2")
+    first, second = radiograph(tmp_path / "1.dcm"), radiograph(tmp_path / "2.dcm", uid=f"{ROOT}.2")
     register = register_images([first, second])
     register.check(image_key(read_radiograph(first)))
-    film(second, seed=1)
+    radiograph(second, seed=1)
     with pytest.raises(RadiographError, match="different images have this SOP Instance UID"):
         register.check(image_key(read_radiograph(second)))
 
 
-def test_a_picture_has_no_identity() -> None:
+def test_a_image_has_no_identity() -> None:
     register = ImageRegister()
     for _ in range(2):
         register.note(None)

@@ -30,13 +30,13 @@ Codes = Callable[[Dataset], set[tuple[str, str, str]]]
 
 
 @pytest.fixture(scope="module")
-def picture(radiograph: Radiograph, result: LandmarkSegmentation) -> NDArray[np.uint8]:
+def image(radiograph: Radiograph, result: LandmarkSegmentation) -> NDArray[np.uint8]:
     return np.asarray(draw_overlay(result, radiograph))
 
 
 @pytest.fixture(scope="module")
-def built(picture: NDArray[np.uint8], radiograph: Radiograph, result: LandmarkSegmentation) -> Dataset:
-    return build_secondary_capture(picture, result, radiograph)
+def built(image: NDArray[np.uint8], radiograph: Radiograph, result: LandmarkSegmentation) -> Dataset:
+    return build_secondary_capture(image, result, radiograph)
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def written(built: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def of_source(source_name: str, radiograph_of: Radiographs, result_for: Results) -> tuple[Radiograph, Dataset]:
-    """A source and the small picture built for it."""
+    """A source and the small image built for it."""
     radiograph = radiograph_of(source_name)
     small = np.random.default_rng(0).integers(0, 256, (41, 31, 3), dtype=np.uint8)  # an odd number of bytes
     return radiograph, build_secondary_capture(small, result_for(radiograph), radiograph)
@@ -81,22 +81,22 @@ def test_real_radiograph_with_spacing_of_zero(
     np.testing.assert_array_equal(pydicom.dcmread(tmp_path / "x.sc.dcm").pixel_array, overlay)
 
 
-def test_pixels_are_those_of_the_overlay_with_its_words(written: Path, picture: NDArray[np.uint8]) -> None:
+def test_pixels_are_those_of_the_overlay_with_its_words(written: Path, image: NDArray[np.uint8]) -> None:
     stored = pydicom.dcmread(written)
     assert stored.file_meta.TransferSyntaxUID.name == "RLE Lossless"
-    np.testing.assert_array_equal(stored.pixel_array, picture)
+    np.testing.assert_array_equal(stored.pixel_array, image)
     # White letters on the dark caption: the text is burned in, and the object says so.
     caption = stored.pixel_array[1200:]
     assert (caption == 255).all(axis=-1).sum() > 1000
     assert stored.BurnedInAnnotation == "YES"
 
 
-def test_another_toolkit_decodes_the_same_pixels(written: Path, picture: NDArray[np.uint8], tmp_path: Path) -> None:
+def test_another_toolkit_decodes_the_same_pixels(written: Path, image: NDArray[np.uint8], tmp_path: Path) -> None:
     if shutil.which("dcm2pnm") is None:
         pytest.skip("dcm2pnm is not installed")
     subprocess.run(["dcm2pnm", "--write-raw-pnm", written, tmp_path / "x.ppm"], check=True, capture_output=True)
     with Image.open(tmp_path / "x.ppm") as shown:
-        np.testing.assert_array_equal(np.asarray(shown), picture)
+        np.testing.assert_array_equal(np.asarray(shown), image)
 
 
 def test_orientation_is_that_of_the_source_or_empty(radiograph_of: Radiographs, result_for: Results) -> None:
@@ -183,8 +183,8 @@ def test_images_of_one_study_are_numbered_in_one_series(radiograph: Radiograph, 
 @pytest.mark.parametrize(
     "wrong", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 4), np.uint8), np.zeros((4, 4, 3), np.float32)]
 )
-def test_what_is_no_picture_is_refused(wrong: Any, radiograph: Radiograph, result: LandmarkSegmentation) -> None:
-    with pytest.raises(ValueError, match="picture must be uint8"):
+def test_what_is_no_image_is_refused(wrong: Any, radiograph: Radiograph, result: LandmarkSegmentation) -> None:
+    with pytest.raises(ValueError, match="image must be uint8"):
         build_secondary_capture(wrong, result, radiograph)
 
 

@@ -81,7 +81,7 @@ def test_no_warning_quotes_the_patient(
 
 
 @every_kind
-def test_picture_file_leaves_nothing_behind(
+def test_image_file_leaves_nothing_behind(
     kind: str, radiograph: Radiograph, result: LandmarkSegmentation, tmp_path: Path
 ) -> None:
     with pytest.raises(ValueError, match="DICOM outputs need a DICOM input"):

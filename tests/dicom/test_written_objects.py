@@ -76,8 +76,8 @@ def test_presentation_state_shows_the_mediastinum_bright(
     heart = regions[HEART.title]
     state, image = objects.paths["pr"], objects.radiograph.path
     assert available(judges.polarity)(state, image, bright=heart, dark=lungs & ~heart) == []
-    _, picture = available(judges.presented)(state, image)
-    assert picture[heart].mean() > picture[lungs & ~heart].mean() + 50
+    _, rendered = available(judges.presented)(state, image)
+    assert rendered[heart].mean() > rendered[lungs & ~heart].mean() + 50
 
 
 @pytest.mark.parametrize("kind", ["seg", "seg-viewer", "seg-labelmap", "seg-fractional"])

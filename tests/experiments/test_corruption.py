@@ -10,9 +10,16 @@ from monai_chexmask_u.experiments.corruption import analyze, inside_outside, lev
 from monai_chexmask_u.experiments.findings import Measurements
 
 
-def image(film: str, kind: str, severity: float, error: float, uncertainty: float, **columns: Any) -> dict[str, Any]:
+def image(item: str, kind: str, severity: float, error: float, uncertainty: float, **columns: Any) -> dict[str, Any]:
     part = "clean" if kind == "clean" else "corrupted"
-    names = {"film": film, "set": "set", "label": "frontal_chest", "part": part, "kind": kind, "severity": severity}
+    names = {
+        "radiograph": item,
+        "set": "set",
+        "label": "frontal_chest",
+        "part": part,
+        "kind": kind,
+        "severity": severity,
+    }
     values = {
         "error": error,
         "predictive": uncertainty,
@@ -25,11 +32,11 @@ def image(film: str, kind: str, severity: float, error: float, uncertainty: floa
 
 
 def measurements(errors: list[float], uncertainties: list[float], kind: str, step: float) -> Measurements:
-    """Two films that differ by 2 in both; the first value is the clean one."""
+    """Two radiographs that differ by 2 in both; the first value is the clean one."""
     rows = [
-        image(film, kind if number else "clean", number * step, error + shift, uncertainty + shift)
+        image(item, kind if number else "clean", number * step, error + shift, uncertainty + shift)
         for number, (error, uncertainty) in enumerate(zip(errors, uncertainties, strict=True))
-        for film, shift in (("a", -1.0), ("b", 1.0))
+        for item, shift in (("a", -1.0), ("b", 1.0))
     ]
     return Measurements(pd.DataFrame(rows), calibrated=False)
 
@@ -37,7 +44,7 @@ def measurements(errors: list[float], uncertainties: list[float], kind: str, ste
 def test_levels_have_means_medians_and_quartiles_and_start_clean() -> None:
     table = level_table(measurements([10, 12, 30], [5, 6, 9], "contrast_loss", 0.1))
     assert list(table["severity"]) == [0, 0.1, 0.2]
-    assert list(table["films"]) == [2, 2, 2]
+    assert list(table["radiographs"]) == [2, 2, 2]
     assert list(table["mean_error"]) == [10, 12, 30]
     assert list(table["predictive_median"]) == [5, 6, 9]
     assert list(table["predictive_q1"]) == [4.5, 5.5, 8.5]
@@ -99,4 +106,4 @@ def test_summary_has_the_published_levels_and_sizes() -> None:
     assert found.summary["corruption.gaussian_noise.latent_median_at_190"] == -5
     assert found.summary["corruption.occlusion.inside_outside.predictive"] == 4
     assert found.summary["corruption.least_spearman_score"] == pytest.approx(-1)
-    assert set(found.pictures) == {"severity_predictive", "severity_latent", "inside_outside"}
+    assert set(found.plots) == {"severity_predictive", "severity_latent", "inside_outside"}

@@ -26,11 +26,11 @@ def test_items_without_truth_do_not_count() -> None:
     assert relations({"all": table}, ("u",), ("error",))["items"].item() == 2
 
 
-def test_pools_keep_clean_and_occluded_films_apart() -> None:
+def test_pools_keep_clean_and_occluded_radiographs_apart() -> None:
     kinds: list[tuple[str, str, float]] = [("clean", "clean", 0), ("corrupted", "occlusion", 100)]
     kinds += [("corrupted", "occlusion", 301)]
     kinds += [("corrupted", "occlusion_4", 201), ("corrupted", "gaussian_noise", 301), ("corrupted", "rotation", 30)]
-    kinds += [("corrupted", "blending", 0.5), ("corrupted", "blending", 0.6)]  # the latter shows another film
+    kinds += [("corrupted", "blending", 0.5), ("corrupted", "blending", 0.6)]  # the latter shows another radiograph
     images = pd.DataFrame(kinds, columns=["part", "kind", "severity"])
     pools = {name: list(table.index) for name, table in pools_of(images).items()}
     assert pools == {

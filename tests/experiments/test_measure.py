@@ -7,7 +7,7 @@ import pytest
 from support.samples.segmentations import make_radiograph, make_segmentation
 
 from monai_chexmask_u.anatomy import HEART, ORGANS
-from monai_chexmask_u.data.film_sets import Film
+from monai_chexmask_u.data.radiograph_sets import RadiographItem
 from monai_chexmask_u.experiments.conditions import Condition
 from monai_chexmask_u.experiments.measure import NODE_COLUMNS, Shown, row_of, show
 
@@ -78,19 +78,19 @@ def test_unknown_landmarks_do_not_count() -> None:
 
 
 def test_conditions_show_what_they_say() -> None:
-    film = Film(Path("a.png"), "a", "set", landmarks=PLAIN.landmarks)
-    clean = show(film, RADIOGRAPH, Condition("clean"), 0)
+    item = RadiographItem(Path("a.png"), "a", "set", landmarks=PLAIN.landmarks)
+    clean = show(item, RADIOGRAPH, Condition("clean"), 0)
     assert clean.radiograph is RADIOGRAPH
-    assert clean.landmarks is film.landmarks
-    cropped = show(film, RADIOGRAPH, Condition("corrupted", "crop", 0.5), 0)
+    assert clean.landmarks is item.landmarks
+    cropped = show(item, RADIOGRAPH, Condition("corrupted", "crop", 0.5), 0)
     assert cropped.radiograph.shape == (128, 100)
     assert cropped.landmarks is not None
     assert np.ptp(cropped.landmarks - PLAIN.landmarks, axis=0).max() == pytest.approx(0)
-    occluded = show(film, RADIOGRAPH, Condition("corrupted", "occlusion", 301), 0)
+    occluded = show(item, RADIOGRAPH, Condition("corrupted", "occlusion", 301), 0)
     assert occluded.altered is not None
     assert 1 <= occluded.altered.sum() < 120
     row = row_of(PLAIN, occluded)
     np.testing.assert_array_equal(row["node_altered"], occluded.altered)
-    foreign = show(film, RADIOGRAPH, Condition("foreign", "inverted"), 0)
+    foreign = show(item, RADIOGRAPH, Condition("foreign", "inverted"), 0)
     assert foreign.landmarks is None
     np.testing.assert_array_equal(foreign.radiograph.pixels, 1 - RADIOGRAPH.pixels)

@@ -21,21 +21,21 @@ IMAGES = pd.DataFrame(
 )
 
 
-def test_chest_films_are_own_whoever_took_them_and_corrupted_ones_are_left_out() -> None:
+def test_chest_radiographs_are_own_whoever_took_them_and_corrupted_ones_are_left_out() -> None:
     images = images_by_kind(IMAGES)
     assert list(images["foreign"]) == ["", "", "", "hand", "hand", "blank"]
 
 
-def test_films_that_taught_the_examiner_do_not_count() -> None:
+def test_radiographs_that_taught_the_examiner_do_not_count() -> None:
     images = pd.concat([IMAGES, IMAGES.assign(set="learned", predictive=50.0)], ignore_index=True)
-    images["film"] = images["set"] + images.index.astype(str)
+    images["radiograph"] = images["set"] + images.index.astype(str)
     images["latent"] = images["score"] = 0.0
     images["learned"] = images["set"] == "learned"
     images["error"] = float("nan")
     found = analyze(Measurements(images, calibrated=False))
     alone = analyze(Measurements(images[~images["learned"]], calibrated=False))
     assert found.summary == pytest.approx(alone.summary, nan_ok=True)
-    assert found.notes[0].startswith("7 films taught")
+    assert found.notes[0].startswith("7 radiographs taught")
     assert alone.notes == ()
 
 
@@ -43,16 +43,16 @@ def test_detection_is_per_kind_and_pooled() -> None:
     table = detection_table(images_by_kind(IMAGES), ("predictive",)).set_index("kind")
     assert list(table.index) == ["all_foreign", "hand", "blank"]
     assert list(table["foreign"]) == [3, 2, 1]
-    assert (table["chest_films"] == 3).all()
+    assert (table["chest_radiographs"] == 3).all()
     assert table["auc"].tolist() == pytest.approx([(3 + 1.5 + 0) / 9, (3 + 1.5) / 6, 0])
     assert table["fpr95"].tolist() == pytest.approx([1, 2 / 3, 1])
 
 
 def test_verdicts_are_shares_of_each_set_and_kind() -> None:
     table = verdict_table(images_by_kind(IMAGES)).set_index("group")
-    assert table.loc["chest films: teaching", ["accept", "review", "reject"]].tolist() == [1, 0, 0]
+    assert table.loc["chest radiographs: teaching", ["accept", "review", "reject"]].tolist() == [1, 0, 0]
     assert table.loc["hand", ["images", "accept", "review", "reject"]].tolist() == [2, 0.5, 0, 0.5]
-    assert table.loc["chest films: scanner", "review"] == 1
+    assert table.loc["chest radiographs: scanner", "review"] == 1
 
 
 def test_without_foreign_images_there_is_nothing_to_detect() -> None:

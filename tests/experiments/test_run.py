@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 from support.samples.experiments import FEW, Folders, make_folders
 
-from monai_chexmask_u.data.film_sets import read_sets
-from monai_chexmask_u.experiments.findings import Picture
+from monai_chexmask_u.data.radiograph_sets import read_sets
+from monai_chexmask_u.experiments.findings import Plot
 from monai_chexmask_u.experiments.report import Report
 from monai_chexmask_u.experiments.run import EXPERIMENTS, run_experiments
 from monai_chexmask_u.model import Model
@@ -42,7 +42,7 @@ def run(folders: Folders, segmenter: Segmenter, output: Path, names: tuple[str, 
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave the figures empty, which take most of the time."""
-    monkeypatch.setattr(Picture, "drawn", lambda self, kind: b"")
+    monkeypatch.setattr(Plot, "drawn", lambda self, kind: b"")
 
 
 def tables(output: Path) -> dict[str, str]:
@@ -59,7 +59,7 @@ def everything(calibrated: Segmenter, tmp_path_factory: pytest.TempPathFactory) 
 
 def test_all_writes_tables_figures_report_and_summary(everything: tuple[Path, Report, Recorder]) -> None:
     out, report, recorder = everything
-    # 7 films as they are, 3 outlined ones with 5 corruptions, 6 chest films made foreign in 3 ways
+    # 7 radiographs as they are, 3 outlined ones with 5 corruptions, 6 chest radiographs made foreign in 3 ways
     assert recorder.calls[-1] == (7 + 3 * 5 + 6 * 3,) * 2
     assert {path.stem for path in (out / "tables").glob("*.parquet")} == {
         *(f"calibration_{name}" for name in ("coverage", "curve", "measures", "refit")),
@@ -150,13 +150,13 @@ def test_killed_run_keeps_what_it_measured(folders: Folders, tiny_model: Model, 
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_result_of_a_film_does_not_depend_on_the_other_films(
+def test_result_of_a_radiograph_does_not_depend_on_the_other_radiographs(
     folders: Folders, plain: Segmenter, tmp_path: Path
 ) -> None:
     run(folders, plain, tmp_path / "out")
     (tmp_path / "less").mkdir()
     sets = read_sets([folders.outlined], limit=2)
-    turned = [replace(sets[0], films=sets[0].films[::-1])]
+    turned = [replace(sets[0], radiographs=sets[0].radiographs[::-1])]
     run_experiments(["corruption"], turned, plain, tmp_path / "less", plan=FEW)
     part = "parts/corrupted/set_val/b.parquet"
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "less" / part), pd.read_parquet(tmp_path / "out" / part))
@@ -174,7 +174,7 @@ def test_only_what_an_experiment_needs_is_measured(
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_changed_film_is_measured_again(folders: Folders, plain: Segmenter, tmp_path: Path) -> None:
+def test_changed_radiograph_is_measured_again(folders: Folders, plain: Segmenter, tmp_path: Path) -> None:
     run(folders, plain, tmp_path / "out", ("calibration",))
     (folders.outlined / "images" / "b.png").write_bytes((folders.outlined / "images" / "c.png").read_bytes())
     _, recorder = run(folders, plain, tmp_path / "out", ("calibration",))
@@ -182,16 +182,16 @@ def test_changed_film_is_measured_again(folders: Folders, plain: Segmenter, tmp_
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_broken_film_is_told_and_the_others_go_on(folders: Folders, plain: Segmenter, tmp_path: Path) -> None:
+def test_broken_radiograph_is_told_and_the_others_go_on(folders: Folders, plain: Segmenter, tmp_path: Path) -> None:
     (folders.outlined / "images" / "b.png").write_bytes(b"\x89PNG and no more")
     report, _ = run(folders, plain, tmp_path / "out")
     failures = report.failures
-    assert failures[failures["kind"] == ""][["film", "code"]].to_numpy().tolist() == [["set_val/b", "truncated"]]
+    assert failures[failures["kind"] == ""][["radiograph", "code"]].to_numpy().tolist() == [["set_val/b", "truncated"]]
     # a would be blended with b
-    assert failures[failures["kind"] != ""][["film", "kind"]].to_numpy().tolist() == [["set_val/a", "blending"]]
+    assert failures[failures["kind"] != ""][["radiograph", "kind"]].to_numpy().tolist() == [["set_val/a", "blending"]]
     levels = pd.read_csv(tmp_path / "out" / "tables" / "corruption_levels.csv").set_index(["kind", "severity"])
-    assert levels.loc[("gaussian_noise", 60), "films"] == 2
-    assert levels.loc[("blending", 0.5), "films"] == 1
+    assert levels.loc[("gaussian_noise", 60), "radiographs"] == 2
+    assert levels.loc[("blending", 0.5), "radiographs"] == 1
     assert "set_val/b" in (tmp_path / "out" / "report.html").read_text()
 
 
@@ -215,12 +215,14 @@ def test_failure_of_one_condition_is_told_and_remembered(folders: Folders, tiny_
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_no_usable_outlined_film_is_said_with_the_first_reason(
+def test_no_usable_outlined_radiograph_is_said_with_the_first_reason(
     folders: Folders, plain: Segmenter, tmp_path: Path
 ) -> None:
     for path in (folders.outlined / "images").iterdir():
         path.write_bytes(b"\x89PNG and no more")
-    with pytest.raises(ValueError, match="none of the outlined films could be measured; set_val/a: the picture ends"):
+    with pytest.raises(
+        ValueError, match="none of the outlined radiographs could be measured; set_val/a: the plot ends"
+    ):
         run(folders, plain, tmp_path / "out")
 
 

@@ -95,7 +95,7 @@ def targets(inputs: list[Path]) -> list[str]:
 @given(inputs=st.lists(any_path, max_size=8))
 @example(inputs=[Path("a.dcm"), Path("a.mrk.dcm")])
 @example(inputs=[Path("a.dcm"), Path("a.mrk"), Path("a.mrk_")])
-@example(inputs=[Path("Film.png"), Path("film.png"), Path("film-2.png")])
+@example(inputs=[Path("Radiograph.png"), Path("radiograph.png"), Path("radiograph-2.png")])
 @example(inputs=[Path("e\u0301.png"), Path("\xe9.png")])
 @example(inputs=[Path("\xc9.png"), Path("\xe9.png")])
 @example(inputs=[Path("\u017f.png"), Path("s.png")])

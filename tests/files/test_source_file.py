@@ -16,7 +16,7 @@ from support.samples.dicom import make_dx, save
 from monai_chexmask_u.dicom.reading.read import read_dicom
 from monai_chexmask_u.files.source_file import open_source, read_head
 from monai_chexmask_u.radiograph import RadiographError
-from monai_chexmask_u.reading import read_picture, read_radiograph
+from monai_chexmask_u.reading import read_image_file, read_radiograph
 
 
 @pytest.fixture(params=["pipe", "pipe with a writer", "socket", "folder", "/dev/zero", "/dev/null", "link to a pipe"])
@@ -45,7 +45,7 @@ def irregular(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
         os.close(handle)
 
 
-@pytest.mark.parametrize("read", [read_radiograph, read_dicom, read_picture, read_head])
+@pytest.mark.parametrize("read", [read_radiograph, read_dicom, read_image_file, read_head])
 def test_what_is_no_file_is_refused_at_once(irregular: Path, read: Callable[[Path], object]) -> None:
     with pytest.raises(RadiographError, match="a folder, a pipe or a device; give a file") as refused:
         read(irregular)
@@ -96,7 +96,7 @@ def test_the_header_does_not_keep_the_file_in_memory(tmp_path: Path) -> None:
     assert header.buffer is None
 
 
-def test_a_picture_of_too_many_bytes_is_refused(tmp_path: Path) -> None:
+def test_a_image_of_too_many_bytes_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "chest.png"
     Image.fromarray(np.arange(80 * 64).astype(np.uint8).reshape(80, 64)).save(path)
     os.truncate(path, 1 << 40)

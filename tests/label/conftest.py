@@ -1,4 +1,4 @@
-"""What the tests of the label app share: the repository on the path, and a real server on real films."""
+"""What the tests of the label app share: the repository on the path, and a real server on real radiographs."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ for place in (str(REPOSITORY), str(REPOSITORY / "label" / "stubs")):
 
 
 @pytest.fixture(scope="session")
-def films(shared_data: Path) -> list[Path]:
-    """Four real films as pictures."""
+def radiographs(shared_data: Path) -> list[Path]:
+    """Four real radiographs as images."""
     return sorted((shared_data / "jsrt" / "val" / "images").iterdir())[:4]
 
 
 @pytest.fixture(scope="module")
-def studies(films: list[Path], chest_cr: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of real films: four pictures, and `cr.dcm`."""
+def studies(radiographs: list[Path], chest_cr: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of real radiographs: four images, and `cr.dcm`."""
     folder = tmp_path_factory.mktemp("studies")
-    for film in films:
-        shutil.copy(film, folder)
+    for radiograph in radiographs:
+        shutil.copy(radiograph, folder)
     shutil.copy(chest_cr, folder / "cr.dcm")
     return folder
 

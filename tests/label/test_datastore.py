@@ -32,35 +32,35 @@ def datastore(folder: Path) -> ChestLocalDatastore:
     return ChestLocalDatastore(folder)
 
 
-def film(path: Path) -> Path:
+def radiograph(path: Path) -> Path:
     Image.fromarray((chest_phantom(64, 64) * 255).astype(np.uint8)).save(path)
     return path
 
 
-def test_films_are_listed_by_name_and_by_content(datastore: ChestLocalDatastore, folder: Path) -> None:
+def test_radiographs_are_listed_by_name_and_by_content(datastore: ChestLocalDatastore, folder: Path) -> None:
     for name in ("a.png", "B.JPG", "c.tiff", "a.b.jpeg"):
-        film(folder / name)
+        radiograph(folder / name)
     save(make_cr(), folder / "d.dcm")
     save(make_cr(), folder / "1.2.840.10008")
     save(make_cr(), folder / "IM0001")
     for name in ("notes.txt", "result.mask.png", ".hidden.png", "x.seg.dcm"):
-        (folder / name).write_text("no film")
+        (folder / name).write_text("no radiograph")
     (folder / "sub").mkdir()
-    film(folder / "sub" / "e.png")
+    radiograph(folder / "sub" / "e.png")
     assert sorted(datastore.list_images()) == ["1.2.840.10008", "B", "IM0001", "a", "a.b", "c", "d"]
     assert Path(datastore.get_image_uri("B")).name == "B.JPG"
     assert Path(datastore.get_image_uri("1.2.840.10008")).name == "1.2.840.10008"
 
 
-def test_films_whose_names_differ_in_the_ending_alone_are_kept_apart(
+def test_radiographs_whose_names_differ_in_the_ending_alone_are_kept_apart(
     datastore: ChestLocalDatastore, folder: Path
 ) -> None:
     save(make_cr(), folder / "a.dcm")
-    film(folder / "a.png")
+    radiograph(folder / "a.png")
     assert sorted(datastore.list_images()) == ["a", "a.png"]
     assert Path(datastore.get_image_uri("a")).name == "a.dcm"
     assert Path(datastore.get_image_uri("a.png")).name == "a.png"
-    mask = film(folder.parent / "mask.png")
+    mask = radiograph(folder.parent / "mask.png")
     datastore.save_label("a.png", str(mask), "final", {})
     assert datastore.get_labels_by_image_id("a") == {}
     assert Path(datastore.get_label_uri("a.png", "final")).name == "a.png.png"
@@ -68,9 +68,9 @@ def test_films_whose_names_differ_in_the_ending_alone_are_kept_apart(
 
 
 def test_files_that_come_and_go_are_noticed(datastore: ChestLocalDatastore, folder: Path) -> None:
-    film(folder / "a.png")
+    radiograph(folder / "a.png")
     assert datastore.list_images() == ["a"]
-    film(folder / "labels" / "final" / "a.png")
+    radiograph(folder / "labels" / "final" / "a.png")
     assert datastore.get_labeled_images() == ["a"]
     (folder / "labels" / "final" / "a.png").unlink()
     assert datastore.get_unlabeled_images() == ["a"]
@@ -79,8 +79,8 @@ def test_files_that_come_and_go_are_noticed(datastore: ChestLocalDatastore, fold
 
 
 def test_the_latest_submission_takes_the_place_of_the_others(datastore: ChestLocalDatastore, folder: Path) -> None:
-    film(folder / "a.png")
-    mask = film(folder.parent / "mask.png")
+    radiograph(folder / "a.png")
+    mask = radiograph(folder.parent / "mask.png")
     markups = folder.parent / "label.mrk.json"
     markups.write_text("{}")
     datastore.save_label("a", str(mask), "final", {"by": "mask"})
@@ -94,9 +94,9 @@ def test_the_latest_submission_takes_the_place_of_the_others(datastore: ChestLoc
 def test_of_labels_that_somebody_puts_there_the_newest_counts(datastore: ChestLocalDatastore, folder: Path) -> None:
     import os
 
-    film(folder / "a.png")
+    radiograph(folder / "a.png")
     place = folder / "labels" / "final"
-    film(place / "a.png")
+    radiograph(place / "a.png")
     (place / "a.mrk.json").write_text("{}")
     os.utime(place / "a.mrk.json", (1, 1))
     assert Path(datastore.get_label_uri("a", "final")).name == "a.png"
@@ -104,8 +104,8 @@ def test_of_labels_that_somebody_puts_there_the_newest_counts(datastore: ChestLo
 
 
 def test_an_image_is_removed_with_its_labels(datastore: ChestLocalDatastore, folder: Path) -> None:
-    film(folder / "a.png")
-    datastore.save_label("a", str(film(folder.parent / "mask.png")), "final", {})
+    radiograph(folder / "a.png")
+    datastore.save_label("a", str(radiograph(folder.parent / "mask.png")), "final", {})
     datastore.remove_image("a")
     assert datastore.list_images() == []
     assert not [path for path in folder.rglob("a*") if path.is_file()]
@@ -114,7 +114,7 @@ def test_an_image_is_removed_with_its_labels(datastore: ChestLocalDatastore, fol
 def test_an_image_that_is_there_is_not_replaced(datastore: ChestLocalDatastore, folder: Path) -> None:
     from monailabel.interfaces.exception import MONAILabelException
 
-    new = film(folder.parent / "new.png")
+    new = radiograph(folder.parent / "new.png")
     assert datastore.add_image("a", str(new), {"by": "me"}) == "a"
     assert datastore.get_image_info("a")["by"] == "me"
     with pytest.raises(MONAILabelException) as refused:
@@ -131,7 +131,7 @@ def note(folder: Path, name: str) -> None:
 
 
 def test_processes_do_not_lose_each_others_notes(datastore: ChestLocalDatastore, folder: Path) -> None:
-    film(folder / "a.png")
+    radiograph(folder / "a.png")
     context = multiprocessing.get_context("fork")
     processes = [context.Process(target=note, args=(folder, name)) for name in "xyz"]
     for process in processes:
@@ -149,7 +149,7 @@ def test_processes_do_not_lose_each_others_notes(datastore: ChestLocalDatastore,
 def test_what_was_noted_is_there_the_next_time(datastore: ChestLocalDatastore, folder: Path) -> None:
     from label.images.datastore import ChestLocalDatastore
 
-    film(folder / "a.png")
+    radiograph(folder / "a.png")
     datastore.update_image_info("a", {"score": 1.5})
     shutil.copy(folder / "a.png", folder / "b.png")
     again = ChestLocalDatastore(folder)
@@ -163,8 +163,8 @@ def test_notes_that_cannot_be_read_are_set_aside(
 ) -> None:
     from label.images.datastore import ChestLocalDatastore
 
-    film(folder / "a.png")
-    datastore.save_label("a", str(film(folder.parent / "mask.png")), "final", {})
+    radiograph(folder / "a.png")
+    datastore.save_label("a", str(radiograph(folder.parent / "mask.png")), "final", {})
     notes = folder / "datastore_v2.json"
     for is_open in (True, False):
         notes.write_text(content)
@@ -175,8 +175,8 @@ def test_notes_that_cannot_be_read_are_set_aside(
 
 
 def test_a_change_that_fails_is_forgotten(datastore: ChestLocalDatastore, folder: Path) -> None:
-    film(folder / "a.png")
-    mask = str(film(folder.parent / "mask.png"))
+    radiograph(folder / "a.png")
+    mask = str(radiograph(folder.parent / "mask.png"))
     datastore.save_label("a", mask, "final", {})
     markups = folder.parent / "label.mrk.json"
     markups.write_text("{}")

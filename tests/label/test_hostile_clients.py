@@ -61,8 +61,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def label_server(films: list[Path], chest_cr: Path, home: Path) -> Iterator[LabelServer]:
-    with guarded_server(home, films[0]) as server:
+def label_server(radiographs: list[Path], chest_cr: Path, home: Path) -> Iterator[LabelServer]:
+    with guarded_server(home, radiographs[0]) as server:
         yield server
 
 
@@ -84,14 +84,14 @@ def test_no_route_answers_a_foreign_page_or_another_host(
         status, answered, _ = ask(label_server, method, path, {"access-control-request-method": "PUT", **headers})
         assert status in (400, 403), headers
         assert not [name for name in answered if name.startswith("access-control-")], headers
-    assert (home / "studies" / "film.jpg").is_file()
+    assert (home / "studies" / "radiograph.jpg").is_file()
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_a_link_of_another_site_may_lead_to_a_page(label_server: LabelServer, page: str) -> None:
     link = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}
     assert ask(label_server, "GET", page, link)[0] == 200
-    assert ask(label_server, "GET", "/datastore/image?image=film", link)[0] == 403
+    assert ask(label_server, "GET", "/datastore/image?image=radiograph", link)[0] == 403
 
 
 @pytest.mark.parametrize("origin", [VIEWER, "http://second.example:8080"])
@@ -147,20 +147,20 @@ def test_no_path_leads_to_a_file_of_others(label_server: LabelServer, home: Path
 
 
 def test_a_session_holds_what_was_sent_and_tells_no_place_of_the_server(label_server: LabelServer, home: Path) -> None:
-    film = (home / "studies" / "film.jpg").read_bytes()
-    answer = put_session(label_server, ("C:\\films\\film.jpg", film)).json()
+    radiograph = (home / "studies" / "radiograph.jpg").read_bytes()
+    answer = put_session(label_server, ("C:\\radiographs\\radiograph.jpg", radiograph)).json()
     assert str(home) not in json.dumps(answer)
     session = answer["session_id"]
     assert infer(label_server, session_id=session).status_code == 200
     got = requests.get(f"{label_server.url}/session/{session}?image=true", timeout=60)
-    assert (got.status_code, got.content) == (200, film)
+    assert (got.status_code, got.content) == (200, radiograph)
     assert requests.delete(f"{label_server.url}/session/{session}", timeout=60).status_code == 200
     assert requests.get(f"{label_server.url}/session/{session}", timeout=60).status_code == 404
     assert infer(label_server, session_id=session).status_code == 404
 
 
 @pytest.mark.parametrize("inner", INNER_PLACES)
-@pytest.mark.parametrize("target", ["letter.txt", "film.jpg", "nothing"])
+@pytest.mark.parametrize("target", ["letter.txt", "radiograph.jpg", "nothing"])
 def test_notes_that_a_client_sends_are_no_notes_of_a_session(
     label_server: LabelServer, home: Path, inner: str, target: str
 ) -> None:
@@ -174,8 +174,8 @@ def test_notes_that_a_client_sends_are_no_notes_of_a_session(
 @pytest.mark.parametrize("name", NAMES, ids=lambda name: ascii(name)[:20])
 def test_names_of_files_that_are_sent_lead_nowhere(label_server: LabelServer, home: Path, name: str) -> None:
     before = everything(home)
-    film = (home / "studies" / "film.jpg").read_bytes()
-    answers = send_under(label_server, film, name)
+    radiograph = (home / "studies" / "radiograph.jpg").read_bytes()
+    answers = send_under(label_server, radiograph, name)
     assert all(answer.status_code in (200, 400, 404, 422) for answer in answers), [each.text for each in answers]
     assert_unchanged(home, before)
 
@@ -188,20 +188,20 @@ def assert_unchanged(home: Path, before: list[str]) -> None:
 @pytest.mark.parametrize("name", IDS, ids=lambda name: ascii(name)[:20])
 def test_ids_and_tags_that_are_no_plain_names_are_refused(label_server: LabelServer, home: Path, name: str) -> None:
     before = everything(home)
-    film = (home / "studies" / "film.jpg").read_bytes()
-    assert [answer.status_code for answer in keep_under(label_server, film, name)] == [400, 400, 400]
+    radiograph = (home / "studies" / "radiograph.jpg").read_bytes()
+    assert [answer.status_code for answer in keep_under(label_server, radiograph, name)] == [400, 400, 400]
     assert_unchanged(home, before)
 
 
 @pytest.mark.parametrize("kind", ["zip", "", "gz", "xz"])
 def test_archives_are_unpacked_flat_inside_their_session(label_server: LabelServer, home: Path, kind: str) -> None:
-    film = (home / "studies" / "film.jpg").read_bytes()
-    sent = archive_of(kind, {"folder/film.jpg": film})
+    radiograph = (home / "studies" / "radiograph.jpg").read_bytes()
+    sent = archive_of(kind, {"folder/radiograph.jpg": radiograph})
     session = put_session(label_server, ("a.bin", sent), uncompress=True).json()["session_id"]
     assert infer(label_server, session_id=session).status_code == 200
     before = everything(home)
     for name in OUTSIDE_NAMES:
-        answer = put_session(label_server, ("a.bin", archive_of(kind, {name: film})), uncompress=True)
+        answer = put_session(label_server, ("a.bin", archive_of(kind, {name: radiograph})), uncompress=True)
         assert answer.status_code in (200, 400)
         if answer.status_code == 200:
             requests.delete(f"{label_server.url}/session/{answer.json()['session_id']}", timeout=60)
@@ -209,7 +209,7 @@ def test_archives_are_unpacked_flat_inside_their_session(label_server: LabelServ
 
 
 def test_links_and_devices_of_an_archive_are_left_out(label_server: LabelServer, home: Path) -> None:
-    sent = links("link", str(home / "others" / "film.jpg"))
+    sent = links("link", str(home / "others" / "radiograph.jpg"))
     session = put_session(label_server, ("a.tar", sent), uncompress=True).json()["session_id"]
     assert [path.name for path in (home / "server" / "models" / "sessions" / session / "files").iterdir()] == []
     assert infer(label_server, session_id=session).status_code == 400
@@ -226,7 +226,7 @@ def test_an_archive_that_unpacks_to_gigabytes_is_refused(label_server: LabelServ
 
 @pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK])
 def test_a_header_of_a_member_that_would_fill_the_memory_is_not_read(tmp_path: Path, kind: bytes) -> None:
-    from label.images.sessions import FilmSessions
+    from label.images.sessions import RadiographSessions
 
     about = tarfile.TarInfo("a")
     about.type, about.size = kind, 64 * 2**20
@@ -234,7 +234,7 @@ def test_a_header_of_a_member_that_would_fill_the_memory_is_not_read(tmp_path: P
     tracemalloc.start()
     try:
         with pytest.raises(shutil.ReadError):
-            FilmSessions(str(tmp_path)).add([("a.tgz", io.BytesIO(packed))], uncompress=True)
+            RadiographSessions(str(tmp_path)).add([("a.tgz", io.BytesIO(packed))], uncompress=True)
         assert tracemalloc.get_traced_memory()[1] < 16 * 2**20
     finally:
         tracemalloc.stop()
@@ -247,7 +247,7 @@ def test_a_label_shows_nothing_of_other_files(label_server: LabelServer, home: P
     meta = f"ObjectType = Image\nNDims = 2\nDimSize = 64 64\nElementType = MET_UCHAR\nElementDataFile = {letter}\n"
     nrrd = f"NRRD0004\ntype: uint8\ndimension: 2\nsizes: 64 64\nencoding: raw\nData File: {letter}\n\n"
     sent = {"label": (name, (meta if ".mh" in name else nrrd).encode())}
-    answer = requests.put(f"{label_server.url}/datastore/label", params={"image": "film"}, files=sent, timeout=60)
+    answer = requests.put(f"{label_server.url}/datastore/label", params={"image": "radiograph"}, files=sent, timeout=60)
     letter.unlink()
     assert answer.status_code == 400
     assert "is no label" not in answer.json()["detail"]  # which would tell a byte of it

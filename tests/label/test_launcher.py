@@ -71,21 +71,23 @@ def test_a_stub_stands_in_where_a_package_does_not_import(repository: Path, tmp_
 
 
 def test_a_copy_under_another_name_starts_the_way_monai_label_starts_apps(
-    films: list[Path], repository: Path, tmp_path: Path
+    radiographs: list[Path], repository: Path, tmp_path: Path
 ) -> None:
     from support.servers.label_server import LabelServer
 
     app, studies = tmp_path / "chest_app", tmp_path / "studies"
     shutil.copytree(repository / "label", app, ignore=shutil.ignore_patterns("model", "logs", "__pycache__", "slicer"))
     studies.mkdir()
-    shutil.copy(films[0], studies)
+    shutil.copy(radiographs[0], studies)
     server = LabelServer(studies, tmp_path / "server", environment={"PYTHONPATH": str(app / "stubs")})
     port = server.url.rsplit(":", 1)[1]
     server.command = [sys.executable, "-m", "monailabel.main", "start_server", "--app", str(app)]
     server.command += ["--studies", str(studies), "--host", "127.0.0.1", "--port", port]
     with server:
         answer = requests.post(
-            f"{server.url}/infer/chest_segmentation", params={"image": films[0].stem, "output": "json"}, timeout=120
+            f"{server.url}/infer/chest_segmentation",
+            params={"image": radiographs[0].stem, "output": "json"},
+            timeout=120,
         )
         assert answer.status_code == 200
         assert (app / "model").is_dir()

@@ -1,4 +1,4 @@
-"""Scoring, active learning and training over HTTP, on real films with the labels that a person might submit."""
+"""Scoring, active learning and training over HTTP, on real radiographs with the labels that a person might submit."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ pytest.importorskip("monailabel")
 pytest.importorskip("skimage")
 
 import requests
-from support.samples.learning import annotate, outlined_films
+from support.samples.learning import annotate, outlined_radiographs
 from support.servers.label_server import LabelServer
 
 RAISED_PX = 40.0
-"""The films' labels have the heart this much higher than the shipped model has learned, so that there is something to
-learn from few films."""
+"""The labels have the heart this much higher than the shipped model has learned, so that there is something to
+learn from few radiographs."""
 
 
 @pytest.fixture(scope="module")
 def server(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabelServer]:
-    """A server on ten labeled films, half of them as masks, half as markups, and eight that nobody has annotated."""
+    """A server on ten labeled radiographs, half of them as masks, half as markups, and eight unlabeled."""
     studies = tmp_path_factory.mktemp("studies")
-    films = outlined_films(shared_data / "jsrt" / "val", 10)
-    for _, landmarks in films.values():
+    radiographs = outlined_radiographs(shared_data / "jsrt" / "val", 10)
+    for _, landmarks in radiographs.values():
         landmarks[94:, 1] -= RAISED_PX
-    annotate(studies, films, masks=list(films)[::2])
+    annotate(studies, radiographs, masks=list(radiographs)[::2])
     for path in sorted((shared_data / "nih").rglob("*.jp*g"))[:8] or sorted((shared_data / "nih").rglob("*.png"))[:8]:
         shutil.copy(path, studies)
     for path in sorted((shared_data / "other_radiographs").rglob("003.*")):
         shutil.copy(path, studies / f"leg{path.suffix}")
-    (studies / "text.png").write_text("this is no picture")
+    (studies / "text.png").write_text("this is no image")
     quiet = {"MONAI_LABEL_AUTO_UPDATE_SCORING": "false"}
     with LabelServer(studies, tmp_path_factory.mktemp("server"), environment=quiet) as running:
         yield running
@@ -91,7 +91,7 @@ def test_scoring_and_the_order_in_which_images_are_handed_out(server: LabelServe
     assert images(server)["text"]["landmark_uncertainty_error"]["code"] == "not_an_image"
     again = post(server, "/activelearning/uncertain_and_diverse").json()
     assert again["id"] == order[0]  # all were handed out; this one longest ago
-    assert again["distance"] > 0  # to the annotated films
+    assert again["distance"] > 0  # to the annotated radiographs
     refused = post(server, "/activelearning/uncertain_and_diverse", balance=7)
     assert refused.status_code == 400
     assert "balance" in refused.json()["detail"]
@@ -125,7 +125,7 @@ def test_a_training_that_helps_is_published_and_used_at_once(server: LabelServer
     wait_for(lambda: not is_running(server))
     last = last_training(server)["last"]
     assert last["published"], last["message"]
-    assert (last["films"], last["left_out"]) == (10, {})
+    assert (last["radiographs"], last["left_out"]) == (10, {})
     assert last["after"]["distance_px1024"] < last["before"]["distance_px1024"]
     assert last["after"]["dice_heart"] > last["before"]["dice_heart"]
     after = model_in_use(server)

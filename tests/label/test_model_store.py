@@ -50,14 +50,14 @@ def test_an_empty_store_uses_the_shipped_model(store: ModelStore, calibrated_bun
 def test_a_published_model_is_used_and_tells_what_it_is(store: ModelStore, tmp_path: Path) -> None:
     before = store.load()
     file = weights(tmp_path, 5)
-    version = store.publish(file, {"films": 7})
+    version = store.publish(file, {"radiographs": 7})
     after = store.load()
     assert version == store.current()
     assert after.identity.sha256 == sha256_of(file) != before.identity.sha256
     assert (after.identity.name, after.identity.version) == ("tiny", "1.2.3+label.1")
     assert after.calibration is None  # the shipped one belongs to other weights
     (record,) = store.history()
-    assert (record["films"], record["version"], record["sha256"]) == (7, 1, sha256_of(file))
+    assert (record["radiographs"], record["version"], record["sha256"]) == (7, 1, sha256_of(file))
     assert record["parent"] == {"version": 0, "sha256": before.identity.sha256}
 
 

@@ -1,4 +1,4 @@
-"""The viewer that comes with MONAI Label is served so that it shows and segments films; the archive is asked for it."""
+"""The viewer that comes with MONAI Label is served so that it shows and segments radiographs; it asks the archive."""
 
 from __future__ import annotations
 

@@ -22,10 +22,10 @@ def test_what_is_taken_can_be_kept_and_told(tmp_path: Path, text: str) -> None:
     from label.images.datastore import ChestLocalDatastore
     from label.server.request_parameters import parsed_object
 
-    Image.fromarray((chest_phantom(64, 64) * 255).astype(np.uint8)).save(tmp_path / "film.png")
-    ChestLocalDatastore(tmp_path).update_image_info("film", {"earlier": 1, **parsed_object(text)})
+    Image.fromarray((chest_phantom(64, 64) * 255).astype(np.uint8)).save(tmp_path / "radiograph.png")
+    ChestLocalDatastore(tmp_path).update_image_info("radiograph", {"earlier": 1, **parsed_object(text)})
     again = ChestLocalDatastore(tmp_path)
-    assert again.get_image_info("film")["earlier"] == 1
+    assert again.get_image_info("radiograph")["earlier"] == 1
     JSONResponse(again.json())
 
 

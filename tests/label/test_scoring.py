@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("monailabel")
 
-from support.samples.learning import noise_film
+from support.samples.learning import noise_radiograph
 
 if TYPE_CHECKING:
     from label.images.datastore import ChestLocalDatastore
@@ -24,8 +24,8 @@ def datastore(tmp_path: Path) -> ChestLocalDatastore:
     studies = tmp_path / "studies"
     studies.mkdir()
     for seed in range(3):
-        noise_film(studies / f"film{seed}.png", seed)
-    (studies / "text.png").write_text("this is no picture")
+        noise_radiograph(studies / f"radiograph{seed}.png", seed)
+    (studies / "text.png").write_text("this is no image")
     return ChestLocalDatastore(studies)
 
 
@@ -48,7 +48,7 @@ def test_every_image_gets_the_segmenter_s_score_and_a_bad_one_its_reason(
     result = scoring({}, datastore)
     assert (result["total"], result["executed"], result["failed"], result["skipped"]) == (4, 4, 1, 0)
     model = scoring.store.load()
-    for name in ("film0", "film1", "film2"):
+    for name in ("radiograph0", "radiograph1", "radiograph2"):
         info = datastore.get_image_info(name)
         expected = Segmenter(model).segment(read_radiograph(Path(datastore.get_image_uri(name))))
         assert info["landmark_uncertainty"] == pytest.approx(expected.score, rel=1e-6)
@@ -61,7 +61,7 @@ def test_every_image_gets_the_segmenter_s_score_and_a_bad_one_its_reason(
     assert bad["landmark_uncertainty"] is None
     assert bad["landmark_uncertainty_error"]["code"] == "not_an_image"
     latents = scoring.latents.of(model.identity.sha256)
-    assert np.isfinite([latents[name] for name in ("film0", "film1", "film2")]).all()
+    assert np.isfinite([latents[name] for name in ("radiograph0", "radiograph1", "radiograph2")]).all()
     assert np.isnan(latents["text"]).all()
 
 
@@ -75,26 +75,26 @@ def test_what_the_model_has_seen_is_skipped_until_there_is_another_one(
 
     scoring({}, datastore)
     assert scoring({}, datastore)["executed"] == 0
-    noise_film(Path(datastore.get_image_uri("film0")).with_name("new.png"), 9)
+    noise_radiograph(Path(datastore.get_image_uri("radiograph0")).with_name("new.png"), 9)
     assert scoring.pending(datastore) == ["new"]
     assert scoring({}, datastore)["executed"] == 1
     assert scoring({"again": True, "max_samples": 2}, datastore)["executed"] == 2
-    before = datastore.get_image_info("film0")["landmark_uncertainty"]
+    before = datastore.get_image_info("radiograph0")["landmark_uncertainty"]
     torch.manual_seed(7)
     write_checkpoint(HybridGNet(64, refinements=3), tmp_path / "other.pt")
     scoring.store.publish(tmp_path / "other.pt", {})
     assert scoring({}, datastore)["executed"] == 5
-    assert datastore.get_image_info("film0")["landmark_uncertainty"] != before
+    assert datastore.get_image_info("radiograph0")["landmark_uncertainty"] != before
 
 
 def test_an_annotated_image_keeps_its_notes_and_gets_its_place(
     scoring: LandmarkUncertaintyScoring, datastore: ChestLocalDatastore, tmp_path: Path
 ) -> None:
-    noise_film(tmp_path / "mask.png", 0)
-    datastore.save_label("film1", str(tmp_path / "mask.png"), "final", {})
+    noise_radiograph(tmp_path / "mask.png", 0)
+    datastore.save_label("radiograph1", str(tmp_path / "mask.png"), "final", {})
     scoring({}, datastore)
-    assert "landmark_uncertainty" not in datastore.get_image_info("film1")
-    assert "film1" in scoring.latents.of(scoring.store.load().identity.sha256)
+    assert "landmark_uncertainty" not in datastore.get_image_info("radiograph1")
+    assert "radiograph1" in scoring.latents.of(scoring.store.load().identity.sha256)
     assert not scoring.pending(datastore)
 
 
@@ -107,9 +107,9 @@ def test_an_image_that_could_not_be_had_is_tried_again(
     with monkeypatch.context() as patch:
         patch.setattr(datastore, "get_image_uri", nothing)
         assert scoring({}, datastore)["failed"] == 4
-    assert datastore.get_image_info("film0")["landmark_uncertainty_error"]["code"] == "not_readable"
+    assert datastore.get_image_info("radiograph0")["landmark_uncertainty_error"]["code"] == "not_readable"
     assert scoring({}, datastore)["executed"] == 4
-    info = datastore.get_image_info("film0")
+    info = datastore.get_image_info("radiograph0")
     assert info["landmark_uncertainty_error"] is None
     assert info["landmark_uncertainty"] > 0
 
@@ -125,7 +125,7 @@ def test_what_was_scored_is_kept_when_the_scoring_is_stopped(
     from monai_chexmask_u.reading import read_radiograph
 
     def reading(path: Path) -> object:
-        if path.stem == "film2":
+        if path.stem == "radiograph2":
             raise Stopped
         return read_radiograph(path)
 
@@ -134,7 +134,7 @@ def test_what_was_scored_is_kept_when_the_scoring_is_stopped(
         patch.setattr(label.tasks.scoring, "read_radiograph", reading)
         with pytest.raises(Stopped):
             scoring({}, datastore)
-    assert scoring.pending(datastore) == ["film2", "text"]
+    assert scoring.pending(datastore) == ["radiograph2", "text"]
 
 
 def test_a_damaged_file_of_latent_means_is_made_anew(
@@ -151,7 +151,7 @@ def test_latent_means_of_other_studies_are_apart(tmp_path: Path) -> None:
     from label.tasks.latents import LatentStore
 
     one, other = (LatentStore(tmp_path, name) for name in ("one", "other"))
-    one.add("ab" * 32, {"film": np.ones(64, np.float32)})
+    one.add("ab" * 32, {"radiograph": np.ones(64, np.float32)})
     one.add("ab" * 32, {"more": np.zeros(64, np.float32)})
-    assert sorted(one.of("ab" * 32)) == ["film", "more"]
+    assert sorted(one.of("ab" * 32)) == ["radiograph", "more"]
     assert other.of("ab" * 32) == one.of("cd" * 32) == {}

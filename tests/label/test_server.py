@@ -1,4 +1,4 @@
-"""The label server over HTTP on real films: what it gives is what the library gives."""
+"""The label server over HTTP on real radiographs: what it gives is what the library gives."""
 
 from __future__ import annotations
 
@@ -81,8 +81,8 @@ def test_the_mask_is_that_of_the_library(
 ) -> None:
     segmentation, _ = result_of(segmenter, studies / name)
     image = Path(name).stem
-    picture = infer(label_server, image, "image", result_extension=".png")
-    (tmp_path / "mask.png").write_bytes(picture.content)
+    answer = infer(label_server, image, "image", result_extension=".png")
+    (tmp_path / "mask.png").write_bytes(answer.content)
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "mask.png")), segmentation.label_mask())
     for extension in (".nrrd", ".nii.gz"):
         mask, _ = volume(
@@ -134,7 +134,9 @@ def test_everything_comes_in_parts_with_one_request(label_server: LabelServer) -
     assert parts[1].content.startswith(b"NRRD")
 
 
-def test_a_film_that_is_sent_gives_the_same_as_one_of_the_studies(label_server: LabelServer, studies: Path) -> None:
+def test_a_radiograph_that_is_sent_gives_the_same_as_one_of_the_studies(
+    label_server: LabelServer, studies: Path
+) -> None:
     with (studies / "cr.dcm").open("rb") as file:
         answer = requests.post(
             f"{label_server.url}/infer/chest_segmentation?output=json", files={"file": ("a b.dcm", file)}, timeout=120

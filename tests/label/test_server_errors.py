@@ -83,7 +83,7 @@ def test_nothing_to_segment(label_server: LabelServer) -> None:
     assert "send a file" in sentence(requests.post(f"{label_server.url}/infer/chest_segmentation", timeout=60), 400)
 
 
-def test_a_lateral_film(label_server: LabelServer, tmp_path: Path) -> None:
+def test_a_lateral_radiograph(label_server: LabelServer, tmp_path: Path) -> None:
     dataset = make_dx()
     dataset.ViewPosition = "LL"
     path = save(dataset, tmp_path / "lateral.dcm")
@@ -118,9 +118,11 @@ def test_parameters_that_would_fill_the_memory(label_server: LabelServer, kind: 
 def test_names_that_lead_elsewhere(label_server: LabelServer, studies: Path, name: str) -> None:
     before = sorted(path for path in studies.parent.rglob("*"))
     url = f"{label_server.url}/datastore"
-    film = (studies / "JPCLN001.jpg").read_bytes()
-    sentence(requests.put(f"{url}/image", params={"image": name}, files={"file": ("a.jpg", film)}, timeout=60), 400)
-    label = {"label": ("a.png", film)}
+    radiograph = (studies / "JPCLN001.jpg").read_bytes()
+    sentence(
+        requests.put(f"{url}/image", params={"image": name}, files={"file": ("a.jpg", radiograph)}, timeout=60), 400
+    )
+    label = {"label": ("a.png", radiograph)}
     sentence(requests.put(f"{url}/label", params={"image": "cr", "tag": name}, files=label, timeout=60), 400)
     sentence(requests.put(f"{url}/label", params={"image": name}, files=label, timeout=60), 404)
     sentence(requests.get(f"{url}/label", params={"label": name, "tag": name}, timeout=60), 404)
@@ -138,8 +140,8 @@ def test_labels_and_images_that_are_of_no_use(label_server: LabelServer) -> None
     sentence(requests.delete(f"{url}/label?id=cr&tag=nothing", timeout=60), 404)
 
 
-@pytest.mark.parametrize("content", [{}, {"notes.txt": "no film"}])
-def test_a_folder_without_films(tmp_path: Path, content: dict[str, str]) -> None:
+@pytest.mark.parametrize("content", [{}, {"notes.txt": "no radiograph"}])
+def test_a_folder_without_radiographs(tmp_path: Path, content: dict[str, str]) -> None:
     from support.servers.label_server import LabelServer
 
     (tmp_path / "studies").mkdir()

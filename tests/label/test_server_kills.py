@@ -29,23 +29,23 @@ ROUNDS = int(os.environ.get("KILLS", "3"))
 
 
 @pytest.fixture
-def home(films: list[Path], tmp_path: Path) -> Path:
+def home(radiographs: list[Path], tmp_path: Path) -> Path:
     for folder in ("studies", "temporary"):
         (tmp_path / folder).mkdir()
-    (tmp_path / "studies" / "film.jpg").write_bytes(films[0].read_bytes())
+    (tmp_path / "studies" / "radiograph.jpg").write_bytes(radiographs[0].read_bytes())
     save(make_dx(), tmp_path / "sent.dcm")
     return tmp_path
 
 
 def work_on(server: LabelServer, home: Path, stop: threading.Event, number: int) -> None:
     """Ask for everything that writes, again and again, until the server is gone."""
-    film, url = (home / "sent.dcm").read_bytes(), server.url
+    radiograph, url = (home / "sent.dcm").read_bytes(), server.url
     mask = b""
     asked = {"params": json.dumps({"result_extension": ".png", "samples": 2})}
 
     def infer() -> None:
         nonlocal mask
-        answer = requests.post(f"{url}/infer/chest_segmentation?image=film&output=image", data=asked, timeout=60)
+        answer = requests.post(f"{url}/infer/chest_segmentation?image=radiograph&output=image", data=asked, timeout=60)
         mask = answer.content if answer.status_code == 200 else mask
 
     def send(path: str, key: str, name: str, content: bytes) -> Callable[[], object]:
@@ -53,10 +53,13 @@ def work_on(server: LabelServer, home: Path, stop: threading.Event, number: int)
 
     jobs: list[Callable[[], object]] = [infer] if number == 0 else []
     if number == 1:
-        jobs = [send("session/", "files", "film.dcm", film), send("datastore/image?image=new", "file", "a.dcm", film)]
+        jobs = [
+            send("session/", "files", "radiograph.dcm", radiograph),
+            send("datastore/image?image=new", "file", "a.dcm", radiograph),
+        ]
         jobs.append(lambda: requests.delete(f"{url}/datastore/image?id=new", timeout=60))
     if number == 2:
-        jobs = [infer, lambda: send("datastore/label?image=film", "label", "a.png", mask)()]
+        jobs = [infer, lambda: send("datastore/label?image=radiograph", "label", "a.png", mask)()]
         jobs.append(lambda: requests.post(f"{url}/scoring/landmark_uncertainty?run_sync=true", timeout=60))
     while not stop.is_set():
         for job in jobs:
@@ -84,14 +87,14 @@ def check(server: LabelServer, home: Path) -> None:
     from monai_chexmask_u.reading import read_radiograph
 
     answer = requests.get(f"{server.url}/datastore/?output=all", timeout=60).json()
-    assert set(answer["objects"]) <= {"film", "new"}
+    assert set(answer["objects"]) <= {"radiograph", "new"}
     images = {path.name for path in (home / "studies").iterdir() if path.is_file() and not path.name.startswith(".")}
-    assert images - {"new.dcm"} == {"film.jpg", "datastore_v2.json"}
+    assert images - {"new.dcm"} == {"radiograph.jpg", "datastore_v2.json"}
     for name in images - {"datastore_v2.json"}:
         read_radiograph(home / "studies" / name)
     for label in (home / "studies" / "labels").glob("*/*"):
-        assert label.name == "film.png"
-        assert read_masks(label, read_radiograph(home / "studies" / "film.jpg"))
+        assert label.name == "radiograph.png"
+        assert read_masks(label, read_radiograph(home / "studies" / "radiograph.jpg"))
     for session in (home / "server" / "models" / "sessions").glob("*"):
         assert requests.get(f"{server.url}/session/{session.name}?image=true", timeout=60).status_code == 200
     (own,) = (home / "temporary").iterdir()

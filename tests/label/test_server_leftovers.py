@@ -1,4 +1,4 @@
-"""What a server leaves on the disk, and that it keeps to its films wherever it was started."""
+"""What a server leaves on the disk, and that it keeps to its radiographs wherever it was started."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def label_server(studies: Path, temporary: Path, tmp_path_factory: pytest.TempPa
         yield server
 
 
-def films_left(temporary: Path) -> list[str]:
+def radiographs_left(temporary: Path) -> list[str]:
     """Return what is left when the server has had time to remove it, which it does after it has answered."""
     for _ in range(50):
         (own,) = temporary.glob("chexmask-u-label-*")
@@ -68,7 +68,7 @@ def test_an_id_is_no_path_beside_the_server(label_server: LabelServer, image: st
 @pytest.mark.parametrize("output", ["json", "image", "all", "dicom_seg", "dicom_sr"])
 def test_nothing_is_left_of_results(label_server: LabelServer, temporary: Path, output: str) -> None:
     assert segment(label_server, output, params={"image": "cr"}).status_code == 200
-    assert films_left(temporary) == []
+    assert radiographs_left(temporary) == []
 
 
 def test_nothing_is_left_of_saved_labels(label_server: LabelServer, studies: Path, temporary: Path) -> None:
@@ -77,20 +77,22 @@ def test_nothing_is_left_of_saved_labels(label_server: LabelServer, studies: Pat
     assert (studies / "labels" / "tried" / "cr.nrrd").is_file()
     refused = {"params": json.dumps({"save_label": True, "label_tag": "../tried"})}
     assert segment(label_server, params={"image": "cr"}, data=refused).status_code == 400
-    assert films_left(temporary) == []
+    assert radiographs_left(temporary) == []
 
 
 @pytest.mark.parametrize("output", ["json", "image", "dicom_seg"])
 def test_nothing_is_left_of_what_was_sent(
     label_server: LabelServer, studies: Path, temporary: Path, output: str
 ) -> None:
-    film = (studies / "cr.dcm").read_bytes()
-    assert segment(label_server, output, files={"file": ("a.dcm", film)}).status_code == 200
-    assert segment(label_server, output, files={"file": ("a.dcm", film[:5000])}).status_code == 400
-    assert films_left(temporary) == []
+    radiograph = (studies / "cr.dcm").read_bytes()
+    assert segment(label_server, output, files={"file": ("a.dcm", radiograph)}).status_code == 200
+    assert segment(label_server, output, files={"file": ("a.dcm", radiograph[:5000])}).status_code == 400
+    assert radiographs_left(temporary) == []
 
 
-def test_a_film_of_no_use_does_not_stop_a_batch(label_server: LabelServer, studies: Path, temporary: Path) -> None:
+def test_a_radiograph_of_no_use_does_not_stop_a_batch(
+    label_server: LabelServer, studies: Path, temporary: Path
+) -> None:
     (studies / "text.png").write_text("hello")
     address = f"{label_server.url}/batch/infer/chest_segmentation?run_sync=true"
     results = requests.post(address, json={}, timeout=300).json()
@@ -98,7 +100,7 @@ def test_a_film_of_no_use_does_not_stop_a_batch(label_server: LabelServer, studi
     assert "no PNG, JPEG or TIFF" in results.pop("text")["error"]
     assert len(results) == 7
     assert all(result["label"] == image for image, result in results.items())
-    assert films_left(temporary) == []
+    assert radiographs_left(temporary) == []
 
 
 def test_an_archive_cannot_write_elsewhere(label_server: LabelServer, temporary: Path) -> None:
@@ -132,25 +134,25 @@ def test_labels_that_no_training_could_use_are_refused(
     url = f"{label_server.url}/datastore/label?image=cr&tag=final"
     mask = segment(label_server, "image", params={"image": "cr"}).content
     assert requests.put(url, files={"label": ("a.nrrd", mask)}, timeout=60).json() == {"image": "cr", "label": "cr"}
-    as_picture = {"params": json.dumps({"result_extension": ".png"})}
-    other = segment(label_server, "image", params={"image": "JPCLN001"}, data=as_picture).content
+    as_image = {"params": json.dumps({"result_extension": ".png"})}
+    other = segment(label_server, "image", params={"image": "JPCLN001"}, data=as_image).content
     for name, content in (("a.png", b"junk"), ("a.mrk.json", b"{}"), ("b.png", other), ("label", mask)):
         answer = requests.put(url, files={"label": (name, content)}, timeout=60)
         assert answer.status_code == 400, name
         assert answer.json()["detail"].startswith(("label", "a label")), "the sentence names the file, not its place"
     assert [path.name for path in (studies / "labels" / "final").iterdir()] == ["cr.nrrd"]
     assert requests.get(f"{label_server.url}/datastore/label?label=cr&tag=final", timeout=60).content == mask
-    assert films_left(temporary) == []
+    assert radiographs_left(temporary) == []
 
 
 @pytest.mark.parametrize("place", ["image", ""])
 def test_an_image_can_be_added_as_slicer_does_it(label_server: LabelServer, studies: Path, place: str) -> None:
     url = f"{label_server.url}/datastore"
-    film = (studies / "cr.dcm").read_bytes()
-    sent = {"file": ("C:\\films\\x.dcm", film)}
+    radiograph = (studies / "cr.dcm").read_bytes()
+    sent = {"file": ("C:\\radiographs\\x.dcm", radiograph)}
     answer = requests.put(f"{url}/{place}", params={"image": "added"}, files=sent, timeout=60)
     assert answer.json() == {"image": "added"}
-    assert (studies / "added.dcm").read_bytes() == film
+    assert (studies / "added.dcm").read_bytes() == radiograph
     assert requests.delete(f"{url}/image?id=added", timeout=60).status_code == 200
     assert not (studies / "added.dcm").exists()
 
@@ -158,12 +160,14 @@ def test_an_image_can_be_added_as_slicer_does_it(label_server: LabelServer, stud
 @pytest.mark.parametrize("text", ["[1]", "5", "null"])
 def test_notes_must_be_objects(label_server: LabelServer, studies: Path, text: str) -> None:
     url = f"{label_server.url}/datastore"
-    film = (studies / "cr.dcm").read_bytes()
+    radiograph = (studies / "cr.dcm").read_bytes()
     for answer in (
         requests.put(f"{url}/image/info?image=cr", data={"info": text}, timeout=60),
         requests.put(f"{url}/label/info?label=cr&tag=final", data={"info": text}, timeout=60),
         requests.put(f"{url}/label?image=cr", data={"params": text}, files={"label": ("a.nrrd", b"x")}, timeout=60),
-        requests.put(f"{url}/image?image=new", data={"params": text}, files={"file": ("a.dcm", film)}, timeout=60),
+        requests.put(
+            f"{url}/image?image=new", data={"params": text}, files={"file": ("a.dcm", radiograph)}, timeout=60
+        ),
     ):
         assert answer.status_code == 400
         assert "JSON object" in answer.json()["detail"]

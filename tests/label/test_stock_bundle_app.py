@@ -29,11 +29,11 @@ STOCK_APP = Path(sys.prefix) / "monailabel" / "sample-apps" / "monaibundle"
 
 @pytest.fixture(scope="module")
 def studies(tmp_path_factory: pytest.TempPathFactory, chest_cr: Path) -> Path:
-    """A DICOM file and a picture that is not square."""
+    """A DICOM file and a image that is not square."""
     folder = tmp_path_factory.mktemp("studies")
     shutil.copy(chest_cr, folder / "dicom.dcm")
     pixels = (read_radiograph(chest_cr).pixels * 255).astype(np.uint8)[100:1800:2, ::2]
-    Image.fromarray(pixels).save(folder / "picture.png")
+    Image.fromarray(pixels).save(folder / "image.png")
     return folder
 
 
@@ -84,7 +84,7 @@ def test_the_stock_app_gives_the_librarys_mask_and_record(studies: Path, reposit
         url = server.url
         models = json.loads(urllib.request.urlopen(f"{url}/info/").read())["models"]
         assert models[NAME]["labels"] == {"right lung": 1, "left lung": 2, "heart": 3}
-        for path in (studies / "dicom.dcm", studies / "picture.png"):
+        for path in (studies / "dicom.dcm", studies / "image.png"):
             radiograph: Radiograph = read_radiograph(path)
             expected = segmenter.segment(radiograph)
             with Image.open(io.BytesIO(infer(url, path.stem, "image", result_extension=".png"))) as mask:

@@ -23,7 +23,7 @@ class Images:
     """A datastore's images, as strategies ask for them."""
 
     def __init__(self, scores: list[float] | dict[str, float]) -> None:
-        named = scores if isinstance(scores, dict) else {f"film{n:02d}": score for n, score in enumerate(scores)}
+        named = scores if isinstance(scores, dict) else {f"radiograph{n:02d}": score for n, score in enumerate(scores)}
         self.info: dict[str, dict[str, Any]] = {n: {"landmark_uncertainty": s} for n, s in named.items()}
         self.labeled: set[str] = set()
 
@@ -85,10 +85,10 @@ def test_annotated_and_unusable_images_are_never_handed_out() -> None:
     from label.tasks.strategies import MostUncertain
 
     images = Images([1.0, 2.0, 3.0])
-    images.labeled.add("film02")
-    images.info["film01"]["landmark_uncertainty_error"] = {"code": "truncated", "message": ""}
-    assert ask(MostUncertain(), images)["id"] == "film00"
-    images.labeled.add("film00")
+    images.labeled.add("radiograph02")
+    images.info["radiograph01"]["landmark_uncertainty_error"] = {"code": "truncated", "message": ""}
+    assert ask(MostUncertain(), images)["id"] == "radiograph00"
+    images.labeled.add("radiograph00")
     assert MostUncertain()({}, images) is None
 
 
@@ -113,36 +113,42 @@ def test_an_image_handed_out_more_than_a_day_ago_counts_as_open() -> None:
     from label.tasks.strategies import MostUncertain
 
     images = Images([5.0, 1.0])
-    images.serve("film00", ago=25 * 3600)
-    assert ask(MostUncertain(), images)["id"] == "film00"
+    images.serve("radiograph00", ago=25 * 3600)
+    assert ask(MostUncertain(), images)["id"] == "radiograph00"
 
 
 def test_nothing_annotated_yet_the_most_uncertain_comes_first_here_too(diverse: UncertainAndDiverse) -> None:
-    place(diverse, {"film00": [0.0, 0.0], "film01": [1.0, 0.0]})
+    place(diverse, {"radiograph00": [0.0, 0.0], "radiograph01": [1.0, 0.0]})
     result = ask(diverse, Images([1.0, 2.0]))
-    assert (result["id"], result["distance"]) == ("film01", None)
+    assert (result["id"], result["distance"]) == ("radiograph01", None)
 
 
 def test_a_near_copy_of_an_annotated_image_comes_after_one_that_is_unlike_it(diverse: UncertainAndDiverse) -> None:
     from label.tasks.strategies import MostUncertain
 
-    place(diverse, {"film00": [0.0, 0.0], "film01": [0.1, 0.0], "film02": [3.0, 4.0]})
+    place(diverse, {"radiograph00": [0.0, 0.0], "radiograph01": [0.1, 0.0], "radiograph02": [3.0, 4.0]})
     images = Images([9.0, 8.0, 7.0])
-    images.labeled.add("film00")
-    assert ask(MostUncertain(), images)["id"] == "film01"
+    images.labeled.add("radiograph00")
+    assert ask(MostUncertain(), images)["id"] == "radiograph01"
     result = ask(diverse, images)
-    assert (result["id"], result["score"], result["distance"]) == ("film02", 7.0, pytest.approx(5.0))
+    assert (result["id"], result["score"], result["distance"]) == ("radiograph02", 7.0, pytest.approx(5.0))
     assert result["worth"] == pytest.approx((7.0 * 5.0) ** 0.5)
-    assert ask(diverse, images, balance=0)["id"] == "film01"
+    assert ask(diverse, images, balance=0)["id"] == "radiograph01"
     images.labeled.clear()
-    images.serve("film00")  # handed out counts like annotated
-    assert ask(diverse, images)["id"] == "film02"
+    images.serve("radiograph00")  # handed out counts like annotated
+    assert ask(diverse, images)["id"] == "radiograph02"
 
 
 def test_distance_alone_is_the_greedy_k_center_order(diverse: UncertainAndDiverse) -> None:
-    place(diverse, {f"film{n:02d}": [float(x), 0.0] for n, x in enumerate((0, 1, 10, 4, 9))})
+    place(diverse, {f"radiograph{n:02d}": [float(x), 0.0] for n, x in enumerate((0, 1, 10, 4, 9))})
     diverse.balance = 1.0
-    assert in_order(diverse, Images([9.0, 1.0, 1.0, 1.0, 1.0])) == ["film00", "film02", "film03", "film01", "film04"]
+    assert in_order(diverse, Images([9.0, 1.0, 1.0, 1.0, 1.0])) == [
+        "radiograph00",
+        "radiograph02",
+        "radiograph03",
+        "radiograph01",
+        "radiograph04",
+    ]
 
 
 @given(scores=SCORES, factor=st.floats(0.01, 100), seed=st.integers(0, 99))
@@ -152,7 +158,7 @@ def test_the_unit_of_the_score_does_not_matter_and_all_come_once(scores: list[fl
     class Latents:
         def of(self, model_sha256: str) -> dict[str, np.ndarray]:
             generator = np.random.default_rng(seed)
-            return {f"film{n:02d}": generator.normal(size=8).astype(np.float32) for n in range(len(scores))}
+            return {f"radiograph{n:02d}": generator.normal(size=8).astype(np.float32) for n in range(len(scores))}
 
     class Store:
         def current(self) -> Any:

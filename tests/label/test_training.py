@@ -16,7 +16,7 @@ pytest.importorskip("skimage")
 
 from PIL import Image
 from support.samples.dicom import phantom_landmarks
-from support.samples.learning import Landmarks, annotate, noise_film
+from support.samples.learning import Landmarks, annotate, noise_radiograph
 
 if TYPE_CHECKING:
     from label.images.datastore import ChestLocalDatastore
@@ -26,22 +26,22 @@ GOOD = {"max_epochs": 3, "learning_rate": 1e-3, "val_split": 0.3}
 
 
 @pytest.fixture
-def films(tmp_path: Path) -> dict[str, tuple[Path, Landmarks]]:
-    folder = tmp_path / "films"
+def radiographs(tmp_path: Path) -> dict[str, tuple[Path, Landmarks]]:
+    folder = tmp_path / "radiographs"
     folder.mkdir()
     found = {}
     for seed in range(6):
-        path = folder / f"film{seed}.png"
-        noise_film(path, seed)
+        path = folder / f"radiograph{seed}.png"
+        noise_radiograph(path, seed)
         found[path.stem] = path, phantom_landmarks(64, 64)
     return found
 
 
 @pytest.fixture
-def datastore(tmp_path: Path, films: dict[str, tuple[Path, Landmarks]]) -> ChestLocalDatastore:
+def datastore(tmp_path: Path, radiographs: dict[str, tuple[Path, Landmarks]]) -> ChestLocalDatastore:
     from label.images.datastore import ChestLocalDatastore
 
-    annotate(tmp_path / "studies", films, masks=["film0", "film1", "film2"])
+    annotate(tmp_path / "studies", radiographs, masks=["radiograph0", "radiograph1", "radiograph2"])
     return ChestLocalDatastore(tmp_path / "studies")
 
 
@@ -57,14 +57,14 @@ def test_a_training_that_helps_is_published_with_its_record(task: FineTune, data
     shipped = task.store.current()
     result = task(GOOD, datastore)
     assert result["published"], result["message"]
-    assert (result["films"], result["learned"] + result["held_out"], result["left_out"]) == (6, 6, {})
+    assert (result["radiographs"], result["learned"] + result["held_out"], result["left_out"]) == (6, 6, {})
     assert result["after"]["distance_px1024"] < result["before"]["distance_px1024"]
     version = task.store.current()
     assert version.identity.sha256 == result["model_sha256"] != shipped.identity.sha256
     (record,) = task.store.history()
     assert record["parent"] == {"version": 0, "sha256": shipped.identity.sha256}
     assert len(record["learned_films"]) == result["learned"]
-    assert "film0" not in json.dumps(record)  # ids of images may say who the patient is
+    assert "radiograph0" not in json.dumps(record)  # ids of images may say who the patient is
     stats = task.stats()
     assert (stats["epoch"], stats["total_epochs"]) == (3, 3)
     assert stats["best_metric"] == result["after"]["dice_lungs"]
@@ -107,24 +107,24 @@ def test_a_training_that_ruins_the_weights_publishes_nothing_and_says_so(
 
 
 def test_labels_of_no_use_are_left_out_and_listed(
-    task: FineTune, datastore: ChestLocalDatastore, films: dict[str, tuple[Path, Landmarks]], tmp_path: Path
+    task: FineTune, datastore: ChestLocalDatastore, radiographs: dict[str, tuple[Path, Landmarks]], tmp_path: Path
 ) -> None:
     studies = tmp_path / "studies"
     labels = studies / "labels" / "final"
-    for name in ("wrong_size", "empty", "text", "elsewhere", "no_film"):
-        noise_film(studies / f"{name}.png", 1)
+    for name in ("wrong_size", "empty", "text", "elsewhere", "no_radiograph"):
+        noise_radiograph(studies / f"{name}.png", 1)
     Image.fromarray(np.ones((10, 10), np.uint8)).save(labels / "wrong_size.png")
     Image.fromarray(np.zeros((64, 64), np.uint8)).save(labels / "empty.png")
     (labels / "text.mrk.json").write_text("no JSON")
-    moved = {name: (path, landmarks + 500) for name, (path, landmarks) in films.items()}
-    annotate(tmp_path / "other", {"film0": moved["film0"]})
-    (tmp_path / "other" / "labels" / "final" / "film0.mrk.json").rename(labels / "elsewhere.mrk.json")
-    (studies / "no_film.png").write_text("no film")
-    (labels / "no_film.mrk.json").write_text((labels / "film5.mrk.json").read_text())
+    moved = {name: (path, landmarks + 500) for name, (path, landmarks) in radiographs.items()}
+    annotate(tmp_path / "other", {"radiograph0": moved["radiograph0"]})
+    (tmp_path / "other" / "labels" / "final" / "radiograph0.mrk.json").rename(labels / "elsewhere.mrk.json")
+    (studies / "no_radiograph.png").write_text("no radiograph")
+    (labels / "no_radiograph.mrk.json").write_text((labels / "radiograph5.mrk.json").read_text())
     result = task({**GOOD, "max_epochs": 1}, datastore)
-    assert sorted(result["left_out"]) == ["elsewhere", "empty", "no_film", "text", "wrong_size"]
+    assert sorted(result["left_out"]) == ["elsewhere", "empty", "no_radiograph", "text", "wrong_size"]
     assert all(reason for reason in result["left_out"].values())
-    assert result["films"] == 6
+    assert result["radiographs"] == 6
     assert result["after"] is not None
 
 
@@ -133,7 +133,7 @@ def test_few_labels_are_refused_with_the_number_that_is_needed(task: FineTune, t
 
     studies = tmp_path / "few"
     studies.mkdir()
-    noise_film(studies / "film.png", 0)
+    noise_radiograph(studies / "radiograph.png", 0)
     result = task({}, ChestLocalDatastore(studies))
     assert not result["published"]
     assert result["message"].startswith("there are 0 usable labels, and a training needs 4")
@@ -166,8 +166,8 @@ def test_the_settings_that_a_client_sends_back_unchanged_are_the_defaults() -> N
     assert TrainingSettings.of({"model": "chest_landmarks", "start_from": "shipped"}).start_from == "shipped"
 
 
-def test_films_that_were_learned_from_are_never_held_out_later(
-    task: FineTune, datastore: ChestLocalDatastore, films: dict[str, tuple[Path, Landmarks]]
+def test_radiographs_that_were_learned_from_are_never_held_out_later(
+    task: FineTune, datastore: ChestLocalDatastore, radiographs: dict[str, tuple[Path, Landmarks]]
 ) -> None:
     assert task(GOOD, datastore)["published"]
     (record,) = task.store.history()
@@ -175,7 +175,7 @@ def test_films_that_were_learned_from_are_never_held_out_later(
     assert second["held_out"] == len(record["held_out_films"])
 
 
-def test_replayed_films_are_mixed_in(task: FineTune, datastore: ChestLocalDatastore, landmark_data: Path) -> None:
+def test_replayed_radiographs_are_mixed_in(task: FineTune, datastore: ChestLocalDatastore, landmark_data: Path) -> None:
     task.replay = landmark_data
     result = task({**GOOD, "replay_films": 3}, datastore)
     assert result["replayed"] == 3
@@ -201,14 +201,14 @@ def test_what_a_killed_training_left_is_removed_and_a_running_one_is_left_alone(
 
 
 @given(names=st.sets(st.text("abcdef", min_size=1), min_size=4, max_size=30), fraction=st.floats(0, 0.5))
-def test_more_films_never_move_a_learned_film_to_those_held_out(names: set[str], fraction: float) -> None:
-    from label.tasks.training_films import TrainingFilm, hold_out
+def test_more_radiographs_never_move_a_learned_radiograph_to_those_held_out(names: set[str], fraction: float) -> None:
+    from label.tasks.training_radiographs import TrainingRadiograph, hold_out
 
-    films = [TrainingFilm(name, Path(name), np.zeros((120, 2), np.float32)) for name in sorted(names)]
-    learn, held_out = hold_out(films, fraction, ())
-    assert {film.image_id for film in learn} | {film.image_id for film in held_out} == names
-    assert 1 <= len(held_out) <= len(films) // 2
-    more = [*films, *(TrainingFilm(f"new{n}", Path("x"), films[0].landmarks) for n in range(5))]
-    later_learn, later_held_out = hold_out(more, fraction, {film.digest for film in learn})
-    assert {film.image_id for film in learn} <= {film.image_id for film in later_learn}
+    radiographs = [TrainingRadiograph(name, Path(name), np.zeros((120, 2), np.float32)) for name in sorted(names)]
+    learn, held_out = hold_out(radiographs, fraction, ())
+    assert {radiograph.image_id for radiograph in learn} | {radiograph.image_id for radiograph in held_out} == names
+    assert 1 <= len(held_out) <= len(radiographs) // 2
+    more = [*radiographs, *(TrainingRadiograph(f"new{n}", Path("x"), radiographs[0].landmarks) for n in range(5))]
+    later_learn, later_held_out = hold_out(more, fraction, {radiograph.digest for radiograph in learn})
+    assert {radiograph.image_id for radiograph in learn} <= {radiograph.image_id for radiograph in later_learn}
     assert later_held_out

@@ -15,8 +15,8 @@ from monai_chexmask_u.reading import is_candidate, list_inputs, read_radiograph
 SIDE = 2048
 
 
-def film(brightness: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Stored values of 12 bits: what is dense in the patient is bright on the film, and has low values."""
+def radiograph(brightness: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Stored values of 12 bits: what is dense in the patient is bright on the radiograph, and has low values."""
     return np.round(4095 * (1 - brightness)).astype(np.int64)
 
 
@@ -35,7 +35,7 @@ def phantom() -> NDArray[np.float32]:
 
 @pytest.fixture(scope="module")
 def image(tmp_path_factory: pytest.TempPathFactory, phantom: NDArray[np.float32]) -> Path:
-    return write(tmp_path_factory.mktemp("jsrt") / "JPCLN001.IMG", film(phantom))
+    return write(tmp_path_factory.mktemp("jsrt") / "JPCLN001.IMG", radiograph(phantom))
 
 
 def test_low_values_are_bright_and_rows_come_first(image: Path, phantom: NDArray[np.float32]) -> None:
@@ -126,7 +126,7 @@ def test_folders_are_searched_for_them(tmp_path: Path) -> None:
     assert not is_candidate(tmp_path / "c.IMG")
 
 
-def test_a_picture_or_dicom_file_of_this_suffix_is_read_as_what_it_is(tmp_path: Path) -> None:
+def test_a_image_or_dicom_file_of_this_suffix_is_read_as_what_it_is(tmp_path: Path) -> None:
     Image.fromarray(np.round(255 * chest_phantom(300, 200)).astype(np.uint8)).save(tmp_path / "a.img", format="PNG")
     radiograph = read_radiograph(tmp_path / "a.img")
     assert radiograph.shape == (300, 200)
@@ -134,8 +134,8 @@ def test_a_picture_or_dicom_file_of_this_suffix_is_read_as_what_it_is(tmp_path: 
 
 
 def test_a_real_radiograph_looks_the_same_in_both_formats(tmp_path: Path, shared_data: Path) -> None:
-    picture = sorted((shared_data / "jsrt" / "val" / "images").glob("*.jpg"))[0]
-    gray = np.asarray(Image.open(picture).convert("L").resize((SIDE, SIDE), Image.Resampling.NEAREST)).astype(np.int64)
+    image = sorted((shared_data / "jsrt" / "val" / "images").glob("*.jpg"))[0]
+    gray = np.asarray(Image.open(image).convert("L").resize((SIDE, SIDE), Image.Resampling.NEAREST)).astype(np.int64)
     raw = read_radiograph(write(tmp_path / "a.IMG", 4095 - 16 * gray))
-    expected = np.repeat(np.repeat(read_radiograph(picture).pixels, 2, axis=0), 2, axis=1)
+    expected = np.repeat(np.repeat(read_radiograph(image).pixels, 2, axis=0), 2, axis=1)
     assert np.corrcoef(raw.pixels.ravel(), expected.ravel())[0, 1] > 0.999

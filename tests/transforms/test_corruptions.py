@@ -14,7 +14,7 @@ from support.samples.dicom import chest_phantom, phantom_landmarks
 from monai_chexmask_u.anatomy import HEART, LEFT_LUNG
 from monai_chexmask_u.data import landmark_datalist
 from monai_chexmask_u.reading import read_radiograph
-from monai_chexmask_u.transforms import CORRUPTIONS, corrupt, film
+from monai_chexmask_u.transforms import CORRUPTIONS, corrupt, corrupted_image
 from monai_chexmask_u.transforms.corruptions import Corrupted
 
 CHEST = chest_phantom(120, 96)
@@ -155,7 +155,7 @@ def test_the_missing_package_is_named_with_its_extra(monkeypatch: pytest.MonkeyP
 
 
 def test_no_transform_imports_opencv_before_it_is_needed() -> None:
-    folder = Path(film.__file__).parent
+    folder = Path(corrupted_image.__file__).parent
     for path in folder.glob("*.py"):
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
             assert "cv2" not in ast.unparse(node) if isinstance(node, ast.Import | ast.ImportFrom) else True

@@ -217,16 +217,16 @@ def test_wide_image_is_centered_on_black() -> None:
     torch.testing.assert_close(image[0, 16:48], torch.ones(32, 64))
 
 
-def test_a_film_of_high_pixels_lies_where_the_one_of_square_pixels_does() -> None:
-    film = chest_phantom(500, 400)
-    square = Radiograph(film, Path("square.dcm"))
-    high = Radiograph(film.reshape(250, 2, 400).mean(axis=1), Path("high.dcm"), pixel_aspect=2.0)
+def test_a_radiograph_of_high_pixels_lies_where_the_one_of_square_pixels_does() -> None:
+    image = chest_phantom(500, 400)
+    square = Radiograph(image, Path("square.dcm"))
+    high = Radiograph(image.reshape(250, 2, 400).mean(axis=1), Path("high.dcm"), pixel_aspect=2.0)
     frames = [fit_frame(image, SIZE) for image in (square, high)]
     points = phantom_landmarks(500, 400)
     in_high = np.stack([points[:, 0], (points[:, 1] + 0.5) / 2 - 0.5], axis=1)
     np.testing.assert_allclose(frames[1].to_network(in_high), frames[0].to_network(points), rtol=0, atol=1e-12)
     shown = [to_network_image(torch.from_numpy(i.pixels), f) for i, f in zip((square, high), frames, strict=True)]
-    torch.testing.assert_close(shown[1], shown[0], rtol=0, atol=0.05)  # half of the film's resolution is lost
+    torch.testing.assert_close(shown[1], shown[0], rtol=0, atol=0.05)  # half of the radiograph's resolution is lost
 
 
 def test_spacing_counts_before_the_pixel_aspect() -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.samples.dicom import chest_phantom, phantom_landmarks
 
-pytest.importorskip("cv2", reason="views of films are made with OpenCV")
+pytest.importorskip("cv2", reason="views of radiographs are made with OpenCV")
 
 from monai_chexmask_u.networks.shift_detector import KINDS_OF_IMAGE
 from monai_chexmask_u.transforms.views import FOREIGN_VIEWS, corrupted_view, frontal_view, moved_view
@@ -48,7 +48,7 @@ def test_a_partner_of_another_shape_is_left_out() -> None:
 
 
 @given(seed=seeds)
-def test_a_frontal_view_has_the_films_shape_and_gray_levels(seed: int) -> None:
+def test_a_frontal_view_has_the_radiographs_shape_and_gray_levels(seed: int) -> None:
     view = frontal_view(PIXELS, np.random.default_rng(seed))
     assert view.shape == PIXELS.shape
     assert view.dtype == np.float32
@@ -60,7 +60,7 @@ def test_every_kind_but_the_frontal_chest_can_be_made() -> None:
 
 
 @pytest.mark.parametrize("kind", FOREIGN_VIEWS)
-def test_foreign_views_are_pictures_of_some_size(kind: str) -> None:
+def test_foreign_views_are_images_of_some_size(kind: str) -> None:
     for make in FOREIGN_VIEWS[kind]:
         for seed in range(20):
             view = make(PIXELS, np.random.default_rng(seed))

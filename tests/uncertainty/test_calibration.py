@@ -48,7 +48,7 @@ def refused(path: Path, *said: str, weights: str = WEIGHTS) -> None:
 
 def test_calibration_round_trips(tmp_path: Path) -> None:
     limits = make_limits(1.0, 2.0, combined=Limit(-0.5, 0.5), flatness=Limit(0.0, 0.0))
-    record = {"films": {"JSRT": 20}, "notes": ["ü", None, True, 0.1]}
+    record = {"radiographs": {"JSRT": 20}, "notes": ["ü", None, True, 0.1]}
     factors = {"right_lung": 1.25, "left_lung": 100.0, "heart": 0.01}
     written = make_calibration(WEIGHTS, limits=limits, record=record, radius_factors=factors)
     write_calibration(written, tmp_path / "c.pt")
@@ -204,11 +204,11 @@ def test_an_uncertainty_of_nothing_is_no_limit(path: Path) -> None:
         ("limits", make_limits(0.5, 1.0).as_dict() | {1: [0.5, 1.0]}, "limits has an entry of an unknown name, 1"),
         ("accept", "everything", "the file holds 'accept', which is no part of a calibration"),
         (7, None, "the file holds 7, which is no part of a calibration"),
-        ("record", [["films", 1]], "the record is not what JSON can hold"),
-        ("record", {"films": torch.zeros(3)}, "the record is not what JSON can hold"),
-        ("record", {"films": math.nan}, "the record is not what JSON can hold"),
-        ("record", {"films": {1: 2}}, "the record is not what JSON can hold"),
-        ("record", {"films": (1, 2)}, "the record is not what JSON can hold"),
+        ("record", [["radiographs", 1]], "the record is not what JSON can hold"),
+        ("record", {"radiographs": torch.zeros(3)}, "the record is not what JSON can hold"),
+        ("record", {"radiographs": math.nan}, "the record is not what JSON can hold"),
+        ("record", {"radiographs": {1: 2}}, "the record is not what JSON can hold"),
+        ("record", {"radiographs": (1, 2)}, "the record is not what JSON can hold"),
     ],
 )
 def test_what_is_missing_unknown_or_of_another_kind_is_named(path: Path, key: Any, value: Any, said: str) -> None:

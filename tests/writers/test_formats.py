@@ -52,7 +52,7 @@ def test_unknown_formats_are_refused_with_those_there_are(names: str, said: str)
         parse_formats(names)
 
 
-def test_outputs_of_a_picture_are_written_without_dicom(tmp_path: Path) -> None:
+def test_outputs_of_a_image_are_written_without_dicom(tmp_path: Path) -> None:
     radiograph = make_radiograph()
     written = write_outputs(make_segmentation(radiograph), radiograph, tmp_path, "chest", list(SUFFIXES))
     assert [path.name for path in written] == [

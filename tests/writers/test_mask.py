@@ -9,13 +9,13 @@ from support.samples.segmentations import make_radiograph, make_segmentation
 from monai_chexmask_u.writers.mask import write_mask
 
 
-def test_picture_has_the_size_of_the_image_and_its_labels(tmp_path: Path) -> None:
+def test_image_has_the_size_of_the_image_and_its_labels(tmp_path: Path) -> None:
     radiograph = make_radiograph()
     result = make_segmentation(radiograph)
     write_mask(result, radiograph, tmp_path / "chest.mask.png")
-    with Image.open(tmp_path / "chest.mask.png") as picture:
-        assert (picture.format, picture.mode, picture.size) == ("PNG", "L", (200, 250))
-        labels = np.asarray(picture)
+    with Image.open(tmp_path / "chest.mask.png") as image:
+        assert (image.format, image.mode, image.size) == ("PNG", "L", (200, 250))
+        labels = np.asarray(image)
     np.testing.assert_array_equal(labels, result.label_mask())
     assert np.unique(labels).tolist() == [0, 1, 2, 3]
 

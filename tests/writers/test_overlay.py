@@ -15,7 +15,7 @@ from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.segmentation import Estimate, LandmarkSegmentation, Reliability
 from monai_chexmask_u.writers.overlay import (
     color_bar_end,
-    draw_film,
+    draw_over_radiograph,
     draw_overlay,
     uncertainty_color,
     write_overlay,
@@ -37,7 +37,7 @@ def result(radiograph: Radiograph) -> LandmarkSegmentation:
 
 
 @pytest.fixture(scope="module")
-def picture(result: LandmarkSegmentation, radiograph: Radiograph) -> NDArray[np.uint8]:
+def image(result: LandmarkSegmentation, radiograph: Radiograph) -> NDArray[np.uint8]:
     """The part of the overlay that shows the radiograph."""
     return np.asarray(draw_overlay(result, radiograph))[:1200].astype(np.uint8)
 
@@ -48,8 +48,8 @@ def alone(points: NDArray[np.float64], distance: float) -> NDArray[np.int64]:
     return np.flatnonzero(gaps.min(axis=1) > distance)
 
 
-def test_nodes_have_the_color_of_their_uncertainty(picture: NDArray[np.uint8], result: LandmarkSegmentation) -> None:
-    assert_colored(picture, result, result.node_uncertainty / TOP)
+def test_nodes_have_the_color_of_their_uncertainty(image: NDArray[np.uint8], result: LandmarkSegmentation) -> None:
+    assert_colored(image, result, result.node_uncertainty / TOP)
 
 
 def test_nodes_have_the_color_of_their_total_uncertainty_with_a_calibration(
@@ -57,11 +57,11 @@ def test_nodes_have_the_color_of_their_total_uncertainty_with_a_calibration(
 ) -> None:
     total = np.linspace(45, 1, 120)  # the bar ends at 50
     calibrated = replace(result, error_covariance=total[:, None, None] ** 2 * np.eye(2), total_px1024=23.0)
-    picture = np.asarray(draw_overlay(calibrated, radiograph))[:1200].astype(np.uint8)
-    assert_colored(picture, result, total / 50)
+    image = np.asarray(draw_overlay(calibrated, radiograph))[:1200].astype(np.uint8)
+    assert_colored(image, result, total / 50)
 
 
-def assert_colored(picture: NDArray[np.uint8], result: LandmarkSegmentation, fractions: NDArray[np.float64]) -> None:
+def assert_colored(image: NDArray[np.uint8], result: LandmarkSegmentation, fractions: NDArray[np.float64]) -> None:
     """Check the middle of each dot that stands alone."""
     scale = 1200 / 250
     points = (result.landmarks + 0.5) * scale
@@ -70,7 +70,7 @@ def assert_colored(picture: NDArray[np.uint8], result: LandmarkSegmentation, fra
     for node in nodes:
         x, y = np.floor(points[node]).astype(int)
         # The dot is drawn at double size and made smaller, which tints its middle a little.
-        np.testing.assert_allclose(picture[y, x].astype(int), uncertainty_color(fractions[node]), atol=12)
+        np.testing.assert_allclose(image[y, x].astype(int), uncertainty_color(fractions[node]), atol=12)
 
 
 def test_color_runs_from_blue_to_red() -> None:
@@ -80,13 +80,13 @@ def test_color_runs_from_blue_to_red() -> None:
     assert reds == sorted(reds)
 
 
-def test_contours_have_the_organs_colors_and_the_right_lung_is_on_the_left(picture: NDArray[np.uint8]) -> None:
+def test_contours_have_the_organs_colors_and_the_right_lung_is_on_the_left(image: NDArray[np.uint8]) -> None:
     means = {}
     for organ in ORGANS:
         # The lines are drawn at double size and made smaller, which tints them a little.
-        columns = np.nonzero((np.abs(picture.astype(int) - organ.color) < 16).all(axis=-1))[1]
+        columns = np.nonzero((np.abs(image.astype(int) - organ.color) < 16).all(axis=-1))[1]
         assert len(columns) > 200
-        means[organ.name] = columns.mean() / picture.shape[1]
+        means[organ.name] = columns.mean() / image.shape[1]
     assert means["right_lung"] < 0.4
     assert means["left_lung"] > 0.6
     assert means["heart"] == pytest.approx(0.55, abs=0.05)
@@ -103,13 +103,13 @@ def test_longer_side_is_1200_and_the_shape_is_kept(rows: int, columns: int) -> N
 
 
 def test_radiograph_is_shown_as_stored(result: LandmarkSegmentation) -> None:
-    # Marked in the top-left corner; flags say how the patient lies, and change nothing in the picture.
+    # Marked in the top-left corner; flags say how the patient lies, and change nothing in the image.
     radiograph = make_radiograph(mirrored=True, upside_down=True)
     radiograph.pixels[:] = 0
     radiograph.pixels[:20, :20] = 1
-    picture = np.asarray(draw_overlay(result, radiograph))
-    assert (picture[10, 10] > 250).all()
-    assert (picture[10, -10] < 5).all()
+    image = np.asarray(draw_overlay(result, radiograph))
+    assert (image[10, 10] > 250).all()
+    assert (image[10, -10] < 5).all()
 
 
 def test_certain_and_unmeasurable_results_can_be_drawn(radiograph: Radiograph) -> None:
@@ -119,7 +119,7 @@ def test_certain_and_unmeasurable_results_can_be_drawn(radiograph: Radiograph) -
     assert draw_overlay(certain, radiograph).width == 960
 
 
-def test_file_is_the_picture(result: LandmarkSegmentation, radiograph: Radiograph, tmp_path: Path) -> None:
+def test_file_is_the_image(result: LandmarkSegmentation, radiograph: Radiograph, tmp_path: Path) -> None:
     write_overlay(result, radiograph, tmp_path / "chest.overlay.png")
     with Image.open(tmp_path / "chest.overlay.png") as page:
         assert page.format == "PNG"
@@ -152,19 +152,19 @@ def test_caption_says_whose_uncertainty_is_shown(
     assert "Total uncertainty 23.0 px at 1024. Predictive uncertainty 8.5 px at 1024" in " ".join(words)
 
 
-def test_caption_ends_by_saying_what_the_picture_is_not_for(
+def test_caption_ends_by_saying_what_the_image_is_not_for(
     result: LandmarkSegmentation, radiograph: Radiograph, words: list[str]
 ) -> None:
     draw_overlay(result, radiograph)
     assert " ".join(words).endswith("For research use only, not for diagnosis.")
 
 
-def test_film_is_the_overlay_without_its_caption(
-    result: LandmarkSegmentation, radiograph: Radiograph, picture: NDArray[np.uint8], words: list[str]
+def test_radiograph_is_the_overlay_without_its_caption(
+    result: LandmarkSegmentation, radiograph: Radiograph, image: NDArray[np.uint8], words: list[str]
 ) -> None:
-    film = draw_film(result, radiograph)
+    drawn = draw_over_radiograph(result, radiograph)
     assert words == []
-    np.testing.assert_array_equal(np.asarray(film), picture)
+    np.testing.assert_array_equal(np.asarray(drawn), image)
     assert color_bar_end(result) == TOP
 
 

@@ -81,7 +81,7 @@ def test_record_has_exactly_the_agreed_keys(
     assert all(list(organ) == ORGAN_KEYS for organ in organs.values())
 
 
-@pytest.mark.parametrize("kind", ["DICOM", "picture"])
+@pytest.mark.parametrize("kind", ["DICOM", "image"])
 def test_the_image_is_named_by_its_identifier_and_by_the_bytes_that_were_read(kind: str, tmp_path: Path) -> None:
     dataset = make_dx(rows=80, columns=64)
     path = tmp_path / "chest"

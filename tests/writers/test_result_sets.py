@@ -64,7 +64,7 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("everything")
     radiograph = read_radiograph(save(make_dx(rows=80, columns=64), folder / "chest.dcm"))
     (folder / "out").mkdir()
-    write_outputs(sampled(radiograph), radiograph, folder / "out", "film", EVERYTHING)
+    write_outputs(sampled(radiograph), radiograph, folder / "out", "radiograph", EVERYTHING)
     return folder / "out"
 
 
@@ -80,27 +80,27 @@ def image(tmp_path: Path, patient: str) -> Path:
     (tmp_path / patient).mkdir(exist_ok=True)
     dataset = make_dx(rows=80, columns=64)
     dataset.PatientID = patient
-    return save(dataset, tmp_path / patient / "film.dcm")
+    return save(dataset, tmp_path / patient / "radiograph.dcm")
 
 
-def picture(path: Path) -> Path:
+def gray_png(path: Path) -> Path:
     Image.fromarray(np.arange(80 * 64).astype(np.uint8).reshape(80, 64)).save(path)
     return path
 
 
 @pytest.mark.parametrize("key", EVERYTHING)
 def test_every_result_is_known_as_this_programs_own(everything: Path, key: str) -> None:
-    assert is_own_file(everything / f"film{RESULT_SUFFIXES[key]}", key)
+    assert is_own_file(everything / f"radiograph{RESULT_SUFFIXES[key]}", key)
 
 
 @pytest.mark.parametrize("key", EVERYTHING)
 def test_what_others_wrote_is_not(tmp_path: Path, everything: Path, key: str) -> None:
-    path = tmp_path / f"film{RESULT_SUFFIXES[key]}"
+    path = tmp_path / f"radiograph{RESULT_SUFFIXES[key]}"
     for content in (b"mine", b"{}", b"[" * 5000, b'{"schema": 1}', b'{"chexmask_u": [1]}', bytes(200)):
         path.write_bytes(content)
         assert not is_own_file(path, key)
     if key in ("png", "mask"):
-        assert not is_own_file(picture(path), key)
+        assert not is_own_file(gray_png(path), key)
     if path.suffix == ".dcm":
         assert not is_own_file(save(make_dx(rows=80, columns=64), path), key)
     path.unlink()
@@ -116,9 +116,9 @@ def test_a_run_with_fewer_formats_leaves_nothing_of_another_patient(tmp_path: Pa
     assert len(names(folder)) == len(EVERYTHING)
     second = image(tmp_path, "B")
     (outcome,) = run([second], folder, "json")
-    assert outcome.written == (folder / "film.json",)
-    assert names(folder) == ["film.json"]
-    assert json.loads((folder / "film.json").read_text())["image"]["sha256"] == read_radiograph(second).sha256
+    assert outcome.written == (folder / "radiograph.json",)
+    assert names(folder) == ["radiograph.json"]
+    assert json.loads((folder / "radiograph.json").read_text())["image"]["sha256"] == read_radiograph(second).sha256
 
 
 def test_an_image_that_is_refused_leaves_nothing_of_another_patient(tmp_path: Path, folder: Path) -> None:
@@ -131,42 +131,52 @@ def test_an_image_that_is_refused_leaves_nothing_of_another_patient(tmp_path: Pa
 
 
 def test_results_of_other_names_stay(tmp_path: Path, folder: Path) -> None:
-    run([picture(tmp_path / "film.mrk.png"), picture(tmp_path / "film2.png")], folder, "json", "mrk", "png")
+    run(
+        [gray_png(tmp_path / "radiograph.mrk.png"), gray_png(tmp_path / "radiograph2.png")],
+        folder,
+        "json",
+        "mrk",
+        "png",
+    )
     before = names(folder)
-    run([picture(tmp_path / "film.png")], folder, "json")
-    assert names(folder) == sorted([*before, "film.json"])
+    run([gray_png(tmp_path / "radiograph.png")], folder, "json")
+    assert names(folder) == sorted([*before, "radiograph.json"])
 
 
 def test_files_of_somebody_else_are_neither_removed_nor_replaced(tmp_path: Path, folder: Path) -> None:
-    film, mask, notes = picture(tmp_path / "film.png"), picture(folder / "film.mask.png"), folder / "film.txt"
+    radiograph, mask, notes = (
+        gray_png(tmp_path / "radiograph.png"),
+        gray_png(folder / "radiograph.mask.png"),
+        folder / "radiograph.txt",
+    )
     notes.write_text("mine")
     content = mask.read_bytes()
-    (outcome,) = run([film], folder, "json")
+    (outcome,) = run([radiograph], folder, "json")
     assert outcome.code is None
-    (outcome,) = run([film], folder, "json", "mask")
+    (outcome,) = run([radiograph], folder, "json", "mask")
     assert outcome.code == "not_written"
-    assert "film.mask.png was not written by this program: move it away" in outcome.message
+    assert "radiograph.mask.png was not written by this program: move it away" in outcome.message
     assert mask.read_bytes() == content
-    assert names(folder) == ["film.mask.png", "film.txt"]
+    assert names(folder) == ["radiograph.mask.png", "radiograph.txt"]
 
 
 def test_an_input_is_neither_removed_nor_replaced(tmp_path: Path, folder: Path) -> None:
-    run([picture(tmp_path / "film.png")], folder, "mask")
-    result = folder / "film.mask.png"
+    run([gray_png(tmp_path / "radiograph.png")], folder, "mask")
+    result = folder / "radiograph.mask.png"
     content = result.read_bytes()
     (tmp_path / "link").symlink_to(result)
     inputs = file_ids([tmp_path / "link"])
-    clear_results(folder, "film", inputs=inputs)
-    with pytest.raises(RadiographError, match=r"film\.mask\.png is one of the images"):
-        check_replaceable(folder, "film", ["json", "mask"], inputs=inputs)
-    with new_results(folder, "film", inputs=inputs) as staging:
-        (staging / "film.json").write_text("{}")
+    clear_results(folder, "radiograph", inputs=inputs)
+    with pytest.raises(RadiographError, match=r"radiograph\.mask\.png is one of the images"):
+        check_replaceable(folder, "radiograph", ["json", "mask"], inputs=inputs)
+    with new_results(folder, "radiograph", inputs=inputs) as staging:
+        (staging / "radiograph.json").write_text("{}")
     assert result.read_bytes() == content
 
 
 def test_an_empty_file_that_a_power_failure_left_is_replaced(tmp_path: Path, folder: Path) -> None:
-    (folder / "film.json").touch()
-    (outcome,) = run([picture(tmp_path / "film.png")], folder, "json")
+    (folder / "radiograph.json").touch()
+    (outcome,) = run([gray_png(tmp_path / "radiograph.png")], folder, "json")
     assert outcome.code is None
 
 
@@ -192,12 +202,12 @@ def test_new_results_come_together_and_the_record_last(
     monkeypatch.setattr(Path, "unlink", spy_unlink)
     run([image(tmp_path, "B")], folder, "json", "png", "sr")
     assert steps == [
-        ["-film.overlay.png", "-film.seg.dcm"],
-        ["-film.seg.dcm"],
+        ["-radiograph.overlay.png", "-radiograph.seg.dcm"],
+        ["-radiograph.seg.dcm"],
         [],
-        ["+film.overlay.png"],
-        ["+film.overlay.png", "+film.sr.dcm"],
-        ["+film.json", "+film.overlay.png", "+film.sr.dcm"],
+        ["+radiograph.overlay.png"],
+        ["+radiograph.overlay.png", "+radiograph.sr.dcm"],
+        ["+radiograph.json", "+radiograph.overlay.png", "+radiograph.sr.dcm"],
     ]
 
 
@@ -208,7 +218,7 @@ def test_an_error_while_new_results_come_leaves_none(
     move = Path.replace
 
     def fail(self: Path, target: Path) -> Path:
-        if target.name == "film.json":
+        if target.name == "radiograph.json":
             raise error
         return move(self, target)
 
@@ -219,9 +229,9 @@ def test_an_error_while_new_results_come_leaves_none(
 
 
 def _two_results(folder: Path) -> None:
-    with new_results(folder, "film") as staging:
-        (staging / "film.ctbl").write_text("table")
-        (staging / "film.json").write_text("{}")
+    with new_results(folder, "radiograph") as staging:
+        (staging / "radiograph.ctbl").write_text("table")
+        (staging / "radiograph.json").write_text("{}")
 
 
 def test_results_that_cannot_be_removed_are_told_with_the_failure(
@@ -233,7 +243,7 @@ def test_results_that_cannot_be_removed_are_told_with_the_failure(
         raise PermissionError(errno.EACCES, "Permission denied")
 
     monkeypatch.setattr(Path, "unlink", refuse)
-    (outcome,) = run([tmp_path / "B" / "film.dcm"], folder, "json")
+    (outcome,) = run([tmp_path / "B" / "radiograph.dcm"], folder, "json")
     assert outcome.code == "not_found"
     assert "results of an earlier run cannot be removed (Permission denied)" in outcome.message
 
@@ -248,20 +258,20 @@ def test_two_runs_do_not_write_into_one_folder(tmp_path: Path) -> None:
 
 def test_a_run_removes_what_a_killed_one_left(folder: Path) -> None:
     (folder / f"{PARTIAL}abc").mkdir()
-    (folder / f"{PARTIAL}abc" / "film.json").write_text("{")
+    (folder / f"{PARTIAL}abc" / "radiograph.json").write_text("{")
     (folder / f"{PARTIAL}def.json").write_text("{")
     with output_folder(folder):
         assert names(folder) == [LOCK_NAME]
 
 
 def test_a_run_leaves_what_living_processes_write(folder: Path) -> None:
-    with new_results(folder, "film") as staging:
+    with new_results(folder, "radiograph") as staging:
         with output_folder(folder):
             assert staging.is_dir()
         with pytest.raises(FolderLockError), folder_lock(staging):
             pass
-        (staging / "film.json").write_text("{}")
-    assert names(folder) == ["film.json"]
+        (staging / "radiograph.json").write_text("{}")
+    assert names(folder) == ["radiograph.json"]
 
 
 def test_formats_and_names_of_files_are_one_list() -> None:

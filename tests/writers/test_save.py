@@ -117,16 +117,16 @@ def test_files_of_one_name_do_not_replace_each_other(images: list[Path], tiny_bu
     results = [item["segmented"] for item in items]
     save_results = SaveLandmarkSegmentationd("segmented", str(tmp_path / "out"), ["json"])
     for segmentation, radiograph in results:
-        radiograph = replace(radiograph, path=tmp_path / radiograph.path.stem / "film.dcm")
+        radiograph = replace(radiograph, path=tmp_path / radiograph.path.stem / "radiograph.dcm")
         for _ in range(2):  # the same image again has its own name
             save_results({"segmented": (segmentation, radiograph)})
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["film-2.json", "film.json"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["radiograph-2.json", "radiograph.json"]
 
 
 def test_names_of_a_data_list_are_made_safe(images: list[Path], tiny_bundle: Path, tmp_path: Path) -> None:
     (item, _) = run(images, tiny_bundle, tmp_path / "first", names=False)
-    SaveLandmarkSegmentationd("segmented", str(tmp_path / "out"), ["json"])(item | {"name": "../../etc/film"})
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["_._.._etc_film.json"]
+    SaveLandmarkSegmentationd("segmented", str(tmp_path / "out"), ["json"])(item | {"name": "../../etc/radiograph"})
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["_._.._etc_radiograph.json"]
 
 
 def test_results_of_an_earlier_run_go_with_the_new_ones(images: list[Path], tiny_bundle: Path, tmp_path: Path) -> None:
@@ -138,7 +138,7 @@ def test_results_of_an_earlier_run_go_with_the_new_ones(images: list[Path], tiny
 def test_a_file_that_changes_between_segmenting_and_writing_is_refused(
     images: list[Path], tiny_bundle: Path, tmp_path: Path
 ) -> None:
-    path = tmp_path / "film.dcm"
+    path = tmp_path / "radiograph.dcm"
     path.write_bytes(images[0].read_bytes())
     load = Compose([LoadRadiographd("image"), ToNetworkFramed("image", 64)])
     batch = next(iter(DataLoader(Dataset([{"image": str(path)}], load), batch_size=1)))

@@ -18,7 +18,7 @@ from support.samples.segmentations import make_radiograph, make_segmentation
 from monai_chexmask_u.anatomy import HEART, LEFT_LUNG, ORGANS
 from monai_chexmask_u.radiograph import READING_NOTES, Radiograph, note_in_words
 from monai_chexmask_u.segmentation import Estimate, LandmarkSegmentation, ModelIdentity, Reliability
-from monai_chexmask_u.writers.overlay import draw_film
+from monai_chexmask_u.writers.overlay import draw_over_radiograph
 from monai_chexmask_u.writers.summary_page import PURPOSE, TITLE, summary_page
 
 REASONS = (
@@ -228,7 +228,7 @@ def test_blocks_lie_below_each_other(count: int) -> None:
     heights = [height_of(page, start) for start in starts]
     distances = -np.diff(heights)
     assert distances.min() > 9
-    assert distances[starts.index("Cardiothoracic ratio")] > 130  # the picture is beside it and above the legend
+    assert distances[starts.index("Cardiothoracic ratio")] > 130  # the image is beside it and above the legend
 
 
 def test_real_number_of_words_needs_no_smaller_letters() -> None:
@@ -241,20 +241,20 @@ def test_real_number_of_words_needs_no_smaller_letters() -> None:
     assert min(size for size in sizes if size > 0) == pytest.approx(6.5)
 
 
-def test_picture_is_the_film_with_its_contours(
+def test_image_is_the_radiograph_with_its_contours(
     page: PageObject, result: LandmarkSegmentation, radiograph: Radiograph
 ) -> None:
     (image,) = page.images
-    film = np.asarray(draw_film(result, radiograph)).astype(float)
+    drawn = np.asarray(draw_over_radiograph(result, radiograph)).astype(float)
     assert image.image is not None
     shown = np.asarray(image.image.convert("RGB")).astype(float)
-    assert shown.shape == film.shape
+    assert shown.shape == drawn.shape
     assert len(image.data) < 1_000_000
     # JPEG changes contours a little, and far less than if they were not there.
-    plain = np.asarray(draw_film(make_segmentation(radiograph), radiograph)).astype(float)
-    assert np.abs(shown - film).mean() < 2
-    assert np.abs(shown - film).max() < 60
-    assert np.abs(plain - film).max() > 150
+    plain = np.asarray(draw_over_radiograph(make_segmentation(radiograph), radiograph)).astype(float)
+    assert np.abs(shown - drawn).mean() < 2
+    assert np.abs(shown - drawn).max() < 60
+    assert np.abs(plain - drawn).max() > 150
 
 
 def test_fonts_travel_with_the_page(page: PageObject) -> None:

@@ -91,7 +91,7 @@ class ChestLandmarksWidget(ScriptedLoadableModuleWidget):
         server, image = self._server(), self.panel.images.currentText
         if server is None or not image:
             return
-        volume = self.logic.film_of(image)
+        volume = self.logic.radiograph_of(image)
         if volume is not None:
             self._show(volume)
             return
@@ -108,8 +108,8 @@ class ChestLandmarksWidget(ScriptedLoadableModuleWidget):
         self._show(volume)
 
     def on_infer(self, model: str) -> None:
-        """Run a model on the film that is chosen."""
-        server, volume = self._server(), self._film()
+        """Run a model on the radiograph that is chosen."""
+        server, volume = self._server(), self._radiograph()
         if server is None or volume is None:
             return
         image = volume.GetAttribute(IMAGE)
@@ -122,8 +122,8 @@ class ChestLandmarksWidget(ScriptedLoadableModuleWidget):
         self._run("Running the model", lambda: server.infer(model, image), show)
 
     def on_send(self) -> None:
-        """Send the outlines of the film that is chosen."""
-        server, volume = self._server(), self._film()
+        """Send the outlines of the radiograph that is chosen."""
+        server, volume = self._server(), self._radiograph()
         if server is None or volume is None:
             return
         try:
@@ -155,7 +155,7 @@ class ChestLandmarksWidget(ScriptedLoadableModuleWidget):
         self._run("", server.training, show)
 
     def on_absent(self, organ: str, absent: bool) -> None:
-        """Mark an organ as one that the film does not show."""
+        """Mark an organ as one that the radiograph does not show."""
         volume = self.panel.volumes.currentNode()
         if volume is not None:
             self.logic.set_absent(volume, organ, absent)
@@ -221,7 +221,7 @@ class ChestLandmarksWidget(ScriptedLoadableModuleWidget):
             self.panel.say("The server has no image left to annotate.")
             return
         image, path = answer
-        volume = self.logic.film_of(image) or self.logic.add_film(path, image)
+        volume = self.logic.radiograph_of(image) or self.logic.add_radiograph(path, image)
         self.panel.choose_image(image)
         self._show(volume)
 
@@ -233,7 +233,7 @@ class ChestLandmarksWidget(ScriptedLoadableModuleWidget):
         self.panel.set_absent({organ: organ in curves and is_absent(curves[organ]) for organ in ORGANS})
         self.on_colors(self.panel.colors_box.checked)
 
-    def _film(self) -> Any | None:
+    def _radiograph(self) -> Any | None:
         volume = self.panel.volumes.currentNode()
         if volume is None or not volume.GetAttribute(IMAGE):
             self.panel.say("Fetch an image, or say which image of the server a loaded volume shows.")
@@ -255,12 +255,12 @@ class ChestLandmarksWidget(ScriptedLoadableModuleWidget):
 
 
 def _load(scene: Any, path: Path, name: str) -> Any:
-    """Load a film as Slicer does by itself, pictures too."""
+    """Load a radiograph as Slicer does by itself, images too."""
     return slicer.util.loadVolume(str(path), {"name": name, "singleFile": True, "show": False})
 
 
 def _show_legend(colors: UncertaintyColors, visible: bool) -> None:
-    """Show which color is which uncertainty, in the views of the film."""
+    """Show which color is which uncertainty, in the views of the radiograph."""
     legend = slicer.modules.colors.logic().AddDefaultColorLegendDisplayNode(colors.model)
     legend.SetTitleText(f"{colors.measurement} (px)")
     legend.SetLabelFormat("%.1f")

@@ -1,4 +1,4 @@
-"""The two functions that MONAI Label imports, for pictures of interactive models that this app does not have."""
+"""The two functions that MONAI Label imports, for images of interactive models that this app does not have."""
 
 from __future__ import annotations
 

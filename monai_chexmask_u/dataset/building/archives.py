@@ -1,4 +1,4 @@
-"""Films in archives: what a zip or tar archive holds, and the bytes of one member, without unpacking the archive.
+"""Radiographs in archives: what a zip or tar archive holds, and the bytes of one member, without unpacking the archive.
 
 A member is known by where it starts, so that any process reads it without a look at the archive's other members.
 Nothing is ever extracted to the name that an archive gives it.
@@ -40,7 +40,7 @@ NO_PLAIN_MEMBER: Final = "link, sparse file or device in an archive"
 COMPRESSED_TAR: Final = "compressed tar archive: decompress it to .tar first"
 
 HEAD_BYTES: Final = 132
-LARGEST_FILM: Final = 1 << 30  # bytes; what may be larger is an attack on memory
+LARGEST_RADIOGRAPH: Final = 1 << 30  # bytes; what may be larger is an attack on memory
 LARGEST_PLACE: Final = 1 << 63
 LOCAL_HEADER: Final = struct.Struct("<6xH18xHH")  # flags, length of the name, length of the extra field
 ENCRYPTED: Final = 1
@@ -78,7 +78,7 @@ def is_hidden(part: str) -> bool:
 
 
 def list_members(archive: Path) -> Iterator[Member | str]:
-    """Yield the members that may be films, and for each other file, and for a broken archive, why it is left out.
+    """Yield the members that may be radiographs, and for each other file, and for a broken archive, why it is left out.
 
     A broken tar archive yields what comes before its first fault. Hidden members are passed over.
 
@@ -95,7 +95,7 @@ def list_members(archive: Path) -> Iterator[Member | str]:
                 folders, name = _parts(member.name)
                 if not any(is_hidden(part) for part in (*folders, name)):
                     by_name = is_candidate_name(name)
-                    if by_name or (by_name is None and _looks_like_a_film(file, member, name)):
+                    if by_name or (by_name is None and _looks_like_a_radiograph(file, member, name)):
                         yield member
                     else:
                         yield NOT_AN_IMAGE
@@ -164,7 +164,7 @@ def _in_tar(file: BinaryIO) -> Iterator[Member | str]:
             raise tarfile.ReadError("broken header")
 
 
-def _looks_like_a_film(file: BinaryIO, member: Member, name: str) -> bool:
+def _looks_like_a_radiograph(file: BinaryIO, member: Member, name: str) -> bool:
     try:
         return is_candidate_head(name, _content(file, member, only_head=True))
     except RadiographError:
@@ -173,7 +173,7 @@ def _looks_like_a_film(file: BinaryIO, member: Member, name: str) -> bool:
 
 def _content(file: BinaryIO, member: Member, *, only_head: bool = False) -> bytes:
     """Return the bytes of a member, or its first ones."""
-    if max(member.size, member.packed) > LARGEST_FILM and not only_head:
+    if max(member.size, member.packed) > LARGEST_RADIOGRAPH and not only_head:
         raise RadiographError("too_large", "the file has more than 1 GiB; it is no radiograph")
     if not 0 <= member.offset < LARGEST_PLACE:
         raise _broken()

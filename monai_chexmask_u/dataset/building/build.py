@@ -1,4 +1,4 @@
-"""Building a data set: shards one after the other, each written once all of its films are done.
+"""Building a data set: shards one after the other, each written once all of its radiographs are done.
 
 A build that was stopped, in whatever way, goes on where it was when the same is asked for again.
 """
@@ -19,7 +19,7 @@ import torch
 from filelock import FileLock, Timeout
 
 from monai_chexmask_u import __version__
-from monai_chexmask_u.dataset.building.films import Film
+from monai_chexmask_u.dataset.building.radiograph_files import RadiographFile
 from monai_chexmask_u.dataset.building.work import Chunk, Finished, Recipe
 from monai_chexmask_u.dataset.folder import (
     MANIFEST,
@@ -36,14 +36,14 @@ from monai_chexmask_u.dataset.folder import (
 from monai_chexmask_u.provenance import commit, software
 from monai_chexmask_u.segmentation import ModelIdentity
 
-__all__ = ["build", "build_settings", "pending_films", "start"]
+__all__ = ["build", "build_settings", "pending_radiographs", "start"]
 
 Engine = Callable[[Iterable[Chunk]], Iterator[Finished]]
 
 
 def build_settings(
     recipe: Recipe,
-    films: Sequence[Film],
+    radiographs: Sequence[RadiographFile],
     identity: ModelIdentity,
     *,
     films_per_shard: int,
@@ -53,12 +53,12 @@ def build_settings(
 
     Args:
         recipe: of the rows.
-        films: all of them.
+        radiographs: all of them.
         identity: of the model.
-        films_per_shard: films of a shard.
+        films_per_shard: radiographs of a shard.
         rca: settings of reverse classification accuracy, or None.
     """
-    listed = hashlib.sha256("\n".join(f"{film.image_id}\t{film.image_path}" for film in films).encode())
+    listed = hashlib.sha256("\n".join(f"{item.image_id}\t{item.image_path}" for item in radiographs).encode())
     settings = {
         "version": __version__,
         "model": asdict(identity),
@@ -82,14 +82,14 @@ def build_settings(
 
 @contextmanager
 def start(
-    folder: Path, settings: Mapping[str, Any], film_count: int, *, retry_failed: bool = False
+    folder: Path, settings: Mapping[str, Any], radiograph_count: int, *, retry_failed: bool = False
 ) -> Iterator[Manifest]:
     """Take hold of a folder for one build, and return what is there of it.
 
     Args:
         folder: exists already.
         settings: from `build_settings`.
-        film_count: number of films.
+        radiograph_count: number of radiographs.
         retry_failed: do shards with failures again.
 
     Yields:
@@ -101,7 +101,7 @@ def start(
     """
     try:
         with FileLock(folder / ".build.lock", timeout=0):
-            manifest = _manifest(folder, settings, film_count)
+            manifest = _manifest(folder, settings, radiograph_count)
             if retry_failed and manifest.failure_count:
                 healthy = tuple(shard for shard in manifest.shards if not shard.failures)
                 manifest = replace(manifest, shards=healthy, finished=False, failures=None)
@@ -112,11 +112,11 @@ def start(
         raise DatasetError(f"{folder}: another build is at work here; wait for it, or choose another folder") from error
 
 
-def _manifest(folder: Path, settings: Mapping[str, Any], film_count: int) -> Manifest:
+def _manifest(folder: Path, settings: Mapping[str, Any], radiograph_count: int) -> Manifest:
     if not (folder / MANIFEST).is_file():
         if any(folder.glob("data/*.parquet")):
             raise DatasetError(f"{folder}: has shards, but no {MANIFEST}; choose another folder with -o")
-        manifest = Manifest("built", settings, film_count, software=software(commit()))
+        manifest = Manifest("built", settings, radiograph_count, software=software(commit()))
         write_manifest(folder, manifest)
         return manifest
     manifest = read_manifest(folder)
@@ -131,18 +131,20 @@ def _manifest(folder: Path, settings: Mapping[str, Any], film_count: int) -> Man
     return intact(folder, manifest)
 
 
-def pending_films(films: Sequence[Film], manifest: Manifest) -> list[tuple[int, Sequence[Film]]]:
-    """Return the shards that are not done yet: number and films."""
+def pending_radiographs(
+    radiographs: Sequence[RadiographFile], manifest: Manifest
+) -> list[tuple[int, Sequence[RadiographFile]]]:
+    """Return the shards that are not done yet: number and radiographs."""
     size = int(manifest.settings["films_per_shard"])
     done = {shard.number for shard in manifest.shards}
-    shards = enumerate(films[first : first + size] for first in range(0, len(films), size))
+    shards = enumerate(radiographs[first : first + size] for first in range(0, len(radiographs), size))
     return [(number, part) for number, part in shards if number not in done]
 
 
 def build(
     folder: Path,
     manifest: Manifest,
-    pending: Iterable[tuple[int, Sequence[Film]]],
+    pending: Iterable[tuple[int, Sequence[RadiographFile]]],
     engine: Engine,
     *,
     batch_size: int,
@@ -154,9 +156,9 @@ def build(
     Args:
         folder: of the data set.
         manifest: from `start`.
-        pending: from `pending_films`.
+        pending: from `pending_radiographs`.
         engine: maps the work over chunks, and returns them in their order.
-        batch_size: films of a chunk; the rows do not depend on it.
+        batch_size: radiographs of a chunk; the rows do not depend on it.
         progress: is told of each chunk.
         shard_done: is told of each shard, once it counts.
 
@@ -167,9 +169,9 @@ def build(
         OSError: if a file cannot be written; what is finished stays, and the build can go on later.
     """
     chunks = (
-        Chunk(number, place, tuple(films[first : first + batch_size]))
-        for number, films in pending
-        for place, first in enumerate(range(0, len(films), batch_size))
+        Chunk(number, place, tuple(radiographs[first : first + batch_size]))
+        for number, radiographs in pending
+        for place, first in enumerate(range(0, len(radiographs), batch_size))
     )
     for number, finished in itertools.groupby(engine(chunks), key=lambda each: each.chunk.shard):
         rows, failures = [], []

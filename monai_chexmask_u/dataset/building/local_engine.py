@@ -1,4 +1,4 @@
-"""The engine of one machine: a pool of processes, which outlives a film that ends one of them."""
+"""The engine of one machine: a pool of processes, which outlives a radiograph that ends one of them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dataclasses import replace
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any, Final
 
-from monai_chexmask_u.dataset.building.work import Chunk, FilmWork, Finished, Recipe
+from monai_chexmask_u.dataset.building.work import Chunk, Finished, RadiographWork, Recipe
 
 if TYPE_CHECKING:
     from monai_chexmask_u.dataset.rca.estimate import ReferenceSet
@@ -25,7 +25,7 @@ _CHUNKS_AHEAD: Final = 3
 """Chunks per process that are under way at a time: enough that none waits, and few enough for flat memory."""
 
 _MOST_BREAKS: Final = 3
-"""Times in a row that a pool may break without a film that is to blame."""
+"""Times in a row that a pool may break without a radiograph that is to blame."""
 
 
 def run_local(
@@ -38,27 +38,27 @@ def run_local(
 
     Args:
         recipe: what the rows depend on.
-        chunks: films.
+        chunks: radiographs.
         workers: number of processes.
-        references: films to rate against.
+        references: radiographs to rate against.
 
     Yields:
         Finished chunks, in their order.
 
     Raises:
-        RuntimeError: if processes end again and again, and no film is to blame.
+        RuntimeError: if processes end again and again, and no radiograph is to blame.
     """
     with WorkerPool(recipe, references, workers) as pool:
         if recipe.device == "cpu":
             yield from pool.map(all_steps, chunks)
             return
         with WorkerPool(recipe, references, workers) as second:
-            inferred = map(FilmWork(recipe, references).infer, pool.map(decode_step, chunks))
+            inferred = map(RadiographWork(recipe, references).infer, pool.map(decode_step, chunks))
             yield from second.map(complete_step, inferred)
 
 
 class WorkerPool:
-    """Maps a step over items, in order. When a process ends, the films under way are read one by one to find out why.
+    """Maps a step over items, in order. When a process ends, those under way are read one by one to find out why.
 
     Args:
         recipe: for the processes.
@@ -115,7 +115,7 @@ class WorkerPool:
             return result
 
     def _recover(self, step: Callable[[Any], Any]) -> None:
-        """Start a new pool with what was under way, less the films that end a process."""
+        """Start a new pool with what was under way, less the radiographs that end a process."""
         self.pool.shutdown(wait=True, cancel_futures=True)
         items = [self._examined(item) if isinstance(item, Chunk) else item for item, _ in self.waiting]
         if items == [item for item, _ in self.waiting]:
@@ -128,14 +128,14 @@ class WorkerPool:
             self._submit(step, item)
 
     def _examined(self, chunk: Chunk) -> Chunk:
-        """Read the films of a chunk one by one; name those that end the process."""
+        """Read the radiographs of a chunk one by one; name those that end the process."""
         damaged = set(chunk.damaged)
         pool = self._executor(1)
-        for film in chunk.films:
+        for item in chunk.radiographs:
             try:
-                pool.submit(decode_step, replace(chunk, films=(film,), damaged=frozenset(damaged))).result()
+                pool.submit(decode_step, replace(chunk, radiographs=(item,), damaged=frozenset(damaged))).result()
             except BrokenProcessPool:
-                damaged.add(film.image_id)
+                damaged.add(item.image_id)
                 pool = self._executor(1)
         pool.shutdown(cancel_futures=True)
         return replace(chunk, damaged=frozenset(damaged))
@@ -149,14 +149,14 @@ class WorkerPool:
         return ProcessPoolExecutor(workers, context, _start, self.initial)
 
 
-_work: FilmWork | None = None  # of a worker process, from its start to its end
+_work: RadiographWork | None = None  # of a worker process, from its start to its end
 
 
 def _start(recipe: Recipe, references: ReferenceSet | None) -> None:
     """Prepare a worker process, and let it end when the process that started it does, however that ends."""
     global _work
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that was started decides
-    _work = FilmWork(recipe, references)
+    _work = RadiographWork(recipe, references)
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
@@ -167,7 +167,7 @@ def _end_with(sentinel: int) -> None:
     os._exit(1)
 
 
-def _at_work() -> FilmWork:
+def _at_work() -> RadiographWork:
     if _work is None:
         raise RuntimeError("this is no worker process")
     return _work
@@ -179,7 +179,7 @@ def all_steps(chunk: Chunk) -> Finished:
 
 
 def decode_step(chunk: Chunk) -> Any:
-    """Read the films of a chunk, in a worker process."""
+    """Read the radiographs of a chunk, in a worker process."""
     return _at_work().decode(chunk)
 
 

@@ -1,7 +1,7 @@
 """The engine of a cluster: Ray Data maps the steps over chunks, on any number of machines.
 
-The films, and a model that is not the shipped one, must lie at the same path on every machine. What is done comes back
-to the process that started the build, which alone writes.
+The radiographs, and a model that is not the shipped one, must lie at the same path on every machine. What is done comes
+back to the process that started the build, which alone writes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from monai_chexmask_u.dataset.building.local_engine import WorkerPool, all_steps, complete_step, decode_step
-from monai_chexmask_u.dataset.building.work import Chunk, FilmWork, Finished, Recipe
+from monai_chexmask_u.dataset.building.work import Chunk, Finished, RadiographWork, Recipe
 
 if TYPE_CHECKING:
     from monai_chexmask_u.dataset.rca.estimate import ReferenceSet
@@ -38,8 +38,8 @@ def run_ray(
 
     Args:
         recipe: what the rows depend on.
-        chunks: films.
-        references: films to rate against.
+        chunks: radiographs.
+        references: radiographs to rate against.
         address: of a cluster, ``auto`` for the one that this machine is in; None starts Ray on this machine.
         cpus: CPUs of an actor; a part of one is fine.
         gpus: GPUs of an actor with the network, where it runs on one.
@@ -111,12 +111,12 @@ def _init(address: str | None) -> None:
 class _Actor:
     """One step, or all of them, for rows that hold a pickled object each.
 
-    Films are read in a process of their own: one that ends it would end the actor otherwise, again and again.
+    Radiographs are read in a process of their own: one that ends it would end the actor otherwise, again and again.
     """
 
     def __init__(self, step: str, recipe: Recipe, references: ReferenceSet | None) -> None:
         self.step = step
-        self.work = FilmWork(recipe, references)
+        self.work = RadiographWork(recipe, references)
         self.pool = WorkerPool(recipe, references, 1)
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:

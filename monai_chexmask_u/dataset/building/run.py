@@ -9,8 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from monai_chexmask_u.dataset.building.build import build, build_settings, pending_films, start
-from monai_chexmask_u.dataset.building.listing import list_films
+from monai_chexmask_u.dataset.building.build import build, build_settings, pending_radiographs, start
+from monai_chexmask_u.dataset.building.listing import list_radiographs
 from monai_chexmask_u.dataset.building.local_engine import run_local
 from monai_chexmask_u.dataset.building.work import Chunk, Finished, Recipe
 from monai_chexmask_u.dataset.folder import DatasetError, Manifest, Shard
@@ -30,20 +30,21 @@ class BuildOptions:
     """What to build, and with what means.
 
     Attributes:
-        images: a folder, list, table or archive of films; see `monai_chexmask_u.dataset.building.listing.list_films`.
+        images: a folder, list, table or archive of radiographs; see
+            `monai_chexmask_u.dataset.building.listing.list_radiographs`.
         output: folder of the data set.
-        source: name of a public data set, whose layout, ids and preprocessing are then those of the films.
-        id_column: of a table, that names the films.
+        source: name of a public data set, whose layout, ids and preprocessing are then those of the radiographs.
+        id_column: of a table, that names the radiographs.
         path_column: of a table, that says where they are.
         model: bundle folder or weights file; the shipped one by default.
-        samples: latent samples per film.
-        seed: of the data set; each film's own derives from it and the film's id.
+        samples: latent samples per radiograph.
+        seed: of the data set; each radiograph's own derives from it and the radiograph's id.
         crop_border: leave out the black border; None for what the source's preprocessing did.
         masks: write masks.
-        rca: films with landmarks to rate against, or None.
+        rca: radiographs with landmarks to rate against, or None.
         retry_failed: do shards with failures again.
-        films_per_shard: films of a shard.
-        batch_size: films that are handed on, or pass a GPU, together; no row depends on it.
+        films_per_shard: radiographs of a shard.
+        batch_size: radiographs that are handed on, or pass a GPU, together; no row depends on it.
         workers: processes of the local engine.
         device: where the network runs.
         engine: ``local`` or ``ray``.
@@ -77,14 +78,14 @@ class BuildOptions:
 class Observer(Protocol):
     """Is told how a build goes."""
 
-    def listed(self, films: int, left_out: Mapping[str, int], notes: Sequence[str]) -> None:
-        """Take note of how many films there are, what was left out for what reason, and what else is to be known."""
+    def listed(self, radiographs: int, left_out: Mapping[str, int], notes: Sequence[str]) -> None:
+        """Take note of how many radiographs there are, what was left out and why, and what else is to be known."""
 
     def started(self, manifest: Manifest) -> None:
         """Take note of what is done already."""
 
     def chunk_done(self, chunk: Finished) -> None:
-        """Take note of films that are done."""
+        """Take note of radiographs that are done."""
 
     def shard_done(self, shard: Shard) -> None:
         """Take note of a shard that counts."""
@@ -101,32 +102,34 @@ def build_dataset(options: BuildOptions, observer: Observer) -> Manifest:
         The manifest of the finished data set.
 
     Raises:
-        ValueError: if an option is of no use, there is no film, or the folder holds something else.
+        ValueError: if an option is of no use, there is no radiograph, or the folder holds something else.
         OSError: if something cannot be read or written; what is finished stays, and the build can go on.
     """
     _check(options)
     source = source_called(options.source) if options.source else None
-    listing = list_films(options.images, source=source, id_column=options.id_column, path_column=options.path_column)
-    observer.listed(len(listing.films), listing.left_out, listing.notes)
-    if not listing.films:
-        raise DatasetError(f"{options.images}: no film found")
+    listing = list_radiographs(
+        options.images, source=source, id_column=options.id_column, path_column=options.path_column
+    )
+    observer.listed(len(listing.radiographs), listing.left_out, listing.notes)
+    if not listing.radiographs:
+        raise DatasetError(f"{options.images}: no radiograph found")
     segmenter = Segmenter(load_model(options.model), num_samples=options.samples, device=options.device)
     references = _references(options.rca, segmenter) if options.rca else None
     prepare_folder(options.output)
     recipe = _recipe(options, source, segmenter)
     settings = build_settings(
         recipe,
-        listing.films,
+        listing.radiographs,
         segmenter.identity,
         films_per_shard=options.films_per_shard,
         rca=references.settings if references else None,
     )
-    with start(options.output, settings, len(listing.films), retry_failed=options.retry_failed) as manifest:
+    with start(options.output, settings, len(listing.radiographs), retry_failed=options.retry_failed) as manifest:
         observer.started(manifest)
         return build(
             options.output,
             manifest,
-            pending_films(listing.films, manifest),
+            pending_radiographs(listing.radiographs, manifest),
             _engine(options, recipe, references),
             batch_size=options.batch_size,
             progress=partial(_chunk_done, options.images, observer),
@@ -139,7 +142,9 @@ def _check(options: BuildOptions) -> None:
         raise ValueError(f"there is no engine {options.engine!r}; known are local and ray")
     output = options.output.resolve()
     if options.images.resolve() in (output, *output.parents):
-        raise ValueError(f"{options.output}: lies among the films, and would be one of them; choose another with -o")
+        raise ValueError(
+            f"{options.output}: lies among the radiographs, and would be one of them; choose another with -o"
+        )
 
 
 def _recipe(options: BuildOptions, source: Source | None, segmenter: Segmenter) -> Recipe:
@@ -157,13 +162,13 @@ def _recipe(options: BuildOptions, source: Source | None, segmenter: Segmenter) 
 
 
 def _chunk_done(images: Path, observer: Observer, chunk: Finished) -> None:
-    """Tell the observer of a chunk, unless its films are missing because all of them are.
+    """Tell the observer of a chunk, unless its radiographs are missing because all of them are.
 
     Raises:
-        OSError: if the films are no longer where they were, as when a network share has gone.
+        OSError: if the radiographs are no longer where they were, as when a network share has gone.
     """
     if "not_found" in chunk.failures["code"].to_pylist() and not images.exists():
-        raise OSError(errno.ENOENT, "the films are no longer there", str(images))
+        raise OSError(errno.ENOENT, "the radiographs are no longer there", str(images))
     observer.chunk_done(chunk)
 
 

@@ -1,4 +1,4 @@
-"""The tables of public data sets that tell the view of each film: find them, and read them."""
+"""The tables of public data sets that tell the view of each radiograph: find them, and read them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from monai_chexmask_u.dataset.building.film_tables import table_columns, table_rows
+from monai_chexmask_u.dataset.building.radiograph_tables import table_columns, table_rows
 from monai_chexmask_u.dataset.sources import Source
 
 __all__ = ["read_views", "tables_above"]
@@ -39,6 +39,6 @@ def read_views(tables: Iterable[Path], source: Source) -> dict[str, str] | None:
     usable = [table for table in sorted(tables) if set(source.view_columns) <= set(table_columns(table))]
     names: dict[str, str] = {}  # each of the few names is kept once
     for table in usable:
-        for film, view in table_rows(table, source.view_columns):
-            views[source.bare(source.id_of(film) or film)] = names.setdefault(view, view)
+        for item, view in table_rows(table, source.view_columns):
+            views[source.bare(source.id_of(item) or item)] = names.setdefault(view, view)
     return views if usable else None

@@ -1,4 +1,4 @@
-"""What becomes of films: decoded, put through the network, completed to rows. Engines map these steps over chunks."""
+"""What becomes of radiographs: decoded, segmented, completed to rows. Engines map these steps over chunks."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 
-from monai_chexmask_u.dataset.building.films import Film, read_film
-from monai_chexmask_u.dataset.rows import film_row, rows_table
+from monai_chexmask_u.dataset.building.radiograph_files import RadiographFile, read_radiograph_file
+from monai_chexmask_u.dataset.rows import radiograph_row, rows_table
 from monai_chexmask_u.dataset.schema import FAILURE_SCHEMA
 from monai_chexmask_u.files.faults import fault_of
 from monai_chexmask_u.geometry import Frame
@@ -29,20 +29,20 @@ from monai_chexmask_u.transforms.network_frame import fit_frame, to_network_imag
 if TYPE_CHECKING:
     from monai_chexmask_u.dataset.rca.estimate import ReferenceSet
 
-__all__ = ["Chunk", "Decoded", "FilmWork", "Finished", "Inferred", "Recipe", "film_seed"]
+__all__ = ["Chunk", "Decoded", "Finished", "Inferred", "RadiographWork", "Recipe", "radiograph_seed"]
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """All that a row depends on besides its film.
+    """All that a row depends on besides its radiograph.
 
     Attributes:
         image_size: side of the network's square.
         model: path of the model, or None for the shipped one.
-        samples: latent samples per film.
-        seed: of the whole data set; each film's own derives from it and the film's id.
+        samples: latent samples per radiograph.
+        seed: of the whole data set; each radiograph's own derives from it and the radiograph's id.
         crop_border: leave out the black border around the exposed field.
-        source: title of the data set that the films are from, or None.
+        source: title of the data set that the radiographs are from, or None.
         masks: write the masks, which follow from the landmarks.
         device: where the network runs.
     """
@@ -59,37 +59,37 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Chunk:
-    """Films that are worked on together; all of one shard.
+    """Radiographs that are worked on together; all of one shard.
 
     Attributes:
         shard: its number.
         number: of the chunk within the shard.
-        films: in the order of their ids.
-        damaged: ids of films that end the process that reads them.
+        radiographs: in the order of their ids.
+        damaged: ids of radiographs that end the process that reads them.
     """
 
     shard: int
     number: int
-    films: tuple[Film, ...]
+    radiographs: tuple[RadiographFile, ...]
     damaged: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, eq=False)
 class Decoded:
-    """A film as the network sees it, and what is needed to come back; it stands in for its radiograph.
+    """A radiograph as the network sees it, and what is needed to come back; it stands in for its radiograph.
 
     Attributes:
-        film: where it came from.
+        radiograph: where it came from.
         image: ``(1, size, size)`` float32.
         frame: from its pixels to the network's.
-        shape: rows and columns of the film.
+        shape: rows and columns of the radiograph.
         spacing_mm: height and width of a pixel, or None.
         view: ``PA``, ``AP`` or None.
         notes: what was decided when it was read.
         sha256: of its bytes.
     """
 
-    film: Film
+    item: RadiographFile
     image: NDArray[np.float32]
     frame: Frame
     shape: tuple[int, int]
@@ -105,28 +105,28 @@ _TENSORS: Final = ("mean", "covariance", "latent_mean", "latent_std", "samples",
 
 @dataclass(frozen=True, eq=False)
 class Inferred:
-    """A chunk behind the network: films with their posteriors as arrays, and what failed so far."""
+    """A chunk behind the network: radiographs with their posteriors as arrays, and what failed so far."""
 
     chunk: Chunk
-    films: tuple[tuple[Decoded, dict[str, NDArray[np.float32]]], ...]
+    radiographs: tuple[tuple[Decoded, dict[str, NDArray[np.float32]]], ...]
     failures: tuple[Failure, ...]
 
 
 @dataclass(frozen=True, eq=False)
 class Finished:
-    """A chunk that is done: its rows and what failed of it, in the order of its films."""
+    """A chunk that is done: its rows and what failed of it, in the order of its radiographs."""
 
     chunk: Chunk
     rows: pa.Table
     failures: pa.Table
 
 
-class FilmWork:
-    """The three steps from films to rows. Each process makes its own and loads what its steps need.
+class RadiographWork:
+    """The three steps from radiographs to rows. Each process makes its own and loads what its steps need.
 
     Args:
         recipe: what the rows depend on.
-        references: films to rate against, for the columns of reverse classification accuracy.
+        references: radiographs to rate against, for the columns of reverse classification accuracy.
     """
 
     def __init__(self, recipe: Recipe, references: ReferenceSet | None = None) -> None:
@@ -142,18 +142,20 @@ class FilmWork:
         return Segmenter(load_model(self.recipe.model), num_samples=self.recipe.samples, device=self.recipe.device)
 
     def decode(self, chunk: Chunk) -> tuple[Chunk, list[Decoded | Failure]]:
-        """Read the films of a chunk and fit them to the network."""
-        return chunk, [_damaged(film) if film.image_id in chunk.damaged else self._decode(film) for film in chunk.films]
+        """Read the radiographs of a chunk and fit them to the network."""
+        return chunk, [
+            _damaged(item) if item.image_id in chunk.damaged else self._decode(item) for item in chunk.radiographs
+        ]
 
     def infer(self, decoded: tuple[Chunk, Sequence[Decoded | Failure]]) -> Inferred:
-        """Put the films of a chunk through the network."""
-        chunk, films = decoded
-        usable = [film for film in films if isinstance(film, Decoded)]
-        failures = tuple(film for film in films if not isinstance(film, Decoded))
+        """Put the radiographs of a chunk through the network."""
+        chunk, radiographs = decoded
+        usable = [item for item in radiographs if isinstance(item, Decoded)]
+        failures = tuple(item for item in radiographs if not isinstance(item, Decoded))
         if not usable:
             return Inferred(chunk, (), failures)
-        images = torch.from_numpy(np.stack([film.image for film in usable]))
-        seeds = [film_seed(self.recipe.seed, film.film.image_id) for film in usable]
+        images = torch.from_numpy(np.stack([item.image for item in usable]))
+        seeds = [radiograph_seed(self.recipe.seed, item.item.image_id) for item in usable]
         posteriors = self.segmenter.infer_images(images, seeds)
         arrays = [{name: posterior[name].numpy() for name in _TENSORS} for posterior in posteriors]
         return Inferred(chunk, tuple(zip(usable, arrays, strict=True)), failures)
@@ -161,13 +163,13 @@ class FilmWork:
     def complete(self, inferred: Inferred) -> Finished:
         """Turn posteriors into rows."""
         rows, failures = [], list(inferred.failures)
-        for film, arrays in inferred.films:
+        for item, arrays in inferred.radiographs:
             try:
-                rows.append(self._row(film, arrays))
-            except Exception as error:  # whatever is wrong with one film, the others go on
+                rows.append(self._row(item, arrays))
+            except Exception as error:  # whatever is wrong with one radiograph, the others go on
                 _raise_if_of_the_machine(error)
-                failures.append(_failure(film.film, *fault_of(error)))
-        order = {film.image_id: place for place, film in enumerate(inferred.chunk.films)}
+                failures.append(_failure(item.item, *fault_of(error)))
+        order = {item.image_id: place for place, item in enumerate(inferred.chunk.radiographs)}
         failures.sort(key=lambda each: order[each["image_id"]])
         return Finished(inferred.chunk, rows_table(rows), pa.Table.from_pylist(failures, schema=FAILURE_SCHEMA))
 
@@ -175,16 +177,16 @@ class FilmWork:
         """Do all three steps."""
         return self.complete(self.infer(self.decode(chunk)))
 
-    def _decode(self, film: Film) -> Decoded | Failure:
+    def _decode(self, item: RadiographFile) -> Decoded | Failure:
         try:
-            radiograph, digest = read_film(film)
+            radiograph, digest = read_radiograph_file(item)
             frame = fit_frame(radiograph, self.recipe.image_size, crop_border=self.recipe.crop_border)
             image = to_network_image(torch.from_numpy(radiograph.pixels), frame).numpy()
-        except Exception as error:  # whatever is wrong with one film, the others go on
+        except Exception as error:  # whatever is wrong with one radiograph, the others go on
             _raise_if_of_the_machine(error)
-            return _failure(film, *fault_of(error))
+            return _failure(item, *fault_of(error))
         return Decoded(
-            film,
+            item,
             image,
             frame,
             radiograph.shape,
@@ -194,31 +196,31 @@ class FilmWork:
             digest,
         )
 
-    def _row(self, film: Decoded, arrays: dict[str, NDArray[np.float32]]) -> dict[str, Any]:
+    def _row(self, item: Decoded, arrays: dict[str, NDArray[np.float32]]) -> dict[str, Any]:
         posterior = LandmarkPosterior(**{name: torch.from_numpy(array) for name, array in arrays.items()})
         segmenter = self.segmenter
-        result = segmentation_from_posterior(posterior, film, film.frame, segmenter.identity, segmenter.calibration)
-        row = film_row(result, film.frame, masks=self.recipe.masks)
+        result = segmentation_from_posterior(posterior, item, item.frame, segmenter.identity, segmenter.calibration)
+        row = radiograph_row(result, item.frame, masks=self.recipe.masks)
         row |= {
-            "image_id": film.film.image_id,
-            "image_path": film.film.image_path,
+            "image_id": item.item.image_id,
+            "image_path": item.item.image_path,
             "source": self.recipe.source,
-            "view": film.view,
-            "notes": list(film.notes),
+            "view": item.view,
+            "notes": list(item.notes),
             "latent_mean": arrays["latent_mean"][0],
             "latent_std": arrays["latent_std"][0],
-            "seed": film_seed(self.recipe.seed, film.film.image_id),
-            "image_sha256": film.sha256,
+            "seed": radiograph_seed(self.recipe.seed, item.item.image_id),
+            "image_sha256": item.sha256,
         }
-        return row | self._rating(film, arrays)
+        return row | self._rating(item, arrays)
 
-    def _rating(self, film: Decoded, arrays: dict[str, NDArray[np.float32]]) -> dict[str, float | None]:
+    def _rating(self, item: Decoded, arrays: dict[str, NDArray[np.float32]]) -> dict[str, float | None]:
         """Return the columns of reverse classification accuracy, none without references."""
         if self.references is None:
             return {}
         from monai_chexmask_u.dataset.rca.estimate import rate  # of another extra
 
-        rating = rate(film.image[0], arrays["mean"][0], arrays["latent_mean"][0], self.references)
+        rating = rate(item.image[0], arrays["mean"][0], arrays["latent_mean"][0], self.references)
         return {"dice_rca_mean": rating.dice_mean, "dice_rca_max": rating.dice_max}
 
 
@@ -226,27 +228,27 @@ _OF_THE_MACHINE: Final = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE
 
 
 def _raise_if_of_the_machine(error: Exception) -> None:
-    """Let an error pass that the film is not to blame for, so that the build stops instead of giving the film up."""
+    """Let an error pass that the radiograph is not to blame for, so that the build stops instead of giving it up."""
     if isinstance(error, MemoryError):
         raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM)) from error
     if isinstance(error, OSError) and error.errno in _OF_THE_MACHINE:
         raise error
 
 
-def _failure(film: Film, code: str, message: str) -> Failure:
-    """Return the row of a film that has none in the table."""
-    return {"image_id": film.image_id, "image_path": film.image_path, "code": code, "message": message}
+def _failure(item: RadiographFile, code: str, message: str) -> Failure:
+    """Return the row of a radiograph that has none in the table."""
+    return {"image_id": item.image_id, "image_path": item.image_path, "code": code, "message": message}
 
 
-def _damaged(film: Film) -> Failure:
-    return _failure(film, "crashed", "reading the film ends the process, so its file is damaged; fetch it again")
+def _damaged(item: RadiographFile) -> Failure:
+    return _failure(item, "crashed", "reading the radiograph ends the process, so its file is damaged; fetch it again")
 
 
-def film_seed(seed: int, image_id: str) -> int:
-    """Return the seed of a film's samples: it does not depend on what other films there are.
+def radiograph_seed(seed: int, image_id: str) -> int:
+    """Return the seed of a radiograph's samples: it does not depend on what other radiographs there are.
 
     Example:
-        >>> film_seed(0, "chest.png") == film_seed(0, "chest.png") != film_seed(1, "chest.png")
+        >>> radiograph_seed(0, "chest.png") == radiograph_seed(0, "chest.png") != radiograph_seed(1, "chest.png")
         True
     """
     digest = hashlib.sha256(f"{seed}:{image_id}".encode()).digest()

@@ -52,14 +52,14 @@ def draw_nodes(statistics: CardStatistics, path: Path) -> None:
     _scale(axes)
     axes.set(xlim=(0, _SIDE), ylim=(_SIDE, 0), aspect="equal", xticks=[], yticks=[])
     kind = "expected error" if statistics.uncertainty == "error_std" else "spread of the samples"
-    axes.set_title(f"Uncertainty of each node ({kind}) over {statistics.rows:,} films, on the mean shape")
+    axes.set_title(f"Uncertainty of each node ({kind}) over {statistics.rows:,} radiographs, on the mean shape")
     axes.legend(loc="lower right")
     figure.colorbar(ScalarMappable(norm, "viridis"), ax=axes, shrink=0.6, label="median, px of a 1024-pixel image")
     _save(figure, path)
 
 
 def draw_scores(statistics: CardStatistics, path: Path) -> None:
-    """Draw the histogram of the films' scores, divided by verdict.
+    """Draw the histogram of the radiographs' scores, divided by verdict.
 
     Args:
         statistics: of the data set.
@@ -85,7 +85,9 @@ def draw_scores(statistics: CardStatistics, path: Path) -> None:
         axes.xaxis.set_major_formatter(ScalarFormatter())
         axes.xaxis.set_minor_formatter(ScalarFormatter())
     axes.set(
-        xlabel="score, px of a 1024-pixel image", ylabel="films", title=f"Uncertainty of {int(known.sum()):,} films"
+        xlabel="score, px of a 1024-pixel image",
+        ylabel="radiographs",
+        title=f"Uncertainty of {int(known.sum()):,} radiographs",
     )
     _save(figure, path)
 
@@ -114,7 +116,7 @@ def _normals(points: NDArray[np.float64]) -> NDArray[np.float64]:
 def _histogram(
     point: NDArray[np.float64], normal: NDArray[np.float64], counts: NDArray[np.int64]
 ) -> NDArray[np.float64] | None:
-    """Return the outline of a node's histogram: uncertainty goes outward, its width is the share of the films."""
+    """Return the outline of a node's histogram: uncertainty goes outward, its width is the share of the radiographs."""
     used = np.flatnonzero(counts)
     if not used.size:
         return None

@@ -59,10 +59,10 @@ def write_card(folder: Path) -> Path:
 def _head(folder: Path, manifest: Manifest, statistics: CardStatistics) -> str:
     size = sum(shard.bytes for shard in manifest.shards)
     counts = {
-        "films with a row": f"{statistics.rows:,}",
-        "films without one": f"{manifest.failure_count:,}",
+        "radiographs with a row": f"{statistics.rows:,}",
+        "radiographs without one": f"{manifest.failure_count:,}",
         "shards": f"{len(manifest.shards):,}",
-        "size of the shards": f"{size / 1e6:,.1f} MB, {size / max(statistics.rows, 1):,.0f} bytes a film",
+        "size of the shards": f"{size / 1e6:,.1f} MB, {size / max(statistics.rows, 1):,.0f} bytes a radiograph",
         "frame of the coordinates": _counts(statistics.categories["frame"]),
         "source": _counts(statistics.categories["source"]),
         "view": _counts(statistics.categories["view"]),
@@ -70,7 +70,7 @@ def _head(folder: Path, manifest: Manifest, statistics: CardStatistics) -> str:
     return "\n\n".join(
         (
             f"# {folder.resolve().name}",
-            "Outlines of lungs and heart on chest radiographs: 120 landmarks a film, with their uncertainty.\n"
+            "Outlines of lungs and heart on chest radiographs: 120 landmarks a radiograph, with their uncertainty.\n"
             "**For research use only. Not a medical device, not for diagnosis.**",
             *([] if manifest.finished else ["**Unfinished: the build has not come to its end.**"]),
             _table(("", ""), counts),
@@ -92,23 +92,27 @@ def _trust(statistics: CardStatistics) -> str:
             quantiles[f"`{name}`"] = f"{known.size:,} | {cells}"
     parts = ["## How far it can be trusted"]
     if quantiles:
-        header = ("column", "films | " + " | ".join(f"{quantile:.0%}" for quantile in _QUANTILES))
+        header = ("column", "radiographs | " + " | ".join(f"{quantile:.0%}" for quantile in _QUANTILES))
         parts.append(_table(header, quantiles))
     for title, name in (("verdict", "verdict"), ("reason", "reasons"), ("note", "notes")):
         counted = {_words(name, value): f"{count:,}" for value, count in statistics.categories[name].most_common()}
         if counted:
-            parts.append(_table((title, "films"), counted))
+            parts.append(_table((title, "radiographs"), counted))
     parts.append("![Histogram of each node's uncertainty on the mean shape](figures/nodes.png)")
-    parts.append("![Histogram of the films' uncertainty by verdict](figures/scores.png)")
+    parts.append("![Histogram of the radiographs' uncertainty by verdict](figures/scores.png)")
     return "\n\n".join(parts)
 
 
 def _failures(manifest: Manifest, statistics: CardStatistics) -> str:
     if not statistics.failures:
-        reason = "Every film has a row." if manifest.finished else "Known once the build has come to its end."
-        return f"## Films without a row\n\n{reason}"
+        reason = "Every radiograph has a row." if manifest.finished else "Known once the build has come to its end."
+        return f"## Radiographs without a row\n\n{reason}"
     rows = {f"`{code}`" + f" ({message})": f"{count:,}" for code, (count, message) in statistics.failures.items()}
-    return "## Films without a row\n\n" + _table(("reason", "films"), rows) + "\n\n`failures.parquet` names them."
+    return (
+        "## Radiographs without a row\n\n"
+        + _table(("reason", "radiographs"), rows)
+        + "\n\n`failures.parquet` names them."
+    )
 
 
 def _license(statistics: CardStatistics) -> str:
@@ -117,8 +121,8 @@ def _license(statistics: CardStatistics) -> str:
         try:
             lines.append(f"- {title}: {source_called(title).license}")
         except ValueError:
-            lines.append(f"- {title}: the terms of whoever gave the films")
-    text = "Outlines follow the terms of the films that they were made of; films are not part of this data set."
+            lines.append(f"- {title}: the terms of whoever gave the radiographs")
+    text = "Outlines follow the terms of the images that they were made of; images are not part of this data set."
     return f"## Licenses\n\n{text}\n\n" + "\n".join(lines)
 
 

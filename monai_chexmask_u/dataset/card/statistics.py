@@ -41,12 +41,12 @@ class CardStatistics:
     """Counts and distributions of a data set.
 
     Attributes:
-        rows: number of films.
+        rows: number of radiographs.
         categories: counts by column and value.
         scalars: all values of a column, ``(row,)``, NaN where there is none.
         verdicts: of the rows, in their order.
         failures: count, and a message, by code.
-        node_counts: ``(120, bin)``, films by node and uncertainty, see `BINS_PX1024`.
+        node_counts: ``(120, bin)``, radiographs by node and uncertainty, see `BINS_PX1024`.
         uncertainty: name of the column that it is of.
         shape: ``(120, 2)``, mean landmarks, in pixels of 1024.
     """

@@ -14,7 +14,7 @@ from typing import Final
 
 import pyarrow as pa
 
-from monai_chexmask_u.dataset.building.film_index import FilmIndex
+from monai_chexmask_u.dataset.building.radiograph_index import RadiographIndex
 from monai_chexmask_u.dataset.folder import DatasetError, Manifest, finish, write_manifest, write_shard
 from monai_chexmask_u.dataset.published.images import measuring, place_rows
 from monai_chexmask_u.dataset.published.tables import BLOCK_BYTES, Part, PublishedTable
@@ -48,10 +48,10 @@ def convert_table(
         path: ``.csv`` or ``.csv.gz`` of CheXmask or CheXmask-U.
         folder: of the data set; must be empty or not be there.
         frame: in which pixels its coordinates are; by default by the rule of `PublishedTable`.
-        source: name of the data set that the films are from, where the header does not tell.
-        images: the films; each is read once, and landmarks in the published square are placed on it.
+        source: name of the data set that the radiographs are from, where the header does not tell.
+        images: the radiographs; each is read once, and landmarks in the published square are placed on it.
         where: which rows to take, all by default.
-        workers: processes that read films.
+        workers: processes that read radiographs.
         rows_per_shard: rows of each Parquet file.
         block_bytes: of the table that are in memory at a time.
         progress: is told the number of rows that were done.
@@ -74,14 +74,14 @@ def convert_table(
         parts = _placed(parts, images, table, workers)
     with new_folder(folder) as made:
         manifest = Manifest("converted", {}, software=software(commit()))
-        films = 0
+        radiographs = 0
         chosen = _shards(_with_values(parts, where, path), where, rows_per_shard, progress)
         for number, part in enumerate(chosen):
             settings = {**table.settings, "placed_on_images": images is not None, "selection": where.settings}
             metadata = {**(SCHEMA.metadata or {}), SETTINGS_KEY: json.dumps(settings)}
             shard = write_shard(made, number, part.rows.replace_schema_metadata(metadata), part.failures)
-            films += shard.rows + shard.failures
-            manifest = replace(manifest.with_shard(shard), settings=settings, films=films)
+            radiographs += shard.rows + shard.failures
+            manifest = replace(manifest.with_shard(shard), settings=settings, radiographs=radiographs)
             write_manifest(made, manifest)
         return finish(made, manifest)
 
@@ -108,8 +108,8 @@ def _with_values(parts: Iterator[Part], where: Selection, path: Path) -> Iterato
 
 
 def _placed(parts: Iterator[Part], images: Path, table: PublishedTable, workers: int) -> Iterator[Part]:
-    """Yield parts whose rows were placed on their films."""
-    index = FilmIndex(images)
+    """Yield parts whose rows were placed on their radiographs."""
+    index = RadiographIndex(images)
     crop_border = table.source is not None and table.source.crop_border
     with measuring(crop_border=crop_border, workers=workers) as measure:
         for part in parts:

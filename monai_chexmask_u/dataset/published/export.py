@@ -61,7 +61,7 @@ def write_published(
         output: ``.csv``, or ``.csv.gz`` to compress it.
         layout: ``chexmask`` or ``chexmask-u``; by default that of the table that it came from, or CheXmask-U's.
         frame: ``preprocessed`` to write coordinates in the published square of 1024 pixels; by default as the rows are.
-        source: take only films of this data set.
+        source: take only radiographs of this data set.
         where: which rows to take, all by default.
         progress: is told the number of rows that were written.
 
@@ -69,7 +69,8 @@ def write_published(
         The number of rows.
 
     Raises:
-        DatasetError: if it is no data set, is unfinished, has films of several sources, or the frame cannot be reached.
+        DatasetError: if it is no data set, is unfinished, has radiographs of several sources, or the frame cannot be
+            reached.
         ValueError: if there is no such layout, frame or source.
         OSError: if the table cannot be written.
     """
@@ -99,7 +100,7 @@ def write_published(
 def _check_finished(path: Path) -> None:
     """Refuse a part of a data set, which its table would not show to be one."""
     if path.is_dir() and not (manifest := read_manifest(path)).finished:
-        done = f"{manifest.rows + manifest.failure_count} of {manifest.films} films are done"
+        done = f"{manifest.rows + manifest.failure_count} of {manifest.radiographs} radiographs are done"
         raise DatasetError(f"{path}: unfinished, {done}; give the command that builds it again, then convert")
 
 
@@ -108,11 +109,13 @@ def _columns_of(layout: Layout) -> Iterator[str]:
 
 
 def _one_source(path: Path, expression: pc.Expression | None) -> Source | None:
-    """Return the data set that all films are from, or None if that is not known."""
+    """Return the data set that all radiographs are from, or None if that is not known."""
     titles = read_arrow(path, columns=["source"], where=expression)["source"].unique().to_pylist()
     if len(titles) > 1:
         names = ", ".join(str(title) for title in titles)
-        raise DatasetError(f"{path}: published tables have the films of one source, these have {names}; use --source")
+        raise DatasetError(
+            f"{path}: published tables have the radiographs of one source, these have {names}; use --source"
+        )
     return source_called(titles[0]) if titles and titles[0] is not None else None
 
 
@@ -137,15 +140,15 @@ def _form_of(path: Path, layout: str | None, frame: str | None, source: Source |
         came = Layout.of_header(tuple(settings["header"]), source=settings["source"])
         return _Form(_bordered(came, placed) if moved else came, style, frame)
     filled = next(iter_batches(path, columns=["latent_std"], where=pc.field("latent_std").is_valid()), None)
-    # CheXpert's preprocessed table alone lacks the suffix that the names of its films end with.
+    # CheXpert's preprocessed table alone lacks the suffix that the names of its radiographs end with.
     bare = written == "preprocessed" and source is not None and source.name == "chexpert"
-    style = Style(ids="bare" if bare else "film")
+    style = Style(ids="bare" if bare else "radiograph")
     made = layout_called(layout or "chexmask-u", source, latents=filled is not None)
     return _Form(_bordered(made, placed), style, frame)
 
 
 def _bordered(layout: Layout, frame: str) -> Layout:
-    """Return a layout that says of borders what a published table of the same films would have got wrong."""
+    """Return a layout that says of borders what a published table of the same radiographs would have got wrong."""
     return layout.with_border() if frame == "image" and layout.may_lack_border else layout
 
 
@@ -178,7 +181,7 @@ def _in_frame(row: Row, frame: str | None) -> Row:
         raise DatasetError("the rows are in the published square; convert the table again with --images to place them")
     crop = [row[name] for name in _CROP]
     if None in (*crop, row["height"], row["width"]):
-        raise DatasetError("the rows do not tell which part of each film the network saw; leave --frame out")
+        raise DatasetError("the rows do not tell which part of each radiograph the network saw; leave --frame out")
     square = PublishedFrame((row["height"], row["width"]), Box(*crop))
     points = square.to_preprocessed(np.reshape(row["landmarks"], (NODE_COUNT, 2)))
     changed: Row = {"height": PUBLISHED_SIDE, "width": PUBLISHED_SIDE, "landmarks": points.ravel()}

@@ -1,4 +1,4 @@
-"""The published square of 1024 pixels: how films were fitted into it, and the way back to their pixels.
+"""The published square of 1024 pixels: how radiographs were fitted into it, and the way back to their pixels.
 
 The published preprocessing cuts off the black border (for some sources), adds black rows or columns until the rest is
 square, the smaller half above and on the left, and resizes that to 1024 x 1024 so that its outer edges stay its outer
@@ -31,11 +31,11 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class PublishedFrame:
-    """Where a film lies in the published square.
+    """Where a radiograph lies in the published square.
 
     Attributes:
-        shape: rows and columns of the film.
-        crop: the part of it that was shown: the whole film, or the film without its black border.
+        shape: rows and columns of the radiograph.
+        crop: the part of it that was shown: the whole radiograph, or the radiograph without its black border.
     """
 
     shape: tuple[int, int]
@@ -43,7 +43,7 @@ class PublishedFrame:
 
     @classmethod
     def whole(cls, shape: tuple[int, int]) -> PublishedFrame:
-        """Return the frame of a film whose border was not cut off."""
+        """Return the frame of a radiograph whose border was not cut off."""
         return cls(shape, Box(0, 0, *shape))
 
     @property
@@ -53,18 +53,18 @@ class PublishedFrame:
 
     @property
     def scale(self) -> float:
-        """Pixels of the square per pixel of the film."""
+        """Pixels of the square per pixel of the radiograph."""
         return PUBLISHED_SIDE / self.side
 
     @property
     def _offset(self) -> Floats:
-        """Column and row of the film at which the square begins; negative where black was added."""
+        """Column and row of the radiograph at which the square begins; negative where black was added."""
         added = np.array([self.side - self.crop.width, self.side - self.crop.height]) // 2
         offset: Floats = np.array([self.crop.left, self.crop.top], dtype=np.float64) - added
         return offset
 
     def to_preprocessed(self, points: ArrayLike) -> Floats:
-        """Map points ``(..., 2)``, (x, y), from pixels of the film to those of the square.
+        """Map points ``(..., 2)``, (x, y), from pixels of the radiograph to those of the square.
 
         Example:
             >>> PublishedFrame.whole((2048, 1024)).to_preprocessed([(0.5, 0.5)]).tolist()
@@ -73,7 +73,7 @@ class PublishedFrame:
         return (np.asarray(points, dtype=np.float64) - self._offset + 0.5) * self.scale - 0.5
 
     def to_image(self, points: ArrayLike) -> Floats:
-        """Map points ``(..., 2)``, (x, y), from pixels of the square to those of the film."""
+        """Map points ``(..., 2)``, (x, y), from pixels of the square to those of the radiograph."""
         return (np.asarray(points, dtype=np.float64) + 0.5) / self.scale - 0.5 + self._offset
 
 
@@ -84,8 +84,8 @@ def undo_chexmask_u(points: ArrayLike, shape: tuple[int, int]) -> Floats:
     far apart. The tables hold them rounded, and clipped to the image, which cannot be undone.
 
     Args:
-        points: ``(..., 2)``, (x, y) in pixels of the film, as the tables have them.
-        shape: rows and columns of the film.
+        points: ``(..., 2)``, (x, y) in pixels of the radiograph, as the tables have them.
+        shape: rows and columns of the radiograph.
     """
     scale = PUBLISHED_SIDE / max(shape)
     added = [(PUBLISHED_SIDE - round(count * scale)) // 2 for count in (shape[1], shape[0])]

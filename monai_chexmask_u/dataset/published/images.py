@@ -1,7 +1,8 @@
-"""Rows of a published table and their films: sizes that were missing, and landmarks placed on the films as stored.
+"""Rows of a published table and their radiographs: sizes that were missing, and landmarks placed on them as stored.
 
-Rows in the published square go to their film with the border that was cut off of it. So do the rows of CheXmask-U's
-tables in original resolution whose film has such a border, because they were placed as if it had none.
+Rows in the published square go to their radiograph with the border that was cut off of it. So do the rows of
+CheXmask-U's tables in original resolution whose radiograph has such a border, because they were placed as if it had
+none.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from monai_chexmask_u.anatomy import NODE_COUNT, ORGANS
-from monai_chexmask_u.dataset.building.film_index import FilmIndex
-from monai_chexmask_u.dataset.building.films import Film, read_film
+from monai_chexmask_u.dataset.building.radiograph_files import RadiographFile, read_radiograph_file
+from monai_chexmask_u.dataset.building.radiograph_index import RadiographIndex
 from monai_chexmask_u.dataset.folder import DatasetError
 from monai_chexmask_u.dataset.published.frame import PUBLISHED_SIDE, PublishedFrame, undo_chexmask_u
 from monai_chexmask_u.dataset.rows import rows_table
@@ -29,19 +30,19 @@ from monai_chexmask_u.dataset.schema import mask_column
 from monai_chexmask_u.geometry import content_box, fill_polygon, polygon_area, run_length_encode
 from monai_chexmask_u.radiograph import RadiographError
 
-__all__ = ["Measured", "Unreadable", "measure_film", "measuring", "place_rows"]
+__all__ = ["Measured", "Unreadable", "measure_radiograph", "measuring", "place_rows"]
 
 Row = dict[str, Any]
-MeasureAll = Callable[[Sequence[Film | None]], list["Measured | Unreadable | None"]]
+MeasureAll = Callable[[Sequence[RadiographFile | None]], list["Measured | Unreadable | None"]]
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What a film says of its row.
+    """What a radiograph says of its row.
 
     Attributes:
         frame: rows and columns, and what the published preprocessing showed of them.
-        columns: of the row, told by the film.
+        columns: of the row, told by the radiograph.
         notes: of its reading.
     """
 
@@ -52,33 +53,33 @@ class Measured:
 
 @dataclass(frozen=True)
 class Unreadable:
-    """Why a film cannot be used; unlike the error it passes between processes."""
+    """Why a radiograph cannot be used; unlike the error it passes between processes."""
 
     code: str
     message: str
 
 
-def measure_film(film: Film | None, *, crop_border: bool) -> Measured | Unreadable | None:
-    """Read a film for its size and border.
+def measure_radiograph(item: RadiographFile | None, *, crop_border: bool) -> Measured | Unreadable | None:
+    """Read a radiograph for its size and border.
 
     Args:
-        film: None gives None.
+        item: None gives None.
         crop_border: the preprocessing of its source cut off the black border.
 
     Returns:
         What it says, or why it cannot be read.
     """
-    if film is None:
+    if item is None:
         return None
     try:
-        radiograph, digest = read_film(film)
+        radiograph, digest = read_radiograph_file(item)
     except RadiographError as error:
         return Unreadable(error.code, str(error))
     whole = PublishedFrame.whole(radiograph.shape)
     frame = PublishedFrame(whole.shape, content_box(radiograph.pixels)) if crop_border else whole
     spacing, crop = radiograph.spacing_mm, frame.crop
     columns = {
-        "image_path": film.image_path,
+        "image_path": item.image_path,
         "image_sha256": digest,
         "view": radiograph.view,
         "spacing_row_mm": spacing[0] if spacing else None,
@@ -93,48 +94,50 @@ def measure_film(film: Film | None, *, crop_border: bool) -> Measured | Unreadab
 
 @contextmanager
 def measuring(*, crop_border: bool, workers: int) -> Iterator[MeasureAll]:
-    """Hand out a function that measures films, in several processes if there is more than one worker.
+    """Hand out a function that measures radiographs, in several processes if there is more than one worker.
 
     Raises:
         DatasetError: if such a process was ended.
     """
-    measure = partial(measure_film, crop_border=crop_border)
+    measure = partial(measure_radiograph, crop_border=crop_border)
     if workers <= 1:
-        yield lambda films: [measure(film) for film in films]
+        yield lambda radiographs: [measure(item) for item in radiographs]
         return
     context = multiprocessing.get_context("spawn")
     try:
         with ProcessPoolExecutor(workers, mp_context=context) as pool:
-            yield lambda films: list(pool.map(measure, films, chunksize=8))
+            yield lambda radiographs: list(pool.map(measure, radiographs, chunksize=8))
     except BrokenProcessPool as error:
-        raise DatasetError("a process that reads films was ended, maybe for its memory; use fewer --workers") from error
+        raise DatasetError(
+            "a process that reads radiographs was ended, maybe for its memory; use fewer --workers"
+        ) from error
 
 
-def place_rows(rows: pa.Table, index: FilmIndex, measure: MeasureAll) -> tuple[pa.Table, list[Row]]:
-    """Bring rows and films together.
+def place_rows(rows: pa.Table, index: RadiographIndex, measure: MeasureAll) -> tuple[pa.Table, list[Row]]:
+    """Bring rows and radiographs together.
 
     Args:
         rows: with `SCHEMA`.
-        index: where the films are.
+        index: where the radiographs are.
         measure: from `measuring`.
 
     Returns:
-        The rows, and the failures of those that cannot be placed because their film is missing or cannot be read.
+        The rows, and the failures of those that cannot be placed because their radiograph is missing or cannot be read.
     """
     listed: list[Row] = rows.to_pylist()
-    films = [index.find(row["image_id"], image_path=row["image_path"], source=row["source"]) for row in listed]
+    radiographs = [index.find(row["image_id"], image_path=row["image_path"], source=row["source"]) for row in listed]
     placed: list[Row] = []
     failures: list[Row] = []
-    for row, film, measured in zip(listed, films, measure(films), strict=True):
+    for row, item, measured in zip(listed, radiographs, measure(radiographs), strict=True):
         if isinstance(measured, Measured):
             placed.append(_placed(row, measured))
         elif row["frame"] == "image":
             note = "image_not_found" if measured is None else "image_not_readable"
             placed.append({**row, "notes": sorted({*row["notes"], note})})
         else:
-            path = None if film is None else film.image_path
+            path = None if item is None else item.image_path
             why = measured or Unreadable("image_not_found", "it is not in the folder of images")
-            message = f"cannot be placed on its film: {why.message}"
+            message = f"cannot be placed on its radiograph: {why.message}"
             failures.append({"image_id": row["image_id"], "image_path": path, "code": why.code, "message": message})
     return rows_table(placed), failures
 
@@ -143,7 +146,7 @@ def _placed(row: Row, measured: Measured) -> Row:
     frame, notes = measured.frame, {*row["notes"], *measured.notes}
     row = {**row, **measured.columns}
     if row["frame"] == "preprocessed":
-        row |= _on_film(row, frame, np.asarray(row["landmarks"]), frame.scale)
+        row |= _on_radiograph(row, frame, np.asarray(row["landmarks"]), frame.scale)
         notes = notes - _OF_THE_FRAME | {"placed_on_image"}
     elif row["height"] is None or row["width"] is None:
         sizes = frame.shape
@@ -155,7 +158,7 @@ def _placed(row: Row, measured: Measured) -> Row:
         notes = notes - {"border_not_restored"}
         if frame != PublishedFrame.whole(frame.shape):
             square = undo_chexmask_u(np.reshape(row["landmarks"], (-1, 2)), frame.shape)
-            row |= _on_film(row, frame, square, frame.scale * max(frame.shape) / PUBLISHED_SIDE)
+            row |= _on_radiograph(row, frame, square, frame.scale * max(frame.shape) / PUBLISHED_SIDE)
             notes |= {"placed_on_image"}
     return {**row, "notes": sorted(notes)}
 
@@ -164,14 +167,14 @@ _OF_THE_SIZE = {"height_unknown", "width_unknown"}
 _OF_THE_FRAME = {*_OF_THE_SIZE, "height_width_swapped", "mask_differs", "outside_image"}
 
 
-def _on_film(row: Row, frame: PublishedFrame, square: NDArray[Any], std_scale: float) -> Row:
-    """Return the columns that change when a row goes from the published square to its film.
+def _on_radiograph(row: Row, frame: PublishedFrame, square: NDArray[Any], std_scale: float) -> Row:
+    """Return the columns that change when a row goes from the published square to its radiograph.
 
     Args:
         row: as it was.
-        frame: of its film.
+        frame: of its radiograph.
         square: landmarks in pixels of the published square.
-        std_scale: pixels in which its standard deviations are, per pixel of the film.
+        std_scale: pixels in which its standard deviations are, per pixel of the radiograph.
     """
     points = frame.to_image(square.reshape(NODE_COUNT, 2))
     changed: Row = {

@@ -70,7 +70,7 @@ class Layout:
         header: as the table has it.
         holds: the column of `SCHEMA` that each takes, `INDEX`, `BORDER`, or None for what is dropped; one per
             column of `header`.
-        source: data set that the films are from, as far as the header or the caller says.
+        source: data set that the radiographs are from, as far as the header or the caller says.
     """
 
     header: tuple[str, ...]
@@ -97,7 +97,7 @@ class Layout:
 
     @property
     def may_lack_border(self) -> bool:
-        """Whether such a table in original resolution is one whose films had a border that was forgotten."""
+        """Whether such a table in original resolution is one whose radiographs had a border that was forgotten."""
         is_u = self.title("landmarks").strip() == "Landmarks (Mean)"
         return is_u and self.source is not None and self.source.crop_border
 
@@ -113,7 +113,8 @@ class Layout:
 
         Args:
             header: names of the columns, in order.
-            source: name of the data set that the films are from, by default what the column of ids is called after.
+            source: name of the data set that the radiographs are from, by default what the column of ids is called
+                after.
 
         Raises:
             ValueError: if ids or landmarks are missing, two columns hold the same, the source is another
@@ -190,7 +191,7 @@ def read_layout(path: Path, *, source: str | None = None) -> Layout:
 
     Args:
         path: ``.csv`` or ``.csv.gz``.
-        source: name of the data set that the films are from, where the header does not tell.
+        source: name of the data set that the radiographs are from, where the header does not tell.
 
     Raises:
         DatasetError: if it cannot be read or is no published table; the message names it and the way out.

@@ -14,7 +14,7 @@ from monai_chexmask_u.anatomy import NODE_COUNT, ORGANS, Organ
 from monai_chexmask_u.dataset.published.defects import Checked, Runs, check_rows, parse_runs
 from monai_chexmask_u.dataset.published.frame import PUBLISHED_SIDE
 from monai_chexmask_u.dataset.published.layout import BORDER, RESTORED, Layout
-from monai_chexmask_u.dataset.published.style import film_id
+from monai_chexmask_u.dataset.published.style import radiograph_id
 from monai_chexmask_u.dataset.published.values import (
     Numbers,
     Scalars,
@@ -54,7 +54,7 @@ def rows_of(
     latents = _numbers(cells, "latent_std", LATENT_SIZE)
     scalars = {name: parse_scalars(cells[name]) for name in _SCALARS if name in cells}
     masks = {organ: parse_runs(cells[mask_column(organ.name)]) for organ in ORGANS if mask_column(organ.name) in cells}
-    ids = [film_id(name.strip(), layout.source) for name in pc.fill_null(cells["image_id"], "").to_pylist()]
+    ids = [radiograph_id(name.strip(), layout.source) for name in pc.fill_null(cells["image_id"], "").to_pylist()]
     broken = _broken(layout, ids, landmarks, std, latents, scalars, masks, frame)
     names = _told_apart(ids, layout, seen, numbers, broken)
     forgotten = np.full(len(ids), frame == "image" and layout.may_lack_border)

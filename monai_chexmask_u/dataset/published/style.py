@@ -14,7 +14,7 @@ from monai_chexmask_u.dataset.published.layout import Layout
 from monai_chexmask_u.dataset.published.values import decimals_are_fixed, parse_numbers
 from monai_chexmask_u.dataset.sources import Source
 
-__all__ = ["Style", "film_id", "published_id", "style_of"]
+__all__ = ["Style", "published_id", "radiograph_id", "style_of"]
 
 
 @dataclass(frozen=True)
@@ -22,28 +22,29 @@ class Style:
     """How a table writes its values, told by its first row that has them.
 
     Attributes:
-        ids: ``film``, as all data sets here have them; ``bare``, without the suffix of image files; ``file``, with it.
+        ids: ``radiograph``, as all data sets here have them; ``bare``, without the suffix of image files; ``file``,
+            with it.
         sizes_are_decimal: heights and widths have a decimal point.
         landmarks_are_whole: landmarks are rounded to whole pixels.
         std_is_fixed: standard deviations keep zeros at their end.
         latents_are_fixed: so do the latent ones.
     """
 
-    ids: str = "film"
+    ids: str = "radiograph"
     sizes_are_decimal: bool = False
     landmarks_are_whole: bool = True
     std_is_fixed: bool = True
     latents_are_fixed: bool = True
 
 
-def film_id(published: str, source: Source | None) -> str:
-    """Return the id of a film as all data sets have it, whether or not the published one has the file's suffix.
+def radiograph_id(published: str, source: Source | None) -> str:
+    """Return the id of a radiograph as all data sets have it, whether or not the published one has the file's suffix.
 
     Example:
         >>> from monai_chexmask_u.dataset.sources import source_called
-        >>> film_id("train/patient1/study1/view1_frontal", source_called("chexpert"))
+        >>> radiograph_id("train/patient1/study1/view1_frontal", source_called("chexpert"))
         'train/patient1/study1/view1_frontal.jpg'
-        >>> film_id("an id of another kind", source_called("chexpert"))
+        >>> radiograph_id("an id of another kind", source_called("chexpert"))
         'an id of another kind'
     """
     if source is None:
@@ -52,14 +53,14 @@ def film_id(published: str, source: Source | None) -> str:
 
 
 def published_id(image_id: str, source: Source | None, form: str) -> str:
-    """Return the id of a film as a table writes it.
+    """Return the id of a radiograph as a table writes it.
 
     Args:
         image_id: as all data sets here have it.
-        source: data set that the film is from.
-        form: ``film``, ``bare`` or ``file``, see `Style`.
+        source: data set that the radiograph is from.
+        form: ``radiograph``, ``bare`` or ``file``, see `Style`.
     """
-    if source is None or form == "film" or film_id(image_id, source) != image_id:
+    if source is None or form == "radiograph" or radiograph_id(image_id, source) != image_id:
         return image_id
     return source.bare(image_id) + (source.suffix if form == "file" else "")
 
@@ -77,12 +78,13 @@ def style_of(cells: Mapping[str, pa.Array], layout: Layout) -> Style:
         return next((text for text in texts if text and text.lower() != "nan"), "")
 
     name = first("image_id")
-    film = film_id(name, layout.source)
+    item = radiograph_id(name, layout.source)
     landmarks = pc.fill_null(cells["landmarks"], "")
     values = parse_numbers(landmarks, 2 * NODE_COUNT).values
     return Style(
         ids=next(
-            (form for form in ("film", "bare", "file") if published_id(film, layout.source, form) == name), "film"
+            (form for form in ("radiograph", "bare", "file") if published_id(item, layout.source, form) == name),
+            "radiograph",
         ),
         sizes_are_decimal="." in first("height") + first("width"),
         landmarks_are_whole=not (np.abs(values - np.rint(values)) > 0).any(),

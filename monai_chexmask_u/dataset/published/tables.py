@@ -49,8 +49,8 @@ class PublishedTable:
     """A published table that is read as rows of the one schema.
 
     Whether its coordinates are those of the images or of the published square of 1024 pixels is decided by ``frame``,
-    or, where that is None, by this rule: the films of ChestX-ray8 are squares of 1024 as they are (``image``); any
-    other table is ``preprocessed`` if all its heights and widths are 1024, and ``image`` if none is missing and one
+    or, where that is None, by this rule: the radiographs of ChestX-ray8 are squares of 1024 as they are (``image``);
+    any other table is ``preprocessed`` if all its heights and widths are 1024, and ``image`` if none is missing and one
     differs. Everything else is an error that asks for ``frame``.
 
     Attributes:
@@ -70,7 +70,7 @@ class PublishedTable:
         Args:
             path: ``.csv`` or ``.csv.gz``.
             frame: in which pixels its coordinates are.
-            source: name of the data set that the films are from, where the header does not tell.
+            source: name of the data set that the radiographs are from, where the header does not tell.
         """
         if frame not in (None, *FRAMES):
             raise ValueError(f"there is no frame {frame!r}; it is one of {', '.join(FRAMES)}")
@@ -81,7 +81,7 @@ class PublishedTable:
 
     @property
     def source(self) -> Source | None:
-        """Data set that the films are from, if that is known."""
+        """Data set that the radiographs are from, if that is known."""
         return self.layout.source
 
     @property
@@ -140,7 +140,7 @@ class PublishedTable:
                 if not pc.all(pc.or_(known, pc.is_in(pc.utf8_lower(sizes), pa.array(["", "nan"])))).as_py():
                     return "image"
         if self.source is None:
-            why = "all sizes are 1024, and its films' data set is unknown, so that it may be of either frame"
+            why = "all sizes are 1024, and its radiographs' data set is unknown, so that it may be of either frame"
             raise DatasetError(f"{self.path}: {why}; tell the frame (--frame) or the data set (--source)")
         if not complete:
             raise DatasetError(f"{self.path}: sizes are missing and all others 1024; tell the frame (--frame)")

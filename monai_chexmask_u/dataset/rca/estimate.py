@@ -1,8 +1,8 @@
-"""Reverse classification accuracy: how good a segmentation is, judged by outlined films that look alike.
+"""Reverse classification accuracy: how good a segmentation is, judged by outlined radiographs that look alike.
 
-The film is laid on each of a few references by a registration; if its outlines are right, they then lie on the true
-ones of the reference. The Dice of the two stands for the Dice with the unknown truth. How well it does so, and how it
-compares with the uncertainty, is measured in ``benchmarks/README.md``.
+The radiograph is laid on each of a few references by a registration; if its outlines are right, they then lie on the
+true ones of the reference. The Dice of the two stands for the Dice with the unknown truth. How well it does so, and how
+it compares with the uncertainty, is measured in ``benchmarks/README.md``.
 
 References:
     [1] Valindria et al., Reverse Classification Accuracy, https://arxiv.org/abs/1702.03407
@@ -40,15 +40,15 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class ReferenceSet:
-    """Outlined films to judge by, small enough to be sent to other processes.
+    """Outlined radiographs to judge by, small enough to be sent to other processes.
 
     Attributes:
-        names: of the films.
-        images: ``(film, size, size)`` float32 in 0..1, shrunk network images.
-        landmarks: ``(film, 120, 2)`` float64, the true ones, in the network frame.
-        latent_means: ``(film, latent)`` float64, what the segmenting network makes of each film.
-        digests: SHA-256 of each film's network image in 8 bits.
-        network_size: side of the network images that the films were made of, which is part of the frame.
+        names: of the radiographs.
+        images: ``(radiograph, size, size)`` float32 in 0..1, shrunk network images.
+        landmarks: ``(radiograph, 120, 2)`` float64, the true ones, in the network frame.
+        latent_means: ``(radiograph, latent)`` float64, what the segmenting network makes of each radiograph.
+        digests: SHA-256 of each radiograph's network image in 8 bits.
+        network_size: side of the network images that the radiographs were made of, which is part of the frame.
     """
 
     names: tuple[str, ...]
@@ -60,7 +60,7 @@ class ReferenceSet:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """All that ratings depend on besides the rated film, as JSON types."""
+        """All that ratings depend on besides the rated radiograph, as JSON types."""
         return {"references": self.fingerprint, "neighbors": NEIGHBORS, "registration": REGISTRATION_SETTINGS}
 
     @property
@@ -84,7 +84,7 @@ class Rating:
         lungs_max: the same, of the best reference.
         heart_mean: mean Dice of the heart.
         heart_max: the same, of the best reference.
-        references: names of the references that the film could be laid on, nearest first.
+        references: names of the references that the radiograph could be laid on, nearest first.
     """
 
     dice_mean: float | None = None
@@ -97,14 +97,15 @@ class Rating:
 
 
 def load_references(folder: str | Path | Sequence[str | Path], segmenter: Segmenter) -> ReferenceSet:
-    """Read outlined films to judge by; those that lack an organ are left out.
+    """Read outlined radiographs to judge by; those that lack an organ are left out.
 
     Args:
-        folder: of films with landmarks, in a layout that `monai_chexmask_u.data.landmark_datalist` knows, or several.
-        segmenter: the one that will segment the films to be rated: nearness is nearness in its latent space.
+        folder: of radiographs with landmarks, in a layout that `monai_chexmask_u.data.landmark_datalist` knows, or
+            several.
+        segmenter: the one that will segment the radiographs to be rated: nearness is nearness in its latent space.
 
     Raises:
-        ValueError: if the package itk is missing, there are no such films, or one of them cannot be read.
+        ValueError: if the package itk is missing, there are no such radiographs, or one of them cannot be read.
     """
     import torch
 
@@ -115,7 +116,7 @@ def load_references(folder: str | Path | Sequence[str | Path], segmenter: Segmen
     require_itk()
     items = [item for item in landmark_datalist(folder) if np.isfinite(item["label"]).all()]
     if not items:
-        raise ValueError(f"{folder}: no film with the outlines of both lungs and the heart, so no reference")
+        raise ValueError(f"{folder}: no radiograph with the outlines of both lungs and the heart, so no reference")
     images, landmarks, latent_means, digests = [], [], [], []
     for item in items:
         try:
@@ -141,20 +142,20 @@ def rate(
     *,
     neighbors: int = NEIGHBORS,
 ) -> Rating:
-    """Rate one segmentation by the references that are nearest to its film in latent space.
+    """Rate one segmentation by the references that are nearest to its radiograph in latent space.
 
-    A reference whose network image has the same grey levels is the film itself and left out. The outlines are moved
-    and then filled, instead of moving a mask: nothing is lost to the size of the pixels that are registered.
+    A reference whose network image has the same grey levels is the radiograph itself and left out. The outlines are
+    moved and then filled, instead of moving a mask: nothing is lost to the size of the pixels that are registered.
 
     Args:
-        image: the film's network image ``(size, size)`` in 0..1, of the side that the references were made with.
+        image: the radiograph's network image ``(size, size)`` in 0..1, of the side that the references were made with.
         landmarks: ``(120, 2)``, the segmentation, in the network frame.
-        latent_mean: ``(latent,)``, of the film.
+        latent_mean: ``(latent,)``, of the radiograph.
         references: to judge by, loaded with the same network.
         neighbors: how many of them.
 
     Returns:
-        The rating; references that the film cannot be laid on do not count.
+        The rating; references that the radiograph cannot be laid on do not count.
 
     Raises:
         ValueError: if the package itk is missing, or an argument does not fit the references.
@@ -163,14 +164,14 @@ def rate(
     require_itk()
     if not (np.isfinite(image).all() and np.isfinite(landmarks).all() and np.isfinite(latent_mean).all()):
         return Rating()
-    film, size = _shrunk(image), references.network_size
+    item, size = _shrunk(image), references.network_size
     names, dice = [], []
     for index in _nearest(latent_mean, _digest(image), references, neighbors):
-        alignment = register(film, references.images[index])
+        alignment = register(item, references.images[index])
         if alignment is None:
             continue
-        moved = alignment.move(_pixels(landmarks, size, len(film)))
-        found = label_map((moved + 0.5) * (MASK_SIZE / len(film)) - 0.5, MASK_SIZE)
+        moved = alignment.move(_pixels(landmarks, size, len(item)))
+        found = label_map((moved + 0.5) * (MASK_SIZE / len(item)) - 0.5, MASK_SIZE)
         true = label_map(_pixels(references.landmarks[index], size, MASK_SIZE), MASK_SIZE)
         names.append(references.names[index])
         dice.append(overlap(found, true))
@@ -213,7 +214,7 @@ def _summary(dice: Floats, names: tuple[str, ...]) -> Rating:
 def _nearest(
     latent_mean: NDArray[np.floating], digest: str, references: ReferenceSet, neighbors: int
 ) -> NDArray[np.intp]:
-    """Return the references nearest by Euclidean distance, without the film itself; ties keep their order."""
+    """Return the references nearest by Euclidean distance, without the radiograph itself; ties keep their order."""
     distance = np.linalg.norm(references.latent_means - np.asarray(latent_mean, dtype=np.float64), axis=1)
     order = np.argsort(distance, kind="stable")
     others = np.array([references.digests[index] != digest for index in order], dtype=np.bool_)
@@ -236,7 +237,7 @@ def _pixels(points: NDArray[np.floating], network_size: int, size: int) -> Float
 
 
 def _digest(image: NDArray[np.float32]) -> str:
-    """Return the SHA-256 of an image in 8 bits, by which the same film is known again."""
+    """Return the SHA-256 of an image in 8 bits, by which the same radiograph is known again."""
     levels = np.rint(np.nan_to_num(image) * 255).clip(0, 255).astype(np.uint8)
     return hashlib.sha256(levels.tobytes()).hexdigest()
 

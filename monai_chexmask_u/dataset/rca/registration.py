@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 __all__ = ["REGISTRATION_SETTINGS", "REGISTRATION_SIZE", "Alignment", "register", "require_itk"]
 
 REGISTRATION_SIZE: Final = 128
-"""Side in pixels of the films that are registered."""
+"""Side in pixels of the radiographs that are registered."""
 SHRINK_FACTORS: Final = (4, 2)
 SMOOTHING_SIGMAS: Final = (3.0, 2.0)
 HISTOGRAM_BINS: Final = 32
 AFFINE_ITERATIONS: Final = 100
 MINIMUM_STEP: Final = 1e-3
 LARGEST_STRETCH: Final = 2.0
-"""Frontal films that fill their frame differ by less; a map that stretches or shrinks more has lost its way."""
+"""Frontal radiographs that fill their frame differ by less; a map that stretches or shrinks more has lost its way."""
 MATCHED_LEVELS: Final = 128
 MATCHED_POINTS: Final = 15
 DEMONS_ITERATIONS: Final = 30
@@ -47,25 +47,25 @@ REGISTRATION_SETTINGS: Final = {
         "sigma": DEMONS_SIGMA,
     },
 }
-"""All that a registration depends on beside its two films, as JSON types."""
+"""All that a registration depends on beside its two radiographs, as JSON types."""
 
 
 @dataclass(frozen=True, eq=False)
 class Alignment:
-    """How one film lies on another, in pixels of both; (0, 0) is the center of the top-left pixel.
+    """How one radiograph lies on another, in pixels of both; (0, 0) is the center of the top-left pixel.
 
     Attributes:
-        matrix: ``(2, 3)``, the affine part, from (x, y, 1) of the fixed film to (x, y) of the moving one.
-        displacement: ``(row, column, 2)``, what is added to (x, y) of the fixed film before.
+        matrix: ``(2, 3)``, the affine part, from (x, y, 1) of the fixed radiograph to (x, y) of the moving one.
+        displacement: ``(row, column, 2)``, what is added to (x, y) of the fixed radiograph before.
     """
 
     matrix: NDArray[np.float64]
     displacement: NDArray[np.float32]
 
     def move(self, points: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Take points ``(..., 2)`` from the fixed film to the moving one.
+        """Take points ``(..., 2)`` from the fixed radiograph to the moving one.
 
-        Outside the fixed film, the displacement is that of the border.
+        Outside the fixed radiograph, the displacement is that of the border.
         """
         from scipy.ndimage import map_coordinates
 
@@ -92,19 +92,19 @@ def require_itk() -> Any:
 
 
 def register(fixed: NDArray[np.float32], moving: NDArray[np.float32]) -> Alignment | None:
-    """Lay one film on another.
+    """Lay one radiograph on another.
 
     An affine map is sought that gives the most mutual information, then diffeomorphic demons find what is left, on
     grey levels matched to each other. All pixels are looked at, and sums are made on one thread, so that the same two
-    films give the same alignment in every process.
+    radiographs give the same alignment in every process.
 
     Args:
         fixed: ``(size, size)`` in 0..1.
         moving: likewise, of the same side.
 
     Returns:
-        The alignment, or None if there is none: one of the films is uniform, they lose each other on the way, or the
-        map found stretches more than films of the chest differ.
+        The alignment, or None if there is none: one of the radiographs is uniform, they lose each other on the way, or
+        the map found stretches more than radiographs of the chest differ.
 
     Raises:
         ValueError: if the package itk is missing.

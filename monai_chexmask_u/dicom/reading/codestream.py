@@ -59,7 +59,7 @@ END: Final = b"\xff\xd9"  # of JPEG, JPEG-LS and JPEG 2000 alike
 
 J2K_START: Final = b"\xff\x4f\xff\x51"  # start of codestream, then always the size
 J2K_CODING, J2K_START_OF_TILE = 0x52, 0x90
-# A film is coded in one piece or in squares of hundreds of pixels; a decoder's memory grows with their number.
+# A radiograph is coded in one piece or in squares of hundreds of pixels; a decoder's memory grows with their number.
 MOST_TILES: Final = 4096
 
 

@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 
 __all__ = ["MAX_PIXELS", "HeaderFacts", "check_class", "check_size", "examine", "looks_like_dicom"]
 
-# Detectors stay below 20 megapixels and digitized film below 50; what is larger is a mistake or an attack on memory.
+# Detectors stay below 20 megapixels and digitized radiograph below 50; what is larger is a mistake or an attack on
+# memory.
 MAX_PIXELS: Final = 64_000_000
-LEAST_SIDE, LARGEST_SIDE_RATIO = 64, 4  # no chest can be told in fewer pixels, and no film of one is a strip
+LEAST_SIDE, LARGEST_SIDE_RATIO = 64, 4  # no chest can be told in fewer pixels, and no radiograph of one is a strip
 
 CR: Final = "1.2.840.10008.5.1.4.1.1.1"
 DX: Final = "1.2.840.10008.5.1.4.1.1.1.1"
@@ -40,7 +41,8 @@ REFERENCED_UIDS: Final = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceU
 VALID_UID: Final = re.compile(r"(?=.{1,64}$)[0-2](\.(0|[1-9][0-9]*))*")  # PS3.5, 9.1; the roots of ISO 8824
 PIXEL_INTEGERS: Final = ("Rows", "Columns", "SamplesPerPixel", "BitsAllocated", "BitsStored", "PixelRepresentation")
 
-# Defined terms of CR and DX, and what manufacturers write instead. LLD and RLD are films of a patient lying on a side.
+# Defined terms of CR and DX, and what manufacturers write instead. LLD and RLD are radiographs of a patient lying on a
+# side.
 NOT_FRONTAL: Final = re.compile(
     r"\b(LL|RL|[LR]?LAT|LATERALE?|LATERO(LATERALE?)?|PROFILE?|LLD|RLD|DECUBITUS|LLO|RLO|OBL|OBLIQUE|[LR][AP]O)\b"
 )
@@ -139,7 +141,8 @@ def check_class(header: Dataset) -> list[str]:
     if sop_class == DX_FOR_PROCESSING or is_raw:
         message = "the image is raw detector data (FOR PROCESSING): send its FOR PRESENTATION version"
         raise RadiographError("for_processing", message)
-    # Research archives and film digitizers keep radiographs as secondary captures that name the original modality.
+    # Research archives and radiograph digitizers keep radiographs as secondary captures that name the original
+    # modality.
     is_captured = sop_class == SECONDARY_CAPTURE and text(header, "Modality") in ("CR", "DX")
     if not is_captured and sop_class not in (CR, DX):
         message = "the file is no CR or DX image: choose the radiograph itself, not another object of the study"
@@ -232,7 +235,7 @@ def _check_pixel_description(header: Dataset) -> None:
 
 
 def check_size(rows: int, columns: int) -> None:
-    """Refuse a size that no chest film has: ``too_large`` or ``implausible_size``."""
+    """Refuse a size that no chest radiograph has: ``too_large`` or ``implausible_size``."""
     if rows * columns > MAX_PIXELS:
         raise RadiographError("too_large", f"the image has more than {MAX_PIXELS // 1_000_000} megapixels: reduce it")
     short, long = sorted((rows, columns))

@@ -13,7 +13,7 @@ from monai_chexmask_u.radiograph import RadiographError
 
 __all__ = ["MOST_ELEMENTS", "MOST_LEVELS", "check_header_size"]
 
-# Films have some hundreds of attributes, in sequences of five levels at most.
+# Radiographs have some hundreds of attributes, in sequences of five levels at most.
 MOST_ELEMENTS: Final = 5000
 MOST_LEVELS: Final = 16
 

@@ -91,7 +91,7 @@ def _radiograph(dataset: FileDataset, path: Path, source: SourceFile) -> Radiogr
     if not dataset.get("SOPClassUID") and "MediaStorageSOPClassUID" in dataset.file_meta:
         dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID  # which must be the same
     facts = examine(dataset)
-    if source.is_oversized:  # told last: a film in many frames is refused for these
+    if source.is_oversized:  # told last: a radiograph in many frames is refused for these
         raise _too_large()
     pixels, pixel_notes = displayed_pixels(dataset)
     # What outputs will not copy is told here, once for all of them.

@@ -22,8 +22,8 @@ def build_viewer_segmentation(
     """Build the binary Segmentation with an invented geometry, for OHIF and for the readers of dcmqi and ITK.
 
     The frame of reference is invented: a coronal plane, that of the detector, in which the patient lies as the reader
-    found, so that a viewer's letters are right for mirrored and upside-down films as well. A pixel without a known size
-    counts as 1 mm. Series and content description say so. It must not be used for measuring.
+    found, so that a viewer's letters are right for mirrored and upside-down radiographs as well. A pixel without a
+    known size counts as 1 mm. Series and content description say so. It must not be used for measuring.
 
     Args:
         segmentation: the result for that radiograph.

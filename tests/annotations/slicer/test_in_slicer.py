@@ -21,7 +21,7 @@ from monai_chexmask_u.writers.markups import write_markups
 
 pytest.importorskip("slicer")
 
-FILMS: Final[dict[str, Any]] = {
+RADIOGRAPHS: Final[dict[str, Any]] = {
     "spacing": lambda: make_dx(),
     "no spacing": lambda: make_cr(spacing=None, photometric="MONOCHROME2"),
     "non-square pixels": lambda: make_dx(rows=250, spacing=(0.2, 0.1)),
@@ -63,11 +63,11 @@ def pixels_in_slicer(volume: Any, markups: Any) -> NDArray[np.float64]:
     return pixels
 
 
-def assert_on_image(film: Path, markups: Path, landmarks: NDArray[np.float64]) -> None:
+def assert_on_image(source: Path, markups: Path, landmarks: NDArray[np.float64]) -> None:
     from support.samples.slicer_scene import load_markups, load_volume, make_scene
 
     scene = make_scene()
-    volume, nodes = load_volume(scene, film), load_markups(scene, markups)
+    volume, nodes = load_volume(scene, source), load_markups(scene, markups)
     assert list(nodes) == [*(organ.title for organ in ORGANS), "Landmarks"]
     places = [(organ.title, organ.nodes) for organ in ORGANS] + [("Landmarks", slice(None))]
     for title, part in places:
@@ -76,44 +76,44 @@ def assert_on_image(film: Path, markups: Path, landmarks: NDArray[np.float64]) -
         np.testing.assert_allclose(found[:, 2], 0, atol=1e-3)
 
 
-@pytest.mark.parametrize("name", FILMS)
+@pytest.mark.parametrize("name", RADIOGRAPHS)
 def test_every_point_lies_on_its_pixel(name: str, tmp_path: Path) -> None:
-    film, markups = save(FILMS[name](), tmp_path / "film.dcm"), tmp_path / "film.mrk.json"
-    radiograph = read_radiograph(film)
+    source, markups = save(RADIOGRAPHS[name](), tmp_path / "radiograph.dcm"), tmp_path / "radiograph.mrk.json"
+    radiograph = read_radiograph(source)
     segmentation = segmented(radiograph)
     write_markups(segmentation, radiograph, markups)
-    assert_on_image(film, markups, segmentation.landmarks)
+    assert_on_image(source, markups, segmentation.landmarks)
 
 
-def test_every_point_lies_on_its_pixel_of_a_real_film(chest_cr: Path, tmp_path: Path) -> None:
-    radiograph, markups = read_radiograph(chest_cr), tmp_path / "film.mrk.json"
+def test_every_point_lies_on_its_pixel_of_a_real_radiograph(chest_cr: Path, tmp_path: Path) -> None:
+    radiograph, markups = read_radiograph(chest_cr), tmp_path / "radiograph.mrk.json"
     segmentation = segmented(radiograph)
     write_markups(segmentation, radiograph, markups)
     assert_on_image(chest_cr, markups, segmentation.landmarks)
 
 
 @pytest.mark.parametrize("name", ["CR-MONO1-10-chest.dcm", "nih-dx-chest.dcm"])
-def test_every_point_lies_on_its_pixel_of_shared_films(name: str, shared_data: Path, tmp_path: Path) -> None:
-    film, markups = shared_data / "dicom" / name, tmp_path / "film.mrk.json"
-    radiograph = read_radiograph(film)
+def test_every_point_lies_on_its_pixel_of_shared_radiographs(name: str, shared_data: Path, tmp_path: Path) -> None:
+    source, markups = shared_data / "dicom" / name, tmp_path / "radiograph.mrk.json"
+    radiograph = read_radiograph(source)
     segmentation = segmented(radiograph)
     write_markups(segmentation, radiograph, markups)
-    assert_on_image(film, markups, segmentation.landmarks)
+    assert_on_image(source, markups, segmentation.landmarks)
 
 
 @pytest.fixture
-def film(tmp_path: Path) -> Path:
-    return save(make_dx(spacing=(0.2, 0.1)), tmp_path / "film.dcm")
+def source(tmp_path: Path) -> Path:
+    return save(make_dx(spacing=(0.2, 0.1)), tmp_path / "radiograph.dcm")
 
 
 @pytest.fixture
-def radiograph(film: Path) -> Radiograph:
-    return read_radiograph(film)
+def radiograph(source: Path) -> Radiograph:
+    return read_radiograph(source)
 
 
 @pytest.fixture
 def markups(radiograph: Radiograph, tmp_path: Path) -> Path:
-    path = tmp_path / "film.mrk.json"
+    path = tmp_path / "radiograph.mrk.json"
     write_markups(segmented(radiograph), radiograph, path)
     return path
 
@@ -194,12 +194,12 @@ def test_a_linear_curve_has_the_polygons_area(markups: Path, radiograph: Radiogr
         assert polygon_area(outline) == pytest.approx(area_mm2, rel=1e-4)
 
 
-def test_edits_in_slicer_come_back(film: Path, markups: Path, radiograph: Radiograph, tmp_path: Path) -> None:
+def test_edits_in_slicer_come_back(source: Path, markups: Path, radiograph: Radiograph, tmp_path: Path) -> None:
     """Each markup is saved to a file of its own, one point was moved, one organ's points were deleted."""
     from support.samples.slicer_scene import ijk_to_ras, load_markups, load_volume, make_scene, save_node
 
     scene = make_scene()
-    matrix = ijk_to_ras(load_volume(scene, film))
+    matrix = ijk_to_ras(load_volume(scene, source))
     nodes = load_markups(scene, markups)
     moved = matrix @ [40.5, 60.25, 0, 1]
     nodes[RIGHT_LUNG.title].SetNthControlPointPosition(3, *moved[:3])

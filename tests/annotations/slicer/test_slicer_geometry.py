@@ -81,8 +81,8 @@ SIZES: Final = (
 )
 
 
-def make_film(folder: Path, sop_class: UID, elements: dict[str, str]) -> Path:
-    """Write a film whose elements hold these characters, whatever their representation allows."""
+def make_radiograph(folder: Path, sop_class: UID, elements: dict[str, str]) -> Path:
+    """Write a radiograph whose elements hold these characters, whatever their representation allows."""
     dataset = make_cr(rows=70, columns=66, spacing=None)
     dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = sop_class
     dataset.Modality = "DX" if sop_class == DX else "CR"
@@ -90,7 +90,7 @@ def make_film(folder: Path, sop_class: UID, elements: dict[str, str]) -> Path:
         for keyword, characters in elements.items():
             setattr(dataset, keyword, "1")
             dataset[keyword]._value = characters.split("\\") if "\\" in characters else characters
-    return save(dataset, folder / "film.dcm")
+    return save(dataset, folder / "radiograph.dcm")
 
 
 def slicers_matrix(path: Path) -> NDArray[np.float64]:
@@ -100,7 +100,7 @@ def slicers_matrix(path: Path) -> NDArray[np.float64]:
 
 
 def assert_same_place(plane: ImagePlane, matrix: NDArray[np.float64]) -> None:
-    """Compare four pixels, those of the corners of a large film."""
+    """Compare four pixels, those of the corners of a large radiograph."""
     pixels = np.array([[0.0, 0.0], [3000.0, 0.0], [0.0, 4000.0], [3000.0, 4000.0]])
     homogeneous = np.concatenate([pixels, np.zeros((4, 1)), np.ones((4, 1))], axis=1)
     expected = (homogeneous @ matrix.T)[:, :3] * [-1, -1, 1]
@@ -111,7 +111,7 @@ def assert_same_place(plane: ImagePlane, matrix: NDArray[np.float64]) -> None:
 @pytest.mark.parametrize("name", HEADERS)
 def test_an_image_lies_where_slicer_puts_it(name: str, sop_class: UID, tmp_path: Path) -> None:
     pytest.importorskip("slicer")
-    path = make_film(tmp_path, sop_class, HEADERS[name])
+    path = make_radiograph(tmp_path, sop_class, HEADERS[name])
     assert_same_place(slicer_plane(read_radiograph(path)), slicers_matrix(path))
 
 
@@ -123,17 +123,17 @@ def test_damaged_sizes_are_taken_as_slicer_takes_them(
     characters: str, sop_class: UID, keyword: str, tmp_path: Path
 ) -> None:
     pytest.importorskip("slicer")
-    path = make_film(tmp_path, sop_class, {keyword: characters})
+    path = make_radiograph(tmp_path, sop_class, {keyword: characters})
     assert_same_place(slicer_plane(read_radiograph(path)), slicers_matrix(path))
 
 
-def test_real_films_lie_where_slicer_puts_them(chest_cr: Path) -> None:
+def test_real_radiographs_lie_where_slicer_puts_them(chest_cr: Path) -> None:
     pytest.importorskip("slicer")
     assert_same_place(slicer_plane(read_radiograph(chest_cr)), slicers_matrix(chest_cr))
 
 
 @pytest.mark.parametrize("name", ["CR-MONO1-10-chest.dcm", "nih-dx-chest.dcm"])
-def test_shared_films_lie_where_slicer_puts_them(name: str, shared_data: Path) -> None:
+def test_shared_radiographs_lie_where_slicer_puts_them(name: str, shared_data: Path) -> None:
     pytest.importorskip("slicer")
     path = shared_data / "dicom" / name
     assert_same_place(slicer_plane(read_radiograph(path)), slicers_matrix(path))
@@ -147,18 +147,18 @@ def test_shared_films_lie_where_slicer_puts_them(name: str, shared_data: Path) -
 def test_the_rule_holds_without_slicer(
     elements: dict[str, str], column_mm: float, row_mm: float, tmp_path: Path
 ) -> None:
-    radiograph = read_radiograph(make_film(tmp_path, CR, elements))
+    radiograph = read_radiograph(make_radiograph(tmp_path, CR, elements))
     assert slicer_plane(radiograph) == ImagePlane.of_spacing(column_mm, row_mm)
 
 
 def test_a_calibrated_size_is_the_librarys_alone(tmp_path: Path) -> None:
     elements = {**HEADERS["calibrated"], "PixelSpacing": r"0.15\0.15", "ImagerPixelSpacing": r"0.2\0.2"}
-    radiograph = read_radiograph(make_film(tmp_path, CR, elements))
+    radiograph = read_radiograph(make_radiograph(tmp_path, CR, elements))
     assert radiograph.spacing_mm == (0.15, 0.15)
     assert slicer_plane(radiograph) == ImagePlane.of_spacing(0.2, 0.2)
 
 
-def make_picture(path: Path, **options: Any) -> Path:
+def make_image(path: Path, **options: Any) -> Path:
     from PIL import Image
 
     values = np.random.default_rng(0).integers(0, 255, (70, 66), dtype=np.uint8)
@@ -166,7 +166,7 @@ def make_picture(path: Path, **options: Any) -> Path:
     return path
 
 
-PICTURES: Final[dict[str, tuple[str, dict[str, Any]]]] = {
+IMAGES: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "png": ("a.png", {}),
     "png with a resolution, which ITK ignores": ("a.png", {"dpi": (254, 127)}),
     "jpeg": ("a.jpg", {}),
@@ -179,11 +179,11 @@ PICTURES: Final[dict[str, tuple[str, dict[str, Any]]]] = {
 }
 
 
-@pytest.mark.parametrize("name", PICTURES)
-def test_a_picture_lies_where_itk_puts_it(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", IMAGES)
+def test_a_image_lies_where_itk_puts_it(name: str, tmp_path: Path) -> None:
     itk = pytest.importorskip("itk")
-    file, options = PICTURES[name]
-    path = make_picture(tmp_path / file, **options)
+    file, options = IMAGES[name]
+    path = make_image(tmp_path / file, **options)
     image = itk.imread(str(path))
     plane = slicer_plane(read_radiograph(path))
     assert tuple(image.GetOrigin()) == (0, 0)
@@ -196,7 +196,7 @@ def test_a_picture_lies_where_itk_puts_it(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(("unit", "horizontal", "vertical"), [(0, 300, 300), (1, 0, 100), (2, 100, 50), (3, 9, 9)])
 def test_a_jpegs_density_is_taken_as_itk_takes_it(unit: int, horizontal: int, vertical: int, tmp_path: Path) -> None:
     itk = pytest.importorskip("itk")
-    path = make_picture(tmp_path / "a.jpg")
+    path = make_image(tmp_path / "a.jpg")
     content = bytearray(path.read_bytes())
     place = content.index(b"JFIF\0") + 7
     content[place : place + 5] = bytes([unit]) + horizontal.to_bytes(2, "big") + vertical.to_bytes(2, "big")
@@ -205,8 +205,8 @@ def test_a_jpegs_density_is_taken_as_itk_takes_it(unit: int, horizontal: int, ve
     np.testing.assert_allclose([plane.column_step[0], plane.row_step[1]], tuple(itk.imread(str(path)).GetSpacing()))
 
 
-def test_a_picture_that_is_gone_lies_at_the_origin(tmp_path: Path) -> None:
-    path = make_picture(tmp_path / "a.jpg", dpi=(254, 254))
+def test_a_image_that_is_gone_lies_at_the_origin(tmp_path: Path) -> None:
+    path = make_image(tmp_path / "a.jpg", dpi=(254, 254))
     radiograph = read_radiograph(path)
     path.unlink()
     assert slicer_plane(radiograph) == ImagePlane()

@@ -8,11 +8,11 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from filelock import FileLock
-from support.samples.datasets import build_here, films_of, in_process, shard_bytes, write_films
+from support.samples.datasets import build_here, in_process, radiographs_of, shard_bytes, write_radiographs
 
 from monai_chexmask_u.dataset.building import build as building
-from monai_chexmask_u.dataset.building.build import build, build_settings, pending_films, start
-from monai_chexmask_u.dataset.building.films import Film
+from monai_chexmask_u.dataset.building.build import build, build_settings, pending_radiographs, start
+from monai_chexmask_u.dataset.building.radiograph_files import RadiographFile
 from monai_chexmask_u.dataset.building.work import Recipe
 from monai_chexmask_u.dataset.folder import DatasetError, Manifest, read_manifest
 from monai_chexmask_u.segmentation import ModelIdentity
@@ -21,8 +21,8 @@ IDENTITY = ModelIdentity("tiny", "1.2.3", "ab" * 32)
 
 
 @pytest.fixture
-def films(tmp_path: Path) -> tuple[Film, ...]:
-    return films_of(write_films(tmp_path / "films", 11, broken=[2, 9]))
+def radiographs(tmp_path: Path) -> tuple[RadiographFile, ...]:
+    return radiographs_of(write_radiographs(tmp_path / "radiographs", 11, broken=[2, 9]))
 
 
 @pytest.fixture
@@ -30,14 +30,16 @@ def recipe(tiny_bundle: Path) -> Recipe:
     return Recipe(64, tiny_bundle, samples=4)
 
 
-def build_in_process(folder: Path, films: tuple[Film, ...], recipe: Recipe, batch_size: int = 2) -> Manifest:
+def build_in_process(
+    folder: Path, radiographs: tuple[RadiographFile, ...], recipe: Recipe, batch_size: int = 2
+) -> Manifest:
     folder.mkdir(exist_ok=True)
-    settings = build_settings(recipe, films, IDENTITY, films_per_shard=4, rca=None)
-    with start(folder, settings, len(films)) as manifest:
+    settings = build_settings(recipe, radiographs, IDENTITY, films_per_shard=4, rca=None)
+    with start(folder, settings, len(radiographs)) as manifest:
         return build(
             folder,
             manifest,
-            pending_films(films, manifest),
+            pending_radiographs(radiographs, manifest),
             in_process(recipe),
             batch_size=batch_size,
             progress=lambda _: None,
@@ -45,22 +47,24 @@ def build_in_process(folder: Path, films: tuple[Film, ...], recipe: Recipe, batc
         )
 
 
-def test_every_film_has_a_row_or_a_reason(tmp_path: Path, films: tuple[Film, ...], recipe: Recipe) -> None:
-    manifest = build_in_process(tmp_path / "out", films, recipe)
-    assert (manifest.finished, manifest.films, manifest.rows, manifest.failure_count) == (True, 11, 9, 2)
+def test_every_radiograph_has_a_row_or_a_reason(
+    tmp_path: Path, radiographs: tuple[RadiographFile, ...], recipe: Recipe
+) -> None:
+    manifest = build_in_process(tmp_path / "out", radiographs, recipe)
+    assert (manifest.finished, manifest.radiographs, manifest.rows, manifest.failure_count) == (True, 11, 9, 2)
     assert [shard.rows for shard in manifest.shards] == [3, 4, 2]
     rows = pq.read_table(tmp_path / "out" / "data")["image_id"].to_pylist()
     failures = pq.read_table(tmp_path / "out" / "failures.parquet").to_pylist()
-    assert sorted(rows + [row["image_id"] for row in failures]) == [film.image_id for film in films]
+    assert sorted(rows + [row["image_id"] for row in failures]) == [item.image_id for item in radiographs]
     assert {row["code"] for row in failures} == {"truncated"}
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 100])
 def test_no_byte_depends_on_the_batch_size(
-    tmp_path: Path, films: tuple[Film, ...], recipe: Recipe, batch_size: int
+    tmp_path: Path, radiographs: tuple[RadiographFile, ...], recipe: Recipe, batch_size: int
 ) -> None:
-    build_in_process(tmp_path / "two", films, recipe)
-    build_in_process(tmp_path / "other", films, recipe, batch_size)
+    build_in_process(tmp_path / "two", radiographs, recipe)
+    build_in_process(tmp_path / "other", radiographs, recipe, batch_size)
     assert shard_bytes(tmp_path / "two") == shard_bytes(tmp_path / "other")
 
 
@@ -68,13 +72,13 @@ def test_no_byte_depends_on_the_batch_size(
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_a_build_that_stops_at_a_write_goes_on_to_the_same_bytes(
     tmp_path: Path,
-    films: tuple[Film, ...],
+    radiographs: tuple[RadiographFile, ...],
     recipe: Recipe,
     monkeypatch: pytest.MonkeyPatch,
     function: str,
     after: bool,
 ) -> None:
-    build_in_process(tmp_path / "whole", films, recipe)
+    build_in_process(tmp_path / "whole", radiographs, recipe)
     original, calls = getattr(building, function), 0
 
     def stop(*arguments: object) -> object:
@@ -87,46 +91,48 @@ def test_a_build_that_stops_at_a_write_goes_on_to_the_same_bytes(
 
     monkeypatch.setattr(building, function, stop)
     with pytest.raises(SystemExit):
-        build_in_process(tmp_path / "out", films, recipe)
+        build_in_process(tmp_path / "out", radiographs, recipe)
     monkeypatch.undo()
-    build_in_process(tmp_path / "out", films, recipe)
+    build_in_process(tmp_path / "out", radiographs, recipe)
     assert shard_bytes(tmp_path / "out") == shard_bytes(tmp_path / "whole")
     assert read_manifest(tmp_path / "out") == read_manifest(tmp_path / "whole")
 
 
-def test_what_is_finished_is_not_done_again(tmp_path: Path, films: tuple[Film, ...], recipe: Recipe) -> None:
-    done = build_in_process(tmp_path / "out", films, recipe)
-    assert pending_films(films, done) == []
+def test_what_is_finished_is_not_done_again(
+    tmp_path: Path, radiographs: tuple[RadiographFile, ...], recipe: Recipe
+) -> None:
+    done = build_in_process(tmp_path / "out", radiographs, recipe)
+    assert pending_radiographs(radiographs, done) == []
     part = replace(done, shards=(done.shards[0], done.shards[2]))
-    assert [(number, len(those)) for number, those in pending_films(films, part)] == [(1, 4)]
+    assert [(number, len(those)) for number, those in pending_radiographs(radiographs, part)] == [(1, 4)]
 
 
 @pytest.mark.parametrize("damage", ["data/part-00001.parquet", "data/part-00002.parquet", "failures.parquet"])
 @pytest.mark.parametrize("lost", [False, True], ids=["flipped", "lost"])
 def test_what_is_damaged_is_built_again(
-    tmp_path: Path, films: tuple[Film, ...], recipe: Recipe, damage: str, lost: bool
+    tmp_path: Path, radiographs: tuple[RadiographFile, ...], recipe: Recipe, damage: str, lost: bool
 ) -> None:
-    done = build_in_process(tmp_path / "out", films, recipe)
+    done = build_in_process(tmp_path / "out", radiographs, recipe)
     before, path = shard_bytes(tmp_path / "out"), tmp_path / "out" / damage
     path.unlink() if lost else path.write_bytes(bytes([path.read_bytes()[0] ^ 1]) + path.read_bytes()[1:])
-    assert build_in_process(tmp_path / "out", films, recipe) == done
+    assert build_in_process(tmp_path / "out", radiographs, recipe) == done
     assert shard_bytes(tmp_path / "out") == before
 
 
 def test_a_build_that_lost_what_failed_can_come_to_its_end(
-    tmp_path: Path, films: tuple[Film, ...], recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, radiographs: tuple[RadiographFile, ...], recipe: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    done = build_in_process(tmp_path / "whole", films, recipe)
+    done = build_in_process(tmp_path / "whole", radiographs, recipe)
 
     def stop(*_: object) -> None:
         raise SystemExit
 
     monkeypatch.setattr(building, "finish", stop)
     with pytest.raises(SystemExit):
-        build_in_process(tmp_path / "out", films, recipe)
+        build_in_process(tmp_path / "out", radiographs, recipe)
     monkeypatch.undo()
     next((tmp_path / "out" / "failures").glob("part-*.parquet")).unlink()
-    assert build_in_process(tmp_path / "out", films, recipe) == done
+    assert build_in_process(tmp_path / "out", radiographs, recipe) == done
 
 
 @pytest.mark.parametrize(
@@ -139,39 +145,45 @@ def test_a_build_that_lost_what_failed_can_come_to_its_end(
     ],
 )
 def test_a_folder_of_other_settings_is_refused(
-    tmp_path: Path, films: tuple[Film, ...], recipe: Recipe, change: dict[str, object], message: str
+    tmp_path: Path, radiographs: tuple[RadiographFile, ...], recipe: Recipe, change: dict[str, object], message: str
 ) -> None:
-    build_in_process(tmp_path / "out", films[:2], recipe)
+    build_in_process(tmp_path / "out", radiographs[:2], recipe)
     before = shard_bytes(tmp_path / "out")
     with pytest.raises(DatasetError, match=message):
-        build_in_process(tmp_path / "out", films[:2], replace(recipe, **change))  # type: ignore[arg-type]
+        build_in_process(tmp_path / "out", radiographs[:2], replace(recipe, **change))  # type: ignore[arg-type]
     assert shard_bytes(tmp_path / "out") == before
 
 
-def test_a_folder_of_other_films_is_refused(tmp_path: Path, films: tuple[Film, ...], recipe: Recipe) -> None:
-    build_in_process(tmp_path / "out", films[:2], recipe)
-    with pytest.raises(DatasetError, match="holds a data set with other films; choose another folder"):
-        build_in_process(tmp_path / "out", films[:3], recipe)
+def test_a_folder_of_other_radiographs_is_refused(
+    tmp_path: Path, radiographs: tuple[RadiographFile, ...], recipe: Recipe
+) -> None:
+    build_in_process(tmp_path / "out", radiographs[:2], recipe)
+    with pytest.raises(DatasetError, match="holds a data set with other radiographs; choose another folder"):
+        build_in_process(tmp_path / "out", radiographs[:3], recipe)
 
 
-def test_a_folder_with_shards_of_nobody_is_refused(tmp_path: Path, films: tuple[Film, ...], recipe: Recipe) -> None:
+def test_a_folder_with_shards_of_nobody_is_refused(
+    tmp_path: Path, radiographs: tuple[RadiographFile, ...], recipe: Recipe
+) -> None:
     (tmp_path / "out" / "data").mkdir(parents=True)
     (tmp_path / "out" / "data" / "mine.parquet").write_bytes(b"x")
     with pytest.raises(DatasetError, match=r"has shards, but no manifest\.json"):
-        build_in_process(tmp_path / "out", films, recipe)
+        build_in_process(tmp_path / "out", radiographs, recipe)
 
 
-def test_two_builds_in_one_folder_are_refused(tmp_path: Path, films: tuple[Film, ...], recipe: Recipe) -> None:
+def test_two_builds_in_one_folder_are_refused(
+    tmp_path: Path, radiographs: tuple[RadiographFile, ...], recipe: Recipe
+) -> None:
     (tmp_path / "out").mkdir()
     with FileLock(tmp_path / "out" / ".build.lock"), pytest.raises(DatasetError, match="another build is at work"):
-        build_in_process(tmp_path / "out", films, recipe)
+        build_in_process(tmp_path / "out", radiographs, recipe)
 
 
-def test_settings_name_all_that_rows_depend_on(films: tuple[Film, ...], recipe: Recipe) -> None:
-    settings = build_settings(recipe, films, IDENTITY, films_per_shard=4, rca={"neighbors": 5})
+def test_settings_name_all_that_rows_depend_on(radiographs: tuple[RadiographFile, ...], recipe: Recipe) -> None:
+    settings = build_settings(recipe, radiographs, IDENTITY, films_per_shard=4, rca={"neighbors": 5})
     assert settings["model"] == asdict(IDENTITY)
     assert settings["rca"] == {"neighbors": 5}
-    names = {*asdict(recipe), "films", "films_per_shard", "rca", "version", "torch", "cpu_capability"}
+    names = {*asdict(recipe), "radiographs", "films_per_shard", "rca", "version", "torch", "cpu_capability"}
     assert set(settings) == names, "a new field of the recipe has to be a setting"
 
 
@@ -190,7 +202,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_a_full_disk_ends_a_build_and_costs_nothing_that_counts(
     tmp_path: Path, small_disk: Path, tiny_bundle: Path
 ) -> None:
-    images = write_films(tmp_path / "films", 24)
+    images = write_radiographs(tmp_path / "radiographs", 24)
     build_here(images, tmp_path / "whole", tiny_bundle)
     output = small_disk / "out"
     filler = small_disk / "filler"
@@ -210,7 +222,7 @@ def test_a_full_disk_ends_a_build_and_costs_nothing_that_counts(
 def test_a_target_that_may_only_be_read_is_said_before_any_work(
     tmp_path: Path, small_disk: Path, tiny_bundle: Path
 ) -> None:
-    images = write_films(tmp_path / "films", 2)
+    images = write_radiographs(tmp_path / "radiographs", 2)
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
     with pytest.raises(
         OSError, match=r"results cannot be written here \(Read-only file system\); choose another folder"

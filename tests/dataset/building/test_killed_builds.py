@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from support.samples.datasets import build_here, shard_bytes, write_films
+from support.samples.datasets import build_here, shard_bytes, write_radiographs
 
 from monai_chexmask_u.dataset.check import check_dataset
 from monai_chexmask_u.dataset.folder import read_manifest
@@ -23,7 +23,7 @@ ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__fi
 
 
 def test_a_build_that_is_killed_ten_times_at_random_gives_the_same_table(tmp_path: Path, tiny_bundle: Path) -> None:
-    images = write_films(tmp_path / "films", 100, broken=[7, 8, 61])
+    images = write_radiographs(tmp_path / "radiographs", 100, broken=[7, 8, 61])
     command = [
         sys.executable,
         str(Path(__file__).parents[2] / "support" / "processes" / "killed_builds.py"),
@@ -53,7 +53,7 @@ def test_a_build_that_is_killed_ten_times_at_random_gives_the_same_table(tmp_pat
 
 @pytest.mark.skipif(not Path("/proc/self/stat").is_file(), reason="looks for processes in /proc")
 def test_the_command_is_killed_with_its_workers_and_goes_on(tmp_path: Path, tiny_bundle: Path) -> None:
-    images, output = write_films(tmp_path / "films", 60), tmp_path / "out"
+    images, output = write_radiographs(tmp_path / "radiographs", 60), tmp_path / "out"
     command = [sys.executable, "-m", "monai_chexmask_u", "dataset", "build", "--images", str(images), "-o", str(output)]
     command += ["--model", str(tiny_bundle), "--samples", "4", "--films-per-shard", "2", "--device", "cpu"]
     process = subprocess.Popen([*command, "--workers", "2"], env=ENVIRONMENT, stderr=subprocess.DEVNULL)
@@ -67,7 +67,7 @@ def test_the_command_is_killed_with_its_workers_and_goes_on(tmp_path: Path, tiny
     done = len(read_manifest(output).shards)
     assert 0 < done < 30
     again = subprocess.run([*command, "--workers", "1"], env=ENVIRONMENT, capture_output=True, text=True, check=True)
-    assert f"{2 * done} of 60 films are done already" in again.stderr
+    assert f"{2 * done} of 60 radiographs are done already" in again.stderr
     build_here(images, tmp_path / "whole", tiny_bundle, films_per_shard=2)
     assert shard_bytes(output) == shard_bytes(tmp_path / "whole")
 

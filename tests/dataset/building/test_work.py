@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from support.samples.datasets import films_of, write_films
+from support.samples.datasets import radiographs_of, write_radiographs
 
 from monai_chexmask_u.anatomy import ORGANS
 from monai_chexmask_u.dataset.building import work
-from monai_chexmask_u.dataset.building.films import Film
-from monai_chexmask_u.dataset.building.work import Chunk, FilmWork, Recipe, film_seed
+from monai_chexmask_u.dataset.building.radiograph_files import RadiographFile
+from monai_chexmask_u.dataset.building.work import Chunk, RadiographWork, Recipe, radiograph_seed
 from monai_chexmask_u.dataset.schema import SCHEMA
 from monai_chexmask_u.geometry import run_length_decode
 from monai_chexmask_u.model import load_model
@@ -22,8 +22,8 @@ from monai_chexmask_u.segmenter import Segmenter
 
 
 @pytest.fixture
-def films(tmp_path: Path) -> tuple[Film, ...]:
-    return films_of(write_films(tmp_path / "films", 5))
+def radiographs(tmp_path: Path) -> tuple[RadiographFile, ...]:
+    return radiographs_of(write_radiographs(tmp_path / "radiographs", 5))
 
 
 @pytest.fixture
@@ -31,13 +31,15 @@ def recipe(calibrated_bundle: Path) -> Recipe:
     return Recipe(64, calibrated_bundle, samples=6, source="here")
 
 
-def test_a_row_says_what_the_segmenter_says(films: tuple[Film, ...], recipe: Recipe, calibrated_bundle: Path) -> None:
-    table = FilmWork(recipe)(Chunk(0, 0, films)).rows
+def test_a_row_says_what_the_segmenter_says(
+    radiographs: tuple[RadiographFile, ...], recipe: Recipe, calibrated_bundle: Path
+) -> None:
+    table = RadiographWork(recipe)(Chunk(0, 0, radiographs)).rows
     assert table.schema.equals(SCHEMA)
-    assert table["image_id"].to_pylist() == [film.image_id for film in films]
+    assert table["image_id"].to_pylist() == [item.image_id for item in radiographs]
     row = table.to_pylist()[2]
     segmenter = Segmenter(load_model(calibrated_bundle), num_samples=6, seed=row["seed"], device="cpu")
-    expected = segmenter.segment(read_radiograph(films[2].file))
+    expected = segmenter.segment(read_radiograph(radiographs[2].file))
     np.testing.assert_array_equal(np.reshape(row["landmarks"], (120, 2)), expected.landmarks.astype(np.float32))
     np.testing.assert_array_equal(np.reshape(row["landmarks_std"], (120, 2)), expected.std.astype(np.float32))
     covariance = expected.covariance[:, 0, 1].astype(np.float32)
@@ -60,89 +62,98 @@ def test_a_row_says_what_the_segmenter_says(films: tuple[Film, ...], recipe: Rec
     assert np.mean(row["latent_std"]) == pytest.approx(row["latent_uncertainty"], rel=1e-6)
 
 
-def test_rows_do_not_depend_on_the_company_of_a_film(films: tuple[Film, ...], recipe: Recipe) -> None:
-    together = FilmWork(recipe)(Chunk(0, 0, films)).rows
-    for number, film in enumerate(films):
-        alone = FilmWork(recipe)(Chunk(7, 3, (film,))).rows
+def test_rows_do_not_depend_on_the_company_of_a_radiograph(
+    radiographs: tuple[RadiographFile, ...], recipe: Recipe
+) -> None:
+    together = RadiographWork(recipe)(Chunk(0, 0, radiographs)).rows
+    for number, item in enumerate(radiographs):
+        alone = RadiographWork(recipe)(Chunk(7, 3, (item,))).rows
         assert alone.equals(together.slice(number, 1))
 
 
-def test_a_film_without_masks_has_none(films: tuple[Film, ...], recipe: Recipe) -> None:
-    table = FilmWork(replace(recipe, masks=False))(Chunk(0, 0, films[:1])).rows
+def test_a_radiograph_without_masks_has_none(radiographs: tuple[RadiographFile, ...], recipe: Recipe) -> None:
+    table = RadiographWork(replace(recipe, masks=False))(Chunk(0, 0, radiographs[:1])).rows
     assert table["heart_mask"].to_pylist() == [None]
     assert table["heart_area_px"].null_count == 0
 
 
-def test_without_a_calibration_what_it_gives_is_empty(films: tuple[Film, ...], tiny_bundle: Path) -> None:
-    row = FilmWork(Recipe(64, tiny_bundle, samples=4))(Chunk(0, 0, films[:1])).rows.to_pylist()[0]
+def test_without_a_calibration_what_it_gives_is_empty(
+    radiographs: tuple[RadiographFile, ...], tiny_bundle: Path
+) -> None:
+    row = RadiographWork(Recipe(64, tiny_bundle, samples=4))(Chunk(0, 0, radiographs[:1])).rows.to_pylist()[0]
     assert row["error_std"] is row["error_cov_xy"] is row["radius90"] is row["total_px1024"] is None
     assert row["score"] == row["predictive_px1024"]
     assert (row["verdict"], row["reasons"], row["scores"]) == ("review", ["not_calibrated"], [])
 
 
-def test_bad_films_become_failures_and_the_others_rows(tmp_path: Path, recipe: Recipe) -> None:
-    films = films_of(write_films(tmp_path / "mixed", 4, broken=[1]))
-    missing = Film("gone", "gone.png", tmp_path / "gone.png")
-    done = FilmWork(recipe)(Chunk(0, 0, (missing, *films), damaged=frozenset({"film003.png"})))
-    assert done.rows["image_id"].to_pylist() == ["film000.png", "film002.png"]
-    assert done.failures["image_id"].to_pylist() == ["gone", "film001.png", "film003.png"]
+def test_bad_radiographs_become_failures_and_the_others_rows(tmp_path: Path, recipe: Recipe) -> None:
+    radiographs = radiographs_of(write_radiographs(tmp_path / "mixed", 4, broken=[1]))
+    missing = RadiographFile("gone", "gone.png", tmp_path / "gone.png")
+    done = RadiographWork(recipe)(Chunk(0, 0, (missing, *radiographs), damaged=frozenset({"radiograph003.png"})))
+    assert done.rows["image_id"].to_pylist() == ["radiograph000.png", "radiograph002.png"]
+    assert done.failures["image_id"].to_pylist() == ["gone", "radiograph001.png", "radiograph003.png"]
     assert done.failures["code"].to_pylist() == ["not_found", "truncated", "crashed"]
     assert str(tmp_path) not in str(done.failures["message"].to_pylist())
 
 
-def test_a_film_that_the_network_cannot_take_becomes_a_failure(
-    films: tuple[Film, ...], recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+def test_a_radiograph_that_the_network_cannot_take_becomes_a_failure(
+    radiographs: tuple[RadiographFile, ...], recipe: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    steps = FilmWork(recipe)
-    inferred = steps.infer(steps.decode(Chunk(0, 0, films[:2])))
-    inferred.films[0][1]["mean"][:] = np.nan
+    steps = RadiographWork(recipe)
+    inferred = steps.infer(steps.decode(Chunk(0, 0, radiographs[:2])))
+    inferred.radiographs[0][1]["mean"][:] = np.nan
     done = steps.complete(inferred)
-    assert done.failures["image_id"].to_pylist() == [films[0].image_id]
-    assert done.rows["image_id"].to_pylist() == [films[1].image_id]
+    assert done.failures["image_id"].to_pylist() == [radiographs[0].image_id]
+    assert done.rows["image_id"].to_pylist() == [radiographs[1].image_id]
 
 
 def test_crop_and_geometry_are_recorded(tmp_path: Path, recipe: Recipe) -> None:
-    film = films_of(write_films(tmp_path / "one", 1))[0]
-    content = np.asarray(Image.open(film.file)).clip(10)
+    item = radiographs_of(write_radiographs(tmp_path / "one", 1))[0]
+    content = np.asarray(Image.open(item.file)).clip(10)
     framed = np.zeros((content.shape[0] + 30, content.shape[1] + 9), dtype=np.uint8)
     framed[20:-10, 4:-5] = content
-    Image.fromarray(framed).save(film.file)
+    Image.fromarray(framed).save(item.file)
     plain, cropped = (
-        FilmWork(replace(recipe, crop_border=crop))(Chunk(0, 0, (film,))).rows.to_pylist()[0] for crop in (False, True)
+        RadiographWork(replace(recipe, crop_border=crop))(Chunk(0, 0, (item,))).rows.to_pylist()[0]
+        for crop in (False, True)
     )
     assert [plain[f"crop_{name}"] for name in ("top", "left", "height", "width")] == [0, 0, *framed.shape]
     assert [cropped[f"crop_{name}"] for name in ("top", "left", "height", "width")] == [20, 4, *content.shape]
-    Image.fromarray(content).save(film.file)
-    without = FilmWork(recipe)(Chunk(0, 0, (film,))).rows.to_pylist()[0]
+    Image.fromarray(content).save(item.file)
+    without = RadiographWork(recipe)(Chunk(0, 0, (item,))).rows.to_pylist()[0]
     shift = np.reshape(cropped["landmarks"], (120, 2)) - np.reshape(without["landmarks"], (120, 2))
     np.testing.assert_allclose(shift, np.broadcast_to((4, 20), (120, 2)), atol=1e-3)
 
 
-def test_seeds_differ_by_film_and_by_data_set_and_stay() -> None:
-    assert film_seed(0, "a") != film_seed(0, "b")
-    assert film_seed(0, "a") != film_seed(1, "a")
-    assert 0 <= film_seed(2**63 - 1, "x") < 2**63
-    assert film_seed(0, "chest.png") == film_seed(0, "chest.png") == 924781968375104297
+def test_seeds_differ_by_radiograph_and_by_data_set_and_stay() -> None:
+    assert radiograph_seed(0, "a") != radiograph_seed(0, "b")
+    assert radiograph_seed(0, "a") != radiograph_seed(1, "a")
+    assert 0 <= radiograph_seed(2**63 - 1, "x") < 2**63
+    assert radiograph_seed(0, "chest.png") == radiograph_seed(0, "chest.png") == 924781968375104297
 
 
 @pytest.mark.parametrize(
     ("error", "number"),
     [(OSError(errno.ENOSPC, "full"), errno.ENOSPC), (OSError(errno.EMFILE, "many"), errno.EMFILE), (MemoryError(), 12)],
 )
-def test_trouble_of_the_machine_is_no_failure_of_a_film(
-    films: tuple[Film, ...], recipe: Recipe, monkeypatch: pytest.MonkeyPatch, error: Exception, number: int
+def test_trouble_of_the_machine_is_no_failure_of_a_radiograph(
+    radiographs: tuple[RadiographFile, ...],
+    recipe: Recipe,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    number: int,
 ) -> None:
-    def trouble(film: Film) -> None:
+    def trouble(item: RadiographFile) -> None:
         raise error
 
-    monkeypatch.setattr(work, "read_film", trouble)
+    monkeypatch.setattr(work, "read_radiograph_file", trouble)
     with pytest.raises(OSError) as caught:  # noqa: PT011 (the number tells)
-        FilmWork(recipe)(Chunk(0, 0, films))
+        RadiographWork(recipe)(Chunk(0, 0, radiographs))
     assert caught.value.errno == number
 
 
-def test_a_pipe_is_no_film_and_nobody_waits_for_it(tmp_path: Path, recipe: Recipe) -> None:
+def test_a_pipe_is_no_radiograph_and_nobody_waits_for_it(tmp_path: Path, recipe: Recipe) -> None:
     pipe = tmp_path / "pipe.png"
     os.mkfifo(pipe)
-    done = FilmWork(recipe)(Chunk(0, 0, (Film("pipe", "pipe.png", pipe),)))
+    done = RadiographWork(recipe)(Chunk(0, 0, (RadiographFile("pipe", "pipe.png", pipe),)))
     assert done.failures["code"].to_pylist() == ["not_readable"]

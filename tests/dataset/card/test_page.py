@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from support.samples.datasets import films_of, in_process, write_films
+from support.samples.datasets import in_process, radiographs_of, write_radiographs
 
 from monai_chexmask_u.dataset.building.work import Chunk, Recipe
 from monai_chexmask_u.dataset.card.page import write_card
@@ -18,11 +18,11 @@ from monai_chexmask_u.dataset.schema import COLUMNS, FAILURE_SCHEMA
 
 @pytest.fixture
 def folder(tmp_path: Path, calibrated_bundle: Path) -> Path:
-    films = films_of(write_films(tmp_path / "films", 6, broken=[3]))
-    output = tmp_path / "my films"
+    radiographs = radiographs_of(write_radiographs(tmp_path / "radiographs", 6, broken=[3]))
+    output = tmp_path / "my radiographs"
     output.mkdir()
     recipe = Recipe(64, calibrated_bundle, samples=4, source="CheXpert")
-    done = next(in_process(recipe)([Chunk(0, 0, films)]))
+    done = next(in_process(recipe)([Chunk(0, 0, radiographs)]))
     manifest = Manifest("built", {"seed": 0, "model": {"name": "m|n"}}, 6).with_shard(
         write_shard(output, 0, done.rows, done.failures)
     )
@@ -33,10 +33,10 @@ def folder(tmp_path: Path, calibrated_bundle: Path) -> Path:
 
 def test_a_card_says_what_is_in_the_data_set(folder: Path) -> None:
     text = write_card(folder).read_text(encoding="utf-8")
-    assert text.startswith("# my films\n")
+    assert text.startswith("# my radiographs\n")
     assert "research use only" in text
-    assert "| films with a row | 5 |" in text
-    assert "| films without one | 1 |" in text
+    assert "| radiographs with a row | 5 |" in text
+    assert "| radiographs without one | 1 |" in text
     assert "`truncated`" in text
     assert "Stanford University Dataset Research Use Agreement" in text
     assert "m\\|n" in text
@@ -44,8 +44,8 @@ def test_a_card_says_what_is_in_the_data_set(folder: Path) -> None:
         assert f"`{column.name}`" in text
     for name in ("nodes", "scores"):
         assert f"figures/{name}.png" in text
-        picture = np.asarray(Image.open(folder / "figures" / f"{name}.png").convert("RGB"))
-        assert picture.std() > 10, "an empty figure"
+        image = np.asarray(Image.open(folder / "figures" / f"{name}.png").convert("RGB"))
+        assert image.std() > 10, "an empty figure"
 
 
 def test_every_table_of_a_card_is_a_table(folder: Path) -> None:
@@ -76,7 +76,7 @@ def test_statistics_are_those_of_the_rows(tmp_path: Path) -> None:
     base = np.stack([np.linspace(100, 219, 120), np.linspace(300, 419, 120)], axis=1)
     rows = []
     for number, (scale, top, left) in enumerate([(1, 0, 0), (2, 50, 30)]):
-        # The same shape in a film of twice the size, with a border that was cut off.
+        # The same shape in a radiograph of twice the size, with a border that was cut off.
         points = base * scale + (left, top)
         spread = np.full((120, 2), 10.0 * scale)
         rows.append(

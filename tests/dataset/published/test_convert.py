@@ -63,7 +63,7 @@ def test_a_table_comes_back_byte_for_byte(published: Path, converted: Path, tmp_
 
 def test_the_folder_says_what_it_is(published: Path, converted: Path) -> None:
     manifest = read_manifest(converted)
-    assert (manifest.kind, manifest.finished, manifest.films, manifest.rows) == ("converted", True, 305, 305)
+    assert (manifest.kind, manifest.finished, manifest.radiographs, manifest.rows) == ("converted", True, 305, 305)
     assert [shard.rows for shard in manifest.shards] == [100, 100, 100, 5]
     for shard in manifest.shards:
         assert shard.file is not None
@@ -176,7 +176,7 @@ def test_what_cannot_be_converted_is_listed_with_its_reason(tmp_path: Path) -> N
     rows[11] = rows[11].with_cells(Heart="1 2 3")
     table = write_table(tmp_path / "table.csv", rows, chexmask_u_header())
     manifest = convert_table(table, tmp_path / "data", rows_per_shard=5)
-    assert (manifest.rows, manifest.failure_count, manifest.films) == (10, 2, 12)
+    assert (manifest.rows, manifest.failure_count, manifest.radiographs) == (10, 2, 12)
     failures = pq.read_table(tmp_path / "data" / "failures.parquet").to_pylist()
     assert [failure["image_id"] for failure in failures] == [rows[4].image_id, rows[11].image_id]
     assert [failure["code"] for failure in failures] == ["landmarks_broken", "mask_broken"]
@@ -262,7 +262,7 @@ def test_a_single_shard_comes_back_in_the_style_of_its_table(published: Path, co
     assert (tmp_path / "back.csv").read_bytes() == b"".join([lines[0], *lines[-5:]])
 
 
-def test_preprocessed_rows_cannot_become_original_ones_without_films(converted: Path, tmp_path: Path) -> None:
+def test_preprocessed_rows_cannot_become_original_ones_without_radiographs(converted: Path, tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="--images"):
         write_published(converted, tmp_path / "back.csv", frame="image")
     assert list(tmp_path.iterdir()) == []

@@ -23,7 +23,7 @@ from monai_chexmask_u.dataset.schema import SCHEMA
 from monai_chexmask_u.dataset.sources import SOURCES
 from monai_chexmask_u.geometry import Box
 
-FILM, CROP = (150, 190), Box(20, 30, 120, 100)
+RADIOGRAPH, CROP = (150, 190), Box(20, 30, 120, 100)
 
 
 def built(path: Path, sources: Sequence[str]) -> Path:
@@ -31,7 +31,7 @@ def built(path: Path, sources: Sequence[str]) -> Path:
     rows = []
     for number, title in enumerate(sources):
         source = next(source for source in SOURCES if source.title == title)
-        made = make_rows(1, id_column=source.id_column, shape=FILM, seed=number)[0]
+        made = make_rows(1, id_column=source.id_column, shape=RADIOGRAPH, seed=number)[0]
         suffix = (
             "" if made.image_id.endswith(source.suffix) or title in ("MIMIC-CXR-JPG", "VinDr-CXR") else source.suffix
         )
@@ -40,8 +40,8 @@ def built(path: Path, sources: Sequence[str]) -> Path:
             "image_id": made.image_id + suffix,
             "source": title,
             "frame": "image",
-            "height": FILM[0],
-            "width": FILM[1],
+            "height": RADIOGRAPH[0],
+            "width": RADIOGRAPH[1],
             "crop_top": CROP.top,
             "crop_left": CROP.left,
             "crop_height": CROP.height,
@@ -75,12 +75,12 @@ def test_built_data_sets_are_written_as_the_published_ones(
         own = ["Border"] if frame is None and source.crop_border else []
         assert found.columns == [*chexmask_u_header(source.id_column, latents=True), *own]
         assert found[source.id_column].to_list() == [name]
-        size = FILM if frame is None else (1024, 1024)
+        size = RADIOGRAPH if frame is None else (1024, 1024)
         assert (found["Height"][0], found["Width"][0]) == (str(size[0]), str(size[1]))
-        made = make_rows(1, id_column=source.id_column, shape=FILM)[0]
+        made = make_rows(1, id_column=source.id_column, shape=RADIOGRAPH)[0]
         points, std = made.landmarks + 0.25, made.std
         if frame is not None:
-            square = PublishedFrame(FILM, CROP)
+            square = PublishedFrame(RADIOGRAPH, CROP)
             points, std = square.to_preprocessed(points), std * square.scale
         found_std = np.array(found["Landmarks (Std)"][0].split(","), dtype=np.float64)
         np.testing.assert_allclose(found_std, std.ravel(), atol=0.0051)
@@ -90,7 +90,7 @@ def test_built_data_sets_are_written_as_the_published_ones(
     assert pl.read_csv(tmp_path / "old.csv").columns == chexmask_header(source.id_column)
 
 
-def test_films_of_several_sources_need_a_choice(tmp_path: Path) -> None:
+def test_radiographs_of_several_sources_need_a_choice(tmp_path: Path) -> None:
     data = built(tmp_path / "part.parquet", ["CheXpert", "PadChest"])
     with pytest.raises(DatasetError, match="--source"):
         write_published(data, tmp_path / "table.csv")
@@ -101,7 +101,9 @@ def test_films_of_several_sources_need_a_choice(tmp_path: Path) -> None:
 
 def test_an_unfinished_data_set_is_not_written_as_if_it_were_whole(tmp_path: Path) -> None:
     write_manifest(tmp_path, Manifest("built", {}, 9))
-    with pytest.raises(DatasetError, match="unfinished, 0 of 9 films are done; give the command that builds it again"):
+    with pytest.raises(
+        DatasetError, match="unfinished, 0 of 9 radiographs are done; give the command that builds it again"
+    ):
         write_published(tmp_path, tmp_path / "table.csv")
     assert not (tmp_path / "table.csv").exists()
 

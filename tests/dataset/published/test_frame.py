@@ -84,19 +84,19 @@ def test_opencv_puts_pixels_where_the_frame_does(shape: tuple[int, int], crop: B
     np.testing.assert_allclose(back[inside], there[points[inside, 1], points[inside, 0]], atol=0.01)
 
 
-def film_with_border(shared_data: Path) -> NDArray[np.float32]:
-    """Return a real film that fills its square, with a black border around it."""
+def radiograph_with_border(shared_data: Path) -> NDArray[np.float32]:
+    """Return a real radiograph that fills its square, with a black border around it."""
     for path in sorted((shared_data / "nih" / "images").iterdir()):
         pixels = read_radiograph(path).pixels
         if content_box(pixels) == Box(0, 0, 1024, 1024):
             return np.pad(pixels, (BORDER[:2], BORDER[2:]))
-    raise AssertionError("no film without a border among them")
+    raise AssertionError("no radiograph without a border among them")
 
 
-@pytest.fixture(params=["phantom", "real film"])
+@pytest.fixture(params=["phantom", "real radiograph"])
 def bordered(request: pytest.FixtureRequest) -> NDArray[np.float32]:
-    if request.param == "real film":
-        return film_with_border(request.getfixturevalue("shared_data"))
+    if request.param == "real radiograph":
+        return radiograph_with_border(request.getfixturevalue("shared_data"))
     image = np.random.default_rng(0).uniform(0.2, 1, (1200, 1000)).astype(np.float32)
     return np.pad(image, (BORDER[:2], BORDER[2:]))
 

@@ -20,7 +20,7 @@ from support.samples.published_ways_back import chexmask_u_way_back
 
 from monai_chexmask_u.anatomy import ORGANS
 from monai_chexmask_u.dataset.access import landmarks_of, mask_of, read_arrow
-from monai_chexmask_u.dataset.building.films import Film
+from monai_chexmask_u.dataset.building.radiograph_files import RadiographFile
 from monai_chexmask_u.dataset.folder import DatasetError
 from monai_chexmask_u.dataset.published.convert import convert_table
 from monai_chexmask_u.dataset.published.export import write_published
@@ -28,14 +28,14 @@ from monai_chexmask_u.dataset.published.frame import PublishedFrame
 from monai_chexmask_u.dataset.published.images import measuring
 from monai_chexmask_u.geometry import Box, fill_polygon
 
-FILM, CROP = (150, 190), Box(20, 30, 120, 100)
+RADIOGRAPH, CROP = (150, 190), Box(20, 30, 120, 100)
 
 
-def films(folder: Path, rows: Sequence[PublishedRow], suffix: str = ".jpg") -> Path:
-    """Write a film for each row: noise inside `CROP` of `FILM`, black around it."""
+def radiographs(folder: Path, rows: Sequence[PublishedRow], suffix: str = ".jpg") -> Path:
+    """Write a radiograph for each row: noise inside `CROP` of `RADIOGRAPH`, black around it."""
     random = np.random.default_rng(0)
     for row in rows:
-        image = np.zeros(FILM, dtype=np.uint8)
+        image = np.zeros(RADIOGRAPH, dtype=np.uint8)
         image[CROP.slices] = random.integers(60, 255, (CROP.height, CROP.width))
         path = folder / "files" / (row.image_id.removesuffix(suffix) + suffix)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -45,22 +45,24 @@ def films(folder: Path, rows: Sequence[PublishedRow], suffix: str = ".jpg") -> P
 
 
 def assert_placed(row: dict[str, object], made: NDArray[np.int64], frame: PublishedFrame) -> None:
-    assert (row["frame"], row["height"], row["width"]) == ("image", *FILM)
+    assert (row["frame"], row["height"], row["width"]) == ("image", *RADIOGRAPH)
     points = frame.to_image(made)
     np.testing.assert_allclose(landmarks_of(row), points, atol=1e-4)
     for organ in ORGANS:
-        np.testing.assert_array_equal(mask_of(row, organ), fill_polygon(points[organ.nodes], FILM))
+        np.testing.assert_array_equal(mask_of(row, organ), fill_polygon(points[organ.nodes], RADIOGRAPH))
 
 
-@pytest.mark.parametrize(("id_column", "crop"), [("dicom_id", CROP), ("ImageID", CROP), ("Path", Box(0, 0, *FILM))])
-def test_preprocessed_tables_are_placed_on_their_films(tmp_path: Path, id_column: str, crop: Box) -> None:
+@pytest.mark.parametrize(
+    ("id_column", "crop"), [("dicom_id", CROP), ("ImageID", CROP), ("Path", Box(0, 0, *RADIOGRAPH))]
+)
+def test_preprocessed_tables_are_placed_on_their_radiographs(tmp_path: Path, id_column: str, crop: Box) -> None:
     rows = make_rows(3, id_column=id_column)
     suffix = ".png" if id_column == "ImageID" else ".jpg"
-    images = films(tmp_path / "images", rows, suffix)
+    images = radiographs(tmp_path / "images", rows, suffix)
     table = write_table(tmp_path / "table.csv", rows, chexmask_u_header(id_column))
     manifest = convert_table(table, tmp_path / "data", images=images)
     assert (manifest.rows, manifest.failure_count) == (3, 0)
-    frame = PublishedFrame(FILM, crop)
+    frame = PublishedFrame(RADIOGRAPH, crop)
     for row, made in zip(read_arrow(tmp_path / "data").to_pylist(), rows, strict=True):
         assert_placed(row, made.landmarks, frame)
         assert "placed_on_image" in row["notes"]
@@ -79,11 +81,11 @@ def test_preprocessed_tables_are_placed_on_their_films(tmp_path: Path, id_column
         assert row["notes"] == []
 
 
-def test_rows_without_a_film_cannot_be_placed(tmp_path: Path) -> None:
+def test_rows_without_a_radiograph_cannot_be_placed(tmp_path: Path) -> None:
     rows = make_rows(3)
-    images = films(tmp_path / "images", rows[:2])
+    images = radiographs(tmp_path / "images", rows[:2])
     broken = images / "files" / f"{rows[1].image_id}.jpg"
-    broken.write_bytes(b"no picture")
+    broken.write_bytes(b"no image")
     table = write_table(tmp_path / "table.csv", rows, chexmask_u_header())
     convert_table(table, tmp_path / "data", images=images)
     assert read_arrow(tmp_path / "data")["image_id"].to_pylist() == [rows[0].image_id]
@@ -93,10 +95,10 @@ def test_rows_without_a_film_cannot_be_placed(tmp_path: Path) -> None:
     assert failures[0]["image_path"] == f"files/{rows[1].image_id}.jpg"
 
 
-def test_films_are_read_by_several_processes_alike(tmp_path: Path) -> None:
+def test_radiographs_are_read_by_several_processes_alike(tmp_path: Path) -> None:
     rows = make_rows(3)
-    images = films(tmp_path / "images", rows)
-    (images / "files" / f"{rows[1].image_id}.jpg").write_bytes(b"no picture")
+    images = radiographs(tmp_path / "images", rows)
+    (images / "files" / f"{rows[1].image_id}.jpg").write_bytes(b"no image")
     table = write_table(tmp_path / "table.csv", rows, chexmask_u_header())
     one = convert_table(table, tmp_path / "one", images=images)
     two = convert_table(table, tmp_path / "two", images=images, workers=2)
@@ -112,8 +114,8 @@ def test_a_process_that_was_ended_is_told() -> None:
         measure([Ending("a", "a", Path("a"))])
 
 
-class Ending(Film):
-    """A film that ends the process which it is sent to."""
+class Ending(RadiographFile):
+    """A radiograph that ends the process which it is sent to."""
 
     def __reduce__(self) -> tuple[object, ...]:
         return os._exit, (1,)
@@ -121,20 +123,20 @@ class Ending(Film):
 
 def misplaced(row: PublishedRow) -> PublishedRow:
     """Return a preprocessed row as CheXmask-U's table in original resolution has it."""
-    points = np.rint(chexmask_u_way_back(row.landmarks, FILM))
-    points = np.clip(points, 0, [FILM[1], FILM[0]]).astype(np.int64)
-    std = np.round(row.std * max(FILM) / 1024, 2)
-    return replace(row, landmarks=points, std=std, height=FILM[0], width=FILM[1])
+    points = np.rint(chexmask_u_way_back(row.landmarks, RADIOGRAPH))
+    points = np.clip(points, 0, [RADIOGRAPH[1], RADIOGRAPH[0]]).astype(np.int64)
+    std = np.round(row.std * max(RADIOGRAPH) / 1024, 2)
+    return replace(row, landmarks=points, std=std, height=RADIOGRAPH[0], width=RADIOGRAPH[1])
 
 
 def test_landmarks_that_were_placed_without_the_border_are_placed_again(tmp_path: Path) -> None:
     rows = make_rows(2)
-    images = films(tmp_path / "images", rows)
+    images = radiographs(tmp_path / "images", rows)
     table = write_table(tmp_path / "table.csv", [misplaced(row) for row in rows], chexmask_u_header())
     convert_table(table, tmp_path / "alone")
     assert read_arrow(tmp_path / "alone")["notes"].to_pylist() == [["border_not_restored"]] * 2
     convert_table(table, tmp_path / "data", images=images)
-    frame = PublishedFrame(FILM, CROP)
+    frame = PublishedFrame(RADIOGRAPH, CROP)
     for row, made in zip(read_arrow(tmp_path / "data").to_pylist(), rows, strict=True):
         assert "placed_on_image" in row["notes"]
         assert "border_not_restored" not in row["notes"]
@@ -146,15 +148,15 @@ def test_landmarks_that_were_placed_without_the_border_are_placed_again(tmp_path
     assert np.abs(wrong - frame.to_image(rows[0].landmarks)).max() > 10
 
 
-def test_films_tell_the_sizes_that_a_table_lacks(tmp_path: Path) -> None:
-    rows = make_rows(4, id_column="Path", shape=FILM)
-    images = films(tmp_path / "images", rows[:3])
+def test_radiographs_tell_the_sizes_that_a_table_lacks(tmp_path: Path) -> None:
+    rows = make_rows(4, id_column="Path", shape=RADIOGRAPH)
+    images = radiographs(tmp_path / "images", rows[:3])
     rows[0] = rows[0].with_cells(Height="")
-    rows[2] = rows[2].with_cells(Height=str(FILM[0] - 1))
+    rows[2] = rows[2].with_cells(Height=str(RADIOGRAPH[0] - 1))
     table = write_table(tmp_path / "table.csv", rows, chexmask_u_header("Path"))
     convert_table(table, tmp_path / "data", images=images)
     found = read_arrow(tmp_path / "data")
-    assert found["height"].to_pylist() == [FILM[0], FILM[0], FILM[0] - 1, FILM[0]]
+    assert found["height"].to_pylist() == [RADIOGRAPH[0], RADIOGRAPH[0], RADIOGRAPH[0] - 1, RADIOGRAPH[0]]
     notes = found["notes"].to_pylist()
     assert "size_from_image" in notes[0]
     assert "height_unknown" not in notes[0]

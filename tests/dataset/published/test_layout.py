@@ -16,7 +16,7 @@ from support.samples.published import (
 
 from monai_chexmask_u.dataset.folder import DatasetError
 from monai_chexmask_u.dataset.published.layout import layout_called, read_layout
-from monai_chexmask_u.dataset.published.style import film_id, published_id
+from monai_chexmask_u.dataset.published.style import published_id, radiograph_id
 from monai_chexmask_u.dataset.published.tables import PublishedTable
 from monai_chexmask_u.dataset.sources import SOURCES
 
@@ -112,15 +112,15 @@ def test_a_table_without_rows_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.name)
-def test_ids_are_the_films_whether_or_not_they_have_a_suffix(source: object) -> None:
+def test_ids_are_the_radiographs_whether_or_not_they_have_a_suffix(source: object) -> None:
     assert isinstance(source, type(SOURCES[0]))
     bare = source.bare(ID_FORMS[source.id_column](5))
-    film = film_id(bare, source)
-    assert film_id(bare + source.suffix, source) == film == film_id(film, source)
-    assert film == source.id_of(f"somewhere/{bare}{source.suffix}")
-    assert published_id(film, source, "bare") == bare
-    assert published_id(film, source, "file") == bare + source.suffix
-    assert published_id(film, source, "film") == film
+    item = radiograph_id(bare, source)
+    assert radiograph_id(bare + source.suffix, source) == item == radiograph_id(item, source)
+    assert item == source.id_of(f"somewhere/{bare}{source.suffix}")
+    assert published_id(item, source, "bare") == bare
+    assert published_id(item, source, "file") == bare + source.suffix
+    assert published_id(item, source, "radiograph") == item
 
 
 def test_layouts_are_those_of_the_releases() -> None:

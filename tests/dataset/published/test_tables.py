@@ -24,7 +24,7 @@ from support.samples.published import (
 
 from monai_chexmask_u.anatomy import ORGANS
 from monai_chexmask_u.dataset.folder import DatasetError
-from monai_chexmask_u.dataset.published.style import film_id
+from monai_chexmask_u.dataset.published.style import radiograph_id
 from monai_chexmask_u.dataset.published.tables import PublishedTable
 from monai_chexmask_u.dataset.schema import FAILURE_SCHEMA, SCHEMA
 from monai_chexmask_u.dataset.sources import SOURCES
@@ -57,7 +57,7 @@ def test_every_header_is_read(tmp_path: Path, id_column: str, release: str) -> N
     source = next((source for source in SOURCES if source.id_column == id_column), None)
     assert found["source"].to_pylist() == [source.title if source else None] * 3
     for row, made in zip(found.to_pylist(), rows, strict=True):
-        assert row["image_id"] == film_id(made.image_id, source)
+        assert row["image_id"] == radiograph_id(made.image_id, source)
         np.testing.assert_array_equal(np.reshape(row["landmarks"], (120, 2)), made.landmarks)
         assert (row["height"], row["width"]) == SHAPE
         assert (row["dice_rca_mean"], row["dice_rca_max"]) == (made.rca_mean, made.rca_max)
@@ -165,11 +165,11 @@ def test_a_size_that_contradicts_the_frame_fails(tmp_path: Path) -> None:
     assert failures.select(["code", "message"]).to_pylist() == [{"code": "size_broken", "message": message}]
 
 
-def test_a_film_that_comes_twice_counts_once(tmp_path: Path) -> None:
+def test_a_radiograph_that_comes_twice_counts_once(tmp_path: Path) -> None:
     rows = make_rows(3, shape=SHAPE)
     found, failures = read(table(tmp_path, [*rows, rows[1]]))
     assert found.num_rows == 3
-    # No two films of a data set have the same id, those that failed among them; row 1 is the header.
+    # No two radiographs of a data set have the same id, those that failed among them; row 1 is the header.
     name = f"{rows[1].image_id} (row 5)"
     assert failures.select(["image_id", "code"]).to_pylist() == [{"image_id": name, "code": "id_twice"}]
 
@@ -209,12 +209,12 @@ def test_failures_do_not_depend_on_how_far_arrow_has_read_ahead(
 def test_a_row_with_too_few_columns_fails_alone(tmp_path: Path) -> None:
     path = table(tmp_path, make_rows(3, shape=SHAPE))
     lines = path.read_text().splitlines(keepends=True)
-    path.write_text("".join([*lines[:2], "cut-off-film,0.8\n", *lines[2:]]))
+    path.write_text("".join([*lines[:2], "cut-off-radiograph,0.8\n", *lines[2:]]))
     found, failures = read(path)
     assert found.num_rows == 3
     assert failures.to_pylist() == [
         {
-            "image_id": "cut-off-film (row 3)",
+            "image_id": "cut-off-radiograph (row 3)",
             "image_path": None,
             "code": "columns_wrong",
             "message": "the row has 2 columns, but its table has 10",

@@ -43,17 +43,19 @@ def phantom(matrix: Floats | None = None) -> tuple[Image, Floats]:
     return moved, points @ matrix[:, :2].T + matrix[:, 2]
 
 
-def references_of(*films: tuple[Image, Floats]) -> ReferenceSet:
-    images = np.stack([estimate._shrunk(image) for image, _ in films])
-    digests = tuple(estimate._digest(image) for image, _ in films)
-    latent = np.arange(len(films), dtype=np.float64)[:, None] * np.ones(4)
-    names = tuple(f"film{number}" for number in range(len(films)))
-    return ReferenceSet(names, images, np.stack([points for _, points in films]), latent, digests, films[0][0].shape[0])
+def references_of(*radiographs: tuple[Image, Floats]) -> ReferenceSet:
+    images = np.stack([estimate._shrunk(image) for image, _ in radiographs])
+    digests = tuple(estimate._digest(image) for image, _ in radiographs)
+    latent = np.arange(len(radiographs), dtype=np.float64)[:, None] * np.ones(4)
+    names = tuple(f"radiograph{number}" for number in range(len(radiographs)))
+    return ReferenceSet(
+        names, images, np.stack([points for _, points in radiographs]), latent, digests, radiographs[0][0].shape[0]
+    )
 
 
-def dimmed(film: tuple[Image, Floats]) -> tuple[Image, Floats]:
-    """Return the same film with other grey levels, so that it is no duplicate."""
-    return (film[0] * 0.9).astype(np.float32), film[1]
+def dimmed(item: tuple[Image, Floats]) -> tuple[Image, Floats]:
+    """Return the same radiograph with other grey levels, so that it is no duplicate."""
+    return (item[0] * 0.9).astype(np.float32), item[1]
 
 
 def changed(scale: float = 1.0, dx: float = 0.0, dy: float = 0.0, degrees: float = 0.0) -> Floats:
@@ -64,18 +66,18 @@ def changed(scale: float = 1.0, dx: float = 0.0, dy: float = 0.0, degrees: float
     return np.column_stack([linear, center - linear @ center + (dx, dy)])
 
 
-def test_a_film_rated_by_itself_with_the_true_outlines_gets_one() -> None:
+def test_a_radiograph_rated_by_itself_with_the_true_outlines_gets_one() -> None:
     image, points = phantom()
     rating = rate(image, points, np.zeros(4), references_of(dimmed((image, points))))
     assert rating.dice_mean == pytest.approx(1.0, abs=0.005)
     assert rating.lungs_mean == pytest.approx(1.0, abs=0.005)
-    assert rating.references == ("film0",)
+    assert rating.references == ("radiograph0",)
 
 
 @pytest.mark.parametrize(
     "matrix", [changed(dx=0.05, dy=-0.04), changed(scale=0.9), changed(degrees=6), changed(1.06, 0.03, 0.02, -4)]
 )
-def test_a_moved_film_is_laid_back(matrix: Floats) -> None:
+def test_a_moved_radiograph_is_laid_back(matrix: Floats) -> None:
     fixed, moving = (estimate._shrunk(phantom(each)[0]) for each in (None, matrix))
     found = register(fixed, moving)
     assert found is not None
@@ -83,12 +85,12 @@ def test_a_moved_film_is_laid_back(matrix: Floats) -> None:
     laid = found.move(estimate._pixels(outlines, SIZE, side))
     expected = estimate._pixels(outlines @ matrix[:, :2].T + matrix[:, 2], SIZE, side)
     distance = np.linalg.norm(laid - expected, axis=1) / side
-    # The films were moved by 0.06, and their outlines are soft.
+    # The radiographs were moved by 0.06, and their outlines are soft.
     assert distance.mean() < 0.01
     assert distance.max() < 0.015
 
 
-def test_true_outlines_of_a_moved_film_are_rated_high_and_its_neighbor_s_lower() -> None:
+def test_true_outlines_of_a_moved_radiograph_are_rated_high_and_its_neighbor_s_lower() -> None:
     image, points = phantom(changed(1.08, 0.04, 0.03))
     references = references_of(phantom())
     right, wrong = (rate(image, each, np.zeros(4), references).dice_mean for each in (points, phantom()[1]))
@@ -124,15 +126,15 @@ def test_labels_are_the_published_ones() -> None:
     assert overlap(np.zeros((4, 4), np.uint8), np.zeros((4, 4), np.uint8)) == (1.0, 1.0)
 
 
-def test_references_are_the_nearest_by_latent_mean_and_never_the_film_itself() -> None:
-    films = [phantom(changed(dx=0.01 * number)) for number in range(4)]
-    references = references_of(*films)
-    image, points = films[2]
-    assert rate(image, points, np.full(4, 2.1), references, neighbors=2).references == ("film3", "film1")
-    # The same film in other precision is the film itself as well.
+def test_references_are_the_nearest_by_latent_mean_and_never_the_radiograph_itself() -> None:
+    radiographs = [phantom(changed(dx=0.01 * number)) for number in range(4)]
+    references = references_of(*radiographs)
+    image, points = radiographs[2]
+    assert rate(image, points, np.full(4, 2.1), references, neighbors=2).references == ("radiograph3", "radiograph1")
+    # The same radiograph in other precision is the radiograph itself as well.
     almost = (np.rint(image * 255) / 255).astype(np.float32)
-    assert "film2" not in rate(almost, points, np.full(4, 2.1), references).references
-    alone = references_of(films[2])
+    assert "radiograph2" not in rate(almost, points, np.full(4, 2.1), references).references
+    alone = references_of(radiographs[2])
     assert rate(image, points, np.zeros(4), alone) == Rating()
 
 
@@ -143,7 +145,7 @@ def test_what_cannot_be_registered_has_no_rating() -> None:
     assert rate(image, np.where(np.arange(120)[:, None] == 3, np.nan, points), np.zeros(4), references) == Rating()
     assert rate(np.full_like(image, np.nan), points, np.zeros(4), references) == Rating()
     both = references_of((black, points), phantom(changed(scale=0.9)))
-    assert rate(image, points, np.zeros(4), both).references == ("film1",)
+    assert rate(image, points, np.zeros(4), both).references == ("radiograph1",)
 
 
 def test_points_move_by_displacement_and_map_and_outside_as_at_the_border() -> None:
@@ -206,7 +208,7 @@ def test_ratings_are_the_same_bytes_in_every_process_and_after_sending(tmp_path:
 def test_the_fingerprint_tells_sets_of_references_apart() -> None:
     references = references_of(phantom(), phantom(changed(dx=0.02)))
     other = replace(references, landmarks=references.landmarks + 1e-6)
-    renamed = replace(references, names=("film0", "film2"))
+    renamed = replace(references, names=("radiograph0", "radiograph2"))
     repainted = references_of(phantom(), dimmed(phantom(changed(dx=0.02))))
     prints = {each.fingerprint for each in (references, other, renamed, repainted)}
     assert len(prints) == 4
@@ -227,7 +229,7 @@ def test_references_are_loaded_with_the_network_s_latent_means(landmark_data: Pa
     assert len(set(references.digests)) == 3
     landmarks = {name: np.where(np.arange(120)[:, None] < 94, points, np.nan) for name, points in landmarks.items()}
     write_arrays(folder / "landmarks.npz", landmarks)
-    with pytest.raises(ValueError, match="no film with the outlines"):
+    with pytest.raises(ValueError, match="no radiograph with the outlines"):
         load_references(folder, Segmenter(tiny_model, num_samples=2, device="cpu"))
 
 
@@ -237,7 +239,7 @@ def test_a_broken_reference_is_named(landmark_data: Path, tiny_model: Model) -> 
         load_references(landmark_data / "val", Segmenter(tiny_model, num_samples=2, device="cpu"))
 
 
-def test_worse_outlines_of_real_films_get_lower_ratings(shared_data: Path, tmp_path: Path) -> None:
+def test_worse_outlines_of_real_radiographs_get_lower_ratings(shared_data: Path, tmp_path: Path) -> None:
     segmenter = Segmenter(load_model(), num_samples=2, device="cpu")
     few = tmp_path / "few"
     few.mkdir()
@@ -245,29 +247,29 @@ def test_worse_outlines_of_real_films_get_lower_ratings(shared_data: Path, tmp_p
     landmarks = read_arrays(shared_data / "jsrt" / "train" / "landmarks.npz")
     write_arrays(few / "landmarks.npz", dict(list(landmarks.items())[::12]))
     references = load_references(few, segmenter)
-    films = _films(shared_data / "jsrt" / "val", segmenter, 3)
+    radiographs = _radiographs(shared_data / "jsrt" / "val", segmenter, 3)
     away = np.random.default_rng(1).normal(size=(120, 2))
     means = []
     for spread, shift in ((0.0, 0.0), (0.02, 0.03), (0.04, 0.08)):
-        ratings = [rate(image, true + spread * away + shift, latent, references) for image, true, latent in films]
+        ratings = [rate(image, true + spread * away + shift, latent, references) for image, true, latent in radiographs]
         means.append(np.mean([rating.dice_mean for rating in ratings if rating.dice_mean is not None]))
     assert means[0] > 0.8
     assert means[0] > means[1] + 0.03
     assert means[1] > means[2] + 0.05
 
 
-def _films(folder: Path, segmenter: Segmenter, count: int) -> list[tuple[Image, Floats, Floats]]:
-    """Return network image, true landmarks in the network frame and latent mean of a few films."""
+def _radiographs(folder: Path, segmenter: Segmenter, count: int) -> list[tuple[Image, Floats, Floats]]:
+    """Return network image, true landmarks in the network frame and latent mean of a few radiographs."""
     import torch
 
     from monai_chexmask_u.data import landmark_datalist
     from monai_chexmask_u.reading import read_radiograph
     from monai_chexmask_u.transforms.network_frame import to_network_image
 
-    films = []
+    radiographs = []
     for item in landmark_datalist(folder)[:count]:
         radiograph = read_radiograph(Path(item["image"]))
         posterior, frame = segmenter.infer(radiograph)
         image = to_network_image(torch.from_numpy(radiograph.pixels), frame)[0].numpy()
-        films.append((image, frame.to_network(item["label"]), posterior.latent_mean[0].double().numpy()))
-    return films
+        radiographs.append((image, frame.to_network(item["label"]), posterior.latent_mean[0].double().numpy()))
+    return radiographs

@@ -227,7 +227,7 @@ def test_it_refers_to_the_image_and_stands_in_its_study(state: Dataset, radiogra
     assert not [element for element in state.iterall() if element.tag.is_private]
 
 
-def test_real_monochrome1_film(
+def test_real_monochrome1_radiograph(
     chest_cr: Path, result_for: Results, dciodvfy: Callable[[Path], list[str]], tmp_path: Path
 ) -> None:
     radiograph = read_dicom(chest_cr)

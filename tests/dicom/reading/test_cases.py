@@ -1,4 +1,4 @@
-"""Every case of DICOM input: its outcome, its notes, its picture, and the table of them in the documentation."""
+"""Every case of DICOM input: its outcome, its notes, its image, and the table of them in the documentation."""
 
 from __future__ import annotations
 

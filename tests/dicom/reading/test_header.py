@@ -140,7 +140,7 @@ def test_codes_of_unknown_schemes_decide_nothing() -> None:
     ("keyword", "value", "note"),
     [("LossyImageCompression", "01", "lossy_compression"), ("BurnedInAnnotation", "YES", "burned_in_annotation")],
 )
-def test_doubts_about_the_picture_leave_notes(keyword: str, value: str, note: str) -> None:
+def test_doubts_about_the_image_leave_notes(keyword: str, value: str, note: str) -> None:
     assert note in examine_changed(**{keyword: value}).notes
     assert note not in examine_changed().notes
 

@@ -45,7 +45,7 @@ def nested(levels: int) -> Dataset:
     return dataset
 
 
-def test_a_film_passes() -> None:
+def test_a_radiograph_passes() -> None:
     check_header_size(make_dx(rows=64, columns=64))
 
 

@@ -1,4 +1,4 @@
-"""Films whose headers say what they are not: the shipped model's verdict is what is left to stop them."""
+"""Radiographs whose headers say what they are not: the shipped model's verdict is what is left to stop them."""
 
 from __future__ import annotations
 
@@ -57,9 +57,9 @@ def test_a_cat_without_a_hint_is_never_accepted(cat: Path, tmp_path: Path, segme
 @pytest.fixture(params=LATERAL)
 def lateral(request: pytest.FixtureRequest, shared_data: Path, tmp_path: Path) -> Path:
     """A lateral chest whose header says PA."""
-    picture = Image.open(shared_data / "other_radiographs" / "images" / f"{request.param}.jpg").convert("L")
+    image = Image.open(shared_data / "other_radiographs" / "images" / f"{request.param}.jpg").convert("L")
     dataset = make_dx()
-    set_pixels(dataset, np.asarray(picture))
+    set_pixels(dataset, np.asarray(image))
     dataset.WindowCenter, dataset.WindowWidth = "128", "256"
     return save(dataset, tmp_path / "lateral.dcm")
 

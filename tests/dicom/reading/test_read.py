@@ -190,7 +190,7 @@ def test_real_chest_is_bright_where_it_is_dense(chest_cr: Path) -> None:
     assert spine.mean() > lung.mean() + 0.2
 
 
-def test_real_chest_in_jpeg_2000_is_the_same_picture(chest_cr: Path) -> None:
+def test_real_chest_in_jpeg_2000_is_the_same_image(chest_cr: Path) -> None:
     compressed = chest_cr.with_name("RG1_J2KR.dcm")
     assert dcmread(compressed, stop_before_pixels=True).file_meta.TransferSyntaxUID == JPEG2000Lossless
     _assert_same(read_dicom(compressed), read_dicom(chest_cr))

@@ -120,7 +120,7 @@ def test_invented_geometry_has_the_patient_the_right_way_around(
     turned = replace(radiograph, mirrored=mirrored, upside_down=upside_down)
     built = build_viewer_segmentation(result, turned)
     (plane,) = built.SharedFunctionalGroupsSequence[0].PlaneOrientationSequence
-    # Along a row to the patient's left (x), down a column to the feet (-z), unless the film is turned over.
+    # Along a row to the patient's left (x), down a column to the feet (-z), unless the radiograph is turned over.
     assert plane.ImageOrientationPatient == orientation
 
 

@@ -252,10 +252,10 @@ def test_report_without_ratio_is_partial(radiograph: Radiograph, result: Landmar
     assert numbers(group, "Cardiothoracic ratio") == []
 
 
-def test_picture_file_is_refused(radiograph: Radiograph, result: LandmarkSegmentation) -> None:
-    picture = replace(radiograph, header=None, path=Path("folder/chest.png"))
+def test_image_file_is_refused(radiograph: Radiograph, result: LandmarkSegmentation) -> None:
+    image = replace(radiograph, header=None, path=Path("folder/chest.png"))
     with pytest.raises(ValueError, match=r"DICOM outputs need a DICOM input, got chest\.png"):
-        build_report(result, picture)
+        build_report(result, image)
 
 
 def test_result_of_another_image_is_refused(radiograph: Radiograph, result: LandmarkSegmentation) -> None:

@@ -1,4 +1,4 @@
-"""What is noted of films, and which labels they have in the archive."""
+"""What is noted of radiographs, and which labels they have in the archive."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ pytestmark = pytest.mark.skipif(find_orthanc() is None, reason="Orthanc with its
 def test_a_label_from_elsewhere_is_found_and_the_latest_counts(
     store: Store, label_of: Callable[[FileDataset], str], open_datastore: Open
 ) -> None:
-    film, other = store(make_dx()), store(make_cr())
-    image_id = str(film.SeriesInstanceUID)
+    radiograph, other = store(make_dx()), store(make_cr())
+    image_id = str(radiograph.SeriesInstanceUID)
     datastore = open_datastore()
     assert datastore.get_label_uri(image_id, "final") == ""
     for _ in range(2):
-        series = label_of(film)
+        series = label_of(radiograph)
         assert datastore.get_labeled_images() == [image_id]
         assert datastore.get_unlabeled_images() == [str(other.SeriesInstanceUID)]
         [pair] = datastore.datalist()
-        assert read_radiograph(Path(pair["image"])).header.SOPInstanceUID == film.SOPInstanceUID
-        assert read_dicom_file(Path(pair["label"])).study_instance_uid == film.StudyInstanceUID
+        assert read_radiograph(Path(pair["image"])).header.SOPInstanceUID == radiograph.SOPInstanceUID
+        assert read_dicom_file(Path(pair["label"])).study_instance_uid == radiograph.StudyInstanceUID
         assert datastore.get_label_info(image_id, "final")["SeriesInstanceUID"] == series
     assert datastore.status()["completed"] == 1
 
@@ -49,9 +49,9 @@ def test_a_label_from_elsewhere_is_found_and_the_latest_counts(
 def test_a_series_that_is_deleted_leaves_list_and_cache(
     store: Store, orthanc: Orthanc, label_of: Callable[[FileDataset], str], open_datastore: Open, tmp_path: Path
 ) -> None:
-    film = store(make_dx())
-    image_id = str(film.SeriesInstanceUID)
-    label_of(film)
+    radiograph = store(make_dx())
+    image_id = str(radiograph.SeriesInstanceUID)
+    label_of(radiograph)
     datastore = open_datastore()
     datastore.datalist()
     assert len(list((tmp_path / "cache").rglob("*.dcm"))) == 2
@@ -74,7 +74,7 @@ def test_notes_of_two_processes_are_both_kept(store: Store, open_datastore: Open
         assert (info["landmark_uncertainty"], info["strategy"]) == (3.5, {"ts": 2})
 
 
-def test_notes_of_films_that_cannot_be_used_are_kept(store: Store, open_datastore: Open) -> None:
+def test_notes_of_radiographs_that_cannot_be_used_are_kept(store: Store, open_datastore: Open) -> None:
     lateral = str(store(make_cr(), ViewPosition="LL").SeriesInstanceUID)
     datastore = open_datastore()
     datastore.update_image_infos({lateral: {"landmark_uncertainty_error": "not_frontal"}, "1.2.3": {"gone": True}})
@@ -122,7 +122,7 @@ def test_scoring_works_on_an_archive_and_tries_again_what_it_did_not_give(
     from label.tasks.model_store import ModelStore
     from label.tasks.scoring import LandmarkUncertaintyScoring
 
-    films = [str(store(make_dx(seed=seed)).SeriesInstanceUID) for seed in range(2)]
+    radiographs = [str(store(make_dx(seed=seed)).SeriesInstanceUID) for seed in range(2)]
     lateral = str(store(make_cr(), ViewPosition="LL").SeriesInstanceUID)
     scoring = LandmarkUncertaintyScoring(
         ModelStore(tmp_path / "models", calibrated_bundle), LatentStore(tmp_path / "latents", orthanc.url), device="cpu"
@@ -134,7 +134,7 @@ def test_scoring_works_on_an_archive_and_tries_again_what_it_did_not_give(
     assert scoring({}, datastore)["failed"] == 3
     orthanc.start()
     assert scoring({}, datastore)["failed"] == 1
-    infos = {uid: datastore.get_image_info(uid) for uid in (*films, lateral)}
-    assert all(infos[uid]["landmark_uncertainty"] > 0 for uid in films)
+    infos = {uid: datastore.get_image_info(uid) for uid in (*radiographs, lateral)}
+    assert all(infos[uid]["landmark_uncertainty"] > 0 for uid in radiographs)
     assert infos[lateral]["landmark_uncertainty_error"]["code"] == "not_frontal"
     assert scoring({}, datastore)["executed"] == 0

@@ -1,4 +1,4 @@
-"""The label server on a real archive with real films, asked over HTTP as its clients ask."""
+"""The label server on a real archive with real radiographs, asked over HTTP as its clients ask."""
 
 from __future__ import annotations
 
@@ -39,20 +39,20 @@ OF_OHIF = {"result_extension": ".nrrd", "result_dtype": "uint8", "result_compres
 
 
 class Clinic:
-    """An archive with a real MONOCHROME1 film and a part of it as another film, and the label server on it."""
+    """An archive with a real MONOCHROME1 radiograph and a part of it as another one, and the label server on it."""
 
-    def __init__(self, folder: Path, film: Path) -> None:
+    def __init__(self, folder: Path, radiograph: Path) -> None:
         (folder / "archive").mkdir()
         self.archive = Orthanc(folder / "archive")
         self.archive.start()
-        self.film = dcmread(film, stop_before_pixels=True)
-        self.part = part_of(film)
+        self.radiograph = dcmread(radiograph, stop_before_pixels=True)
+        self.part = part_of(radiograph)
         sender = StowSender(DicomwebArchive(self.archive.url))
-        for path in (film, save(self.part, folder / "part.dcm")):
+        for path in (radiograph, save(self.part, folder / "part.dcm")):
             sender.send(read_dicom_file(path))
         environment = {"MONAI_LABEL_DICOMWEB_CACHE_PATH": str(folder / "cache")}
         self.server = LabelServer(self.archive.url, folder / "server", environment=environment)
-        self.image_id = str(self.film.SeriesInstanceUID)
+        self.image_id = str(self.radiograph.SeriesInstanceUID)
         self.cache = folder / "cache"
 
     def ask(self, method: str, path: str, **arguments: Any) -> requests.Response:
@@ -65,9 +65,9 @@ class Clinic:
         return self.ask("POST", path, data={"params": json.dumps(params or {})})
 
 
-def part_of(film: Path) -> FileDataset:
-    """Return the upper part of a film, as a film of another study."""
-    part = dcmread(film)
+def part_of(radiograph: Path) -> FileDataset:
+    """Return the upper part of a radiograph, as a radiograph of another study."""
+    part = dcmread(radiograph)
     set_pixels(part, part.pixel_array[: part.Rows * 3 // 4], bits=part.BitsStored)
     for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"):
         setattr(part, keyword, generate_uid())
@@ -85,11 +85,11 @@ def clinic(tmp_path_factory: pytest.TempPathFactory, chest_cr: Path) -> Iterator
 
 @pytest.fixture(scope="module")
 def expected(chest_cr: Path) -> LandmarkSegmentation:
-    """What the command line makes of the film."""
+    """What the command line makes of the radiograph."""
     return Segmenter(load_model(), device="cpu").segment(read_radiograph(chest_cr))
 
 
-def test_the_films_of_the_archive_are_there(clinic: Clinic) -> None:
+def test_the_radiographs_of_the_archive_are_there(clinic: Clinic) -> None:
     info = clinic.ask("GET", "/info/").json()
     assert info["datastore"]["total"] == 2
     assert set(info["models"]) == {"chest_segmentation", "chest_landmarks"}
@@ -111,10 +111,10 @@ def test_the_viewer_gets_the_mask_as_it_reads_it(clinic: Clinic, expected: Landm
     assert labels == {organ.name: organ.label for organ in ORGANS}
 
 
-def test_a_film_that_is_stored_inverted_gives_what_the_command_line_gives(
+def test_a_radiograph_that_is_stored_inverted_gives_what_the_command_line_gives(
     clinic: Clinic, expected: LandmarkSegmentation
 ) -> None:
-    assert clinic.film.PhotometricInterpretation == "MONOCHROME1"
+    assert clinic.radiograph.PhotometricInterpretation == "MONOCHROME1"
     record = clinic.infer("json").json()["chexmask_u"]
     landmarks = np.array([[point["x"], point["y"]] for point in record["landmarks"]])
     np.testing.assert_allclose(landmarks, expected.landmarks, atol=1e-3)
@@ -134,10 +134,10 @@ def test_a_result_comes_as_a_dicom_object(
         if judges.is_available(judge):
             assert not judge(path)
     result = dcmread(path)
-    assert result.StudyInstanceUID == clinic.film.StudyInstanceUID
+    assert result.StudyInstanceUID == clinic.radiograph.StudyInstanceUID
     if output == "dicom_seg":
         assert {str(item.SegmentAlgorithmType) for item in result.SegmentSequence} == {"AUTOMATIC"}
-        pixels = segread(path).get_pixels_by_source_instance([clinic.film.SOPInstanceUID])[0] != 0
+        pixels = segread(path).get_pixels_by_source_instance([clinic.radiograph.SOPInstanceUID])[0] != 0
         np.testing.assert_array_equal(pixels[..., 2], expected.mask(ORGANS[2]))
 
 
@@ -151,7 +151,7 @@ def test_the_next_sample_is_the_most_uncertain_and_names_its_study(clinic: Clini
         time.sleep(0.5)
     sample = clinic.ask("POST", "/activelearning/most_uncertain", json={}).json()
     assert sample["id"] == max(scores, key=scores.__getitem__)
-    studies = {clinic.image_id: clinic.film, str(clinic.part.SeriesInstanceUID): clinic.part}
+    studies = {clinic.image_id: clinic.radiograph, str(clinic.part.SeriesInstanceUID): clinic.part}
     assert sample["StudyInstanceUID"] == studies[sample["id"]].StudyInstanceUID
     assert "PatientID" not in sample
 
@@ -173,7 +173,7 @@ def test_a_mistake_is_told(path: str, status: int, words: str, clinic: Clinic) -
 
 def test_a_label_that_is_none_is_told(clinic: Clinic) -> None:
     answer = clinic.ask(
-        "PUT", f"/datastore/label?image={clinic.image_id}&tag=final", files={"label": ("mask.png", b"no picture")}
+        "PUT", f"/datastore/label?image={clinic.image_id}&tag=final", files={"label": ("mask.png", b"no image")}
     )
     assert answer.status_code == 400
     assert "cannot be read" in answer.json()["detail"]
@@ -190,7 +190,7 @@ def test_an_edited_result_is_stored_and_trained_on(clinic: Clinic, expected: Lan
     assert clinic.ask("GET", "/datastore/").json()["completed"] == 1
     [pair] = clinic.ask("GET", "/datastore/?output=train").json()
     assert Path(pair["label"]).read_bytes() == markups
-    assert read_radiograph(Path(pair["image"])).header.SOPInstanceUID == clinic.film.SOPInstanceUID
+    assert read_radiograph(Path(pair["image"])).header.SOPInstanceUID == clinic.radiograph.SOPInstanceUID
     sample = clinic.ask("POST", "/activelearning/most_uncertain", json={}).json()
     assert sample["id"] == str(clinic.part.SeriesInstanceUID)
 
@@ -202,7 +202,7 @@ def test_an_archive_that_goes_away_is_told_and_the_server_lives_on(clinic: Clini
         assert answer.status_code == 502
         assert "cannot be reached" in answer.json()["detail"]
         assert clinic.ask("GET", "/proxy/dicom/qido/studies").status_code == 502
-        assert clinic.infer("json").status_code == 200  # the film is in the cache
+        assert clinic.infer("json").status_code == 200  # the radiograph is in the cache
     finally:
         clinic.archive.start()
     assert clinic.ask("GET", "/info/").status_code == 200
@@ -212,6 +212,6 @@ def test_nothing_of_the_patient_is_in_the_log(clinic: Clinic) -> None:
     clinic.infer("json")
     log = clinic.server.log.read_text()
     names = "".join(str(path) for path in clinic.cache.rglob("*"))
-    for value in (str(clinic.film.PatientID), str(clinic.film.PatientName)):
+    for value in (str(clinic.radiograph.PatientID), str(clinic.radiograph.PatientName)):
         assert value
         assert value not in log + names

@@ -39,9 +39,9 @@ pytestmark = pytest.mark.skipif(find_orthanc() is None, reason="Orthanc with its
 
 @dataclass(frozen=True)
 class Case:
-    """A film in the archive, its id, and a result that an annotator is content with, as markups and as a mask."""
+    """A radiograph in the archive, its id, and a result that an annotator is content with, as markups and as a mask."""
 
-    film: FileDataset
+    source: FileDataset
     image_id: str
     result: LandmarkSegmentation
     markups: Path
@@ -51,25 +51,25 @@ class Case:
 @pytest.fixture(params=["DX", "CR"])
 def case(request: pytest.FixtureRequest, store: Callable[..., FileDataset], tiny_model: Model, tmp_path: Path) -> Case:
     make: Callable[..., FileDataset] = make_dx if request.param == "DX" else make_cr
-    film = store(make(photometric="MONOCHROME1"))
-    radiograph = read_radiograph(save(film, tmp_path / "film.dcm"))
+    source = store(make(photometric="MONOCHROME1"))
+    radiograph = read_radiograph(save(source, tmp_path / "radiograph.dcm"))
     result = Segmenter(tiny_model, device="cpu").segment(radiograph)
     markups, mask = tmp_path / "label.mrk.json", tmp_path / "label.png"
     write_markups(result, radiograph, markups)
     write_mask(result, radiograph, mask)
-    return Case(film, str(film.SeriesInstanceUID), result, markups, mask)
+    return Case(source, str(source.SeriesInstanceUID), result, markups, mask)
 
 
 def stored(orthanc: Orthanc, case: Case, tmp_path: Path) -> Path:
-    """Return the one object that the archive has beside the film, as a file."""
-    [uid] = orthanc.instances().keys() - {str(case.film.SOPInstanceUID)}
+    """Return the one object that the archive has beside the radiograph, as a file."""
+    [uid] = orthanc.instances().keys() - {str(case.source.SOPInstanceUID)}
     path = tmp_path / "stored.dcm"
     path.write_bytes(orthanc.file(uid))
     return path
 
 
 @pytest.mark.parametrize("info", [{}, {"algorithm_type": "MANUAL"}])
-def test_markups_become_a_segmentation_that_names_the_film(
+def test_markups_become_a_segmentation_that_names_the_radiograph(
     info: dict[str, Any], case: Case, orthanc: Orthanc, open_datastore: Open, tmp_path: Path
 ) -> None:
     datastore = open_datastore()
@@ -81,13 +81,13 @@ def test_markups_become_a_segmentation_that_names_the_film(
     read = segread(path)
     kinds = {str(item.SegmentAlgorithmType) for item in read.SegmentSequence}
     assert kinds == {info.get("algorithm_type", "SEMIAUTOMATIC")}
-    assert read.PatientID == case.film.PatientID
-    pixels = read.get_pixels_by_source_instance([case.film.SOPInstanceUID])[0] != 0
+    assert read.PatientID == case.source.PatientID
+    pixels = read.get_pixels_by_source_instance([case.source.SOPInstanceUID])[0] != 0
     for organ in ORGANS:
         np.testing.assert_array_equal(pixels[..., organ.label - 1], case.result.mask(organ))
 
 
-def test_a_labeled_film_is_listed_with_the_file_that_was_submitted(case: Case, open_datastore: Open) -> None:
+def test_a_labeled_radiograph_is_listed_with_the_file_that_was_submitted(case: Case, open_datastore: Open) -> None:
     datastore = open_datastore()
     datastore.save_label(case.image_id, str(case.markups), "final", {})
     assert datastore.get_labeled_images() == [case.image_id]
@@ -101,7 +101,7 @@ def test_another_server_gets_the_label_from_the_archive(case: Case, open_datasto
     open_datastore().save_label(case.image_id, str(case.markups), "final", {})
     [pair] = open_datastore(cache="elsewhere").datalist()
     read = segread(pair["label"])
-    pixels = read.get_pixels_by_source_instance([case.film.SOPInstanceUID])[0] != 0
+    pixels = read.get_pixels_by_source_instance([case.source.SOPInstanceUID])[0] != 0
     np.testing.assert_array_equal(pixels[..., 2], case.result.mask(ORGANS[2]))
 
 
@@ -111,7 +111,7 @@ def test_a_mask_is_kept_as_its_segmentation(case: Case, orthanc: Orthanc, open_d
     [pair] = datastore.datalist()
     assert Path(pair["label"]).read_bytes() == stored(orthanc, case, tmp_path).read_bytes()
     labels = np.zeros(case.result.shape, dtype=np.uint8)
-    pixels = segread(pair["label"]).get_pixels_by_source_instance([case.film.SOPInstanceUID])[0] != 0
+    pixels = segread(pair["label"]).get_pixels_by_source_instance([case.source.SOPInstanceUID])[0] != 0
     for organ in ORGANS:
         labels[pixels[..., organ.label - 1]] = organ.label
     np.testing.assert_array_equal(labels, case.result.label_mask())
@@ -170,7 +170,7 @@ def test_a_label_that_is_deleted_in_the_archive_counts_no_more(
     datastore = open_datastore()
     datastore.save_label(case.image_id, str(case.markups), "final", {})
     assert datastore.status() == {"total": 1, "completed": 1, "label_tags": {"final": 1}}
-    [segmentation] = orthanc.instances().keys() - {str(case.film.SOPInstanceUID)}
+    [segmentation] = orthanc.instances().keys() - {str(case.source.SOPInstanceUID)}
     orthanc.delete(segmentation)
     assert datastore.status() == {"total": 1, "completed": 0, "label_tags": {}}
     assert datastore.datalist() == []

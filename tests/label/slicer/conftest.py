@@ -1,4 +1,4 @@
-"""The module for 3D Slicer on its path, films as Slicer's volumes, and a real server that has them."""
+"""The module for 3D Slicer on its path, radiographs as Slicer's volumes, and a real server that has them."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def module() -> Path:
 
 @pytest.fixture(scope="session")
 def studies(shared_data: Path, chest_cr: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of a real CR, `cr.dcm`, and a film of another hospital as PNG, `nih.png`."""
-    folder = tmp_path_factory.mktemp("films")
+    """A folder of a real CR, `cr.dcm`, and a radiograph of another hospital as PNG, `nih.png`."""
+    folder = tmp_path_factory.mktemp("radiographs")
     shutil.copy(chest_cr, folder / "cr.dcm")
     Image.open(min((shared_data / "nih" / "images").glob("*.jpg"))).save(folder / "nih.png")
     return folder
@@ -70,13 +70,13 @@ def logic(scene: Any) -> ChestLandmarksLogic:
     from ChestLandmarksLib.volumes import load_volume
 
     def load(scene: Any, path: Path, name: str) -> Any:
-        return _volume_of_picture(scene, path, name) if path.suffix == ".png" else load_volume(scene, path, name)
+        return _volume_of_image(scene, path, name) if path.suffix == ".png" else load_volume(scene, path, name)
 
     return ChestLandmarksLogic(scene, load)
 
 
-def _volume_of_picture(scene: Any, path: Path, name: str) -> Any:
-    """Make a volume of a picture as full Slicer does; slicer-core has no reader of pictures."""
+def _volume_of_image(scene: Any, path: Path, name: str) -> Any:
+    """Make a volume of a image as full Slicer does; slicer-core has no reader of images."""
     import slicer
     from vtkmodules.util.numpy_support import numpy_to_vtk
     from vtkmodules.vtkCommonDataModel import vtkImageData

@@ -1,4 +1,4 @@
-"""From the server to the scene and back, on real films."""
+"""From the server to the scene and back, on real radiographs."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ FILES = {"cr": "cr.dcm", "nih": "nih.png"}
 
 
 def fetched(client: Client, logic: ChestLandmarksLogic, image: str, folder: Path) -> tuple[Any, InferResult]:
-    """Fetch a film, run the model, and show both."""
-    volume = logic.add_film(client.fetch_image(image, folder), image)
+    """Fetch a radiograph, run the model, and show both."""
+    volume = logic.add_radiograph(client.fetch_image(image, folder), image)
     result = client.infer("chest_landmarks", image)
     logic.add_result(result, volume)
     return volume, result
@@ -48,7 +48,7 @@ def record_pixels(result: InferResult) -> NDArray[np.float64]:
 
 
 def place_oddly(volume: Any) -> None:
-    """Put a film where no reader would: turned in space, mirrored, far away, with oblong pixels."""
+    """Put a radiograph where no reader would: turned in space, mirrored, far away, with oblong pixels."""
     volume.SetSpacing(0.31, 0.17, 2.0)
     turn, _ = np.linalg.qr(np.random.default_rng(3).normal(size=(3, 3)))
     volume.SetIJKToRASDirections(turn.tolist())
@@ -62,7 +62,7 @@ def test_every_control_point_lies_on_the_pixel_that_the_server_named(
 ) -> None:
     path = client.fetch_image(image, tmp_path)
     assert path.name == FILES[image]
-    volume = logic.add_film(path, image)
+    volume = logic.add_radiograph(path, image)
     if odd:
         place_oddly(volume)
     result = client.infer("chest_landmarks", image)
@@ -90,7 +90,7 @@ def test_moved_points_are_what_training_reads(
 ) -> None:
     from label.tasks.submitted_landmarks import read_submitted
 
-    volume = logic.add_film(client.fetch_image(image, tmp_path), image)
+    volume = logic.add_radiograph(client.fetch_image(image, tmp_path), image)
     if odd:
         place_oddly(volume)
     result = client.infer("chest_landmarks", image)
@@ -132,13 +132,13 @@ def test_an_absent_organ_is_hidden_and_not_sent(client: Client, logic: ChestLand
         logic.submission(volume)
 
 
-def test_a_transform_above_the_film_moves_the_curves_with_it(
+def test_a_transform_above_the_radiograph_moves_the_curves_with_it(
     client: Client, logic: ChestLandmarksLogic, scene: Any, tmp_path: Path
 ) -> None:
     import slicer
     from vtkmodules.vtkCommonMath import vtkMatrix4x4
 
-    volume = logic.add_film(client.fetch_image("cr", tmp_path), "cr")
+    volume = logic.add_radiograph(client.fetch_image("cr", tmp_path), "cr")
     move = scene.AddNode(slicer.vtkMRMLLinearTransformNode())
     matrix = vtkMatrix4x4()
     matrix.SetElement(0, 3, 50.0)
@@ -161,18 +161,18 @@ def test_a_second_result_takes_the_place_of_the_first(
     assert scene.GetNumberOfNodesByClass("vtkMRMLMarkupsClosedCurveNode") == 3
 
 
-def test_a_result_on_another_film_is_refused(client: Client, logic: ChestLandmarksLogic, tmp_path: Path) -> None:
+def test_a_result_on_another_radiograph_is_refused(client: Client, logic: ChestLandmarksLogic, tmp_path: Path) -> None:
     volume, _ = fetched(client, logic, "cr", tmp_path)
     with pytest.raises(ValueError, match="1024 x 1024 x 1; load the image from the server"):
         logic.add_result(client.infer("chest_landmarks", "nih"), volume)
 
 
-def test_the_mask_lies_on_the_film_in_the_organs_colors(
+def test_the_mask_lies_on_the_radiograph_in_the_organs_colors(
     client: Client, logic: ChestLandmarksLogic, scene: Any, tmp_path: Path
 ) -> None:
     from vtkmodules.util.numpy_support import vtk_to_numpy
 
-    volume = logic.add_film(client.fetch_image("nih", tmp_path), "nih")
+    volume = logic.add_radiograph(client.fetch_image("nih", tmp_path), "nih")
     place_oddly(volume)
     result = client.infer("chest_segmentation", "nih")
     logic.add_result(result, volume)

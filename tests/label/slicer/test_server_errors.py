@@ -70,7 +70,7 @@ def test_a_server_of_another_kind_is_recognized(other_server: str) -> None:
         make_client(other_server).info()
 
 
-@pytest.mark.parametrize("url", ["", "ftp://films", "http://", "http://host:notaport", "http://[broken"])
+@pytest.mark.parametrize("url", ["", "ftp://radiographs", "http://", "http://host:notaport", "http://[broken"])
 def test_what_is_no_address_is_refused(url: str) -> None:
     from ChestLandmarksLib.server import ServerError
 

@@ -40,7 +40,7 @@ class Case:
         notes: all notes that must be recorded.
         view: expected.
         spacing_mm: expected.
-        is_right: judges the picture and how it lies.
+        is_right: judges the image and how it lies.
         needs: a command, a Python package or a folder without which the file cannot be made; empty for none.
     """
 
@@ -123,16 +123,16 @@ def package_file(package: str, path: str) -> Path:
 
 
 def upright(radiograph: Radiograph) -> NDArray[np.float32]:
-    """Return the picture as one looks at a patient: head up, the patient's right on the left."""
+    """Return the image as one looks at a patient: head up, the patient's right on the left."""
     rows, columns = -1 if radiograph.upside_down else 1, -1 if radiograph.mirrored else 1
     return radiograph.pixels[::rows, ::columns]
 
 
 def correlation(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
-    """Return how far two pictures agree but for brightness and contrast: 1 fully, -1 for a negative."""
+    """Return how far two images agree but for brightness and contrast: 1 fully, -1 for a negative."""
     return float(np.corrcoef(first.ravel(), second.ravel())[0, 1])
 
 
 def shows_phantom(radiograph: Radiograph) -> bool:
-    """Say whether the picture is that of the synthetic chest, bright where it is dense, and lies as the reader says."""
+    """Say whether the image is that of the synthetic chest, bright where it is dense, and lies as the reader says."""
     return correlation(upright(radiograph), chest_phantom(*radiograph.shape)) > LEAST_CORRELATION

@@ -41,7 +41,7 @@ DCMTK: Final[dict[str, Any]] = {"needs": "dcmcjpeg"}
 
 
 def is_exact(radiograph: Radiograph) -> bool:
-    """Say whether the picture is the phantom, value by value."""
+    """Say whether the image is the phantom, value by value."""
     return bool(np.abs(radiograph.pixels - chest_phantom(*radiograph.shape)).max() <= EXACT)
 
 
@@ -232,7 +232,7 @@ def small_stream_of_a_huge_image(folder: Path) -> Path:
     return save(dataset, folder / "small_stream_of_a_huge_image.dcm")
 
 
-@bomb("a single film needs no table of its frames", is_right=is_exact)
+@bomb("a single radiograph needs no table of its frames", is_right=is_exact)
 def misleading_offset_table(folder: Path) -> Path:
     """Extended Offset Table that points beside the stream."""
     dataset = compressed(make_dx(), JPEGLSLossless, folder)

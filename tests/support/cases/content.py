@@ -53,7 +53,7 @@ def for_processing_by_intent(dataset: FileDataset) -> None:
     dataset.PresentationIntentType = "FOR PROCESSING"
 
 
-@of_object("taken, as research archives keep films", notes=("secondary_capture",), **CR)
+@of_object("taken, as research archives keep radiographs", notes=("secondary_capture",), **CR)
 def secondary_capture(dataset: FileDataset) -> None:
     """Secondary capture of modality CR."""
     set_class(dataset, SecondaryCaptureImageStorage)
@@ -158,7 +158,7 @@ def human(dataset: FileDataset) -> None:
     dataset.PatientSpeciesDescription = "Homo sapiens"
 
 
-@content("no single film", code="multi_frame")
+@content("no single radiograph", code="multi_frame")
 def two_frames(dataset: FileDataset) -> None:
     """Two frames."""
     dataset.NumberOfFrames, dataset.PixelData = 2, 2 * dataset.PixelData
@@ -190,7 +190,7 @@ def burned_in(dataset: FileDataset) -> None:
     dataset.BurnedInAnnotation = "YES"
 
 
-@content("not drawn: it is no part of the film", notes=("overlay_ignored",))
+@content("not drawn: it is no part of the radiograph", notes=("overlay_ignored",))
 def overlay(dataset: FileDataset) -> None:
     """Overlay plane 60xx."""
     dataset.add_new(0x60000010, "US", 500)

@@ -115,7 +115,7 @@ def one_spacing(dataset: FileDataset) -> None:
     dataset["ImagerPixelSpacing"]._value = "0.139"
 
 
-@spacing("no millimeters: a film would be meters wide", **INVALID)
+@spacing("no millimeters: a radiograph would be meters wide", **INVALID)
 def implausible_spacing(dataset: FileDataset) -> None:
     """ImagerPixelSpacing 13.9 mm."""
     dataset.ImagerPixelSpacing = ["13.9", "13.9"]
@@ -177,7 +177,7 @@ def half_an_orientation(dataset: FileDataset) -> None:
 
 @orientation("must be turned upright first", code="unsupported_orientation")
 def lying(dataset: FileDataset) -> None:
-    """PatientOrientation F, L: the film lies on its side."""
+    """PatientOrientation F, L: the radiograph lies on its side."""
     dataset.PatientOrientation = ["F", "L"]
 
 

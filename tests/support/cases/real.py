@@ -41,7 +41,7 @@ def brighter(dense: Box, air: Box) -> Callable[[Radiograph], bool]:
 
 
 def like_rg1(least: float) -> Callable[[Radiograph], bool]:
-    """A judge of the compressed forms of one film: they agree with its stored values, turned around."""
+    """A judge of the compressed forms of one radiograph: they agree with its stored values, turned around."""
 
     def judge(radiograph: Radiograph) -> bool:
         stored = pixel_array(dcmread(sample("RG1_UNCR.dcm"))).astype(np.float32)
@@ -57,13 +57,13 @@ def rg1(folder: Path) -> Path:
     return copy_of(sample("RG1_UNCR.dcm"), folder, "rg1")
 
 
-@real("the same picture", notes=INVERTED, is_right=like_rg1(0.99999), **OF_PYDICOM)
+@real("the same image", notes=INVERTED, is_right=like_rg1(0.99999), **OF_PYDICOM)
 def rg1_jpeg_2000_lossless(folder: Path) -> Path:
     """The same in JPEG 2000 Lossless."""
     return copy_of(sample("RG1_J2KR.dcm"), folder, "rg1_jpeg_2000_lossless")
 
 
-@real("nearly the same picture", notes=("lossy_compression", *INVERTED), is_right=like_rg1(0.99), **OF_PYDICOM)
+@real("nearly the same image", notes=("lossy_compression", *INVERTED), is_right=like_rg1(0.99), **OF_PYDICOM)
 def rg1_jpeg_2000(folder: Path) -> Path:
     """The same in lossy JPEG 2000."""
     return copy_of(sample("RG1_J2KI.dcm"), folder, "rg1_jpeg_2000")
@@ -128,6 +128,6 @@ def old_cr(folder: Path) -> Path:
     view=None,
     spacing_mm=None,
 )
-def research_film(folder: Path) -> Path:
-    """Film of a research archive, secondary capture of modality DX, PatientAge without a unit."""
-    return copy_of(SHARED_DATA / "dicom" / "nih-dx-chest.dcm", folder, "research_film")
+def research_radiograph(folder: Path) -> Path:
+    """Radiograph of a research archive, secondary capture of modality DX, PatientAge without a unit."""
+    return copy_of(SHARED_DATA / "dicom" / "nih-dx-chest.dcm", folder, "research_radiograph")

@@ -22,7 +22,7 @@ def refused(folder: Path, *, message: str = "the file is cut off: copy it again"
 def accepted(folder: Path) -> object:
     """Return what a result looks like, with empty files."""
     for suffix in (".json", ".seg.dcm", ".pr.dcm", ".sr.dcm"):
-        (folder / f"film{suffix}").write_text("{}")
+        (folder / f"radiograph{suffix}").write_text("{}")
     return SimpleNamespace(code=None, message="", written=())
 
 
@@ -69,21 +69,21 @@ def leave_part(folder: Path) -> object:
 
 def forget_result(folder: Path) -> object:
     found = accepted(folder)
-    (folder / "film.pr.dcm").unlink()
+    (folder / "radiograph.pr.dcm").unlink()
     return found
 
 
 def write_no_number(folder: Path) -> object:
     found = accepted(folder)
-    (folder / "film.json").write_text('{"area": NaN}')
+    (folder / "radiograph.json").write_text('{"area": NaN}')
     return found
 
 
-def write_films(folder: Path) -> object:
-    """Write objects, but of the wrong kind: the film itself in place of the results."""
+def write_radiographs(folder: Path) -> object:
+    """Write objects, but of the wrong kind: the radiograph itself in place of the results."""
     found = accepted(folder)
     for kind in ("seg", "pr", "sr"):
-        shutil.copy(folder.parent / "good.dcm", folder / f"film.{kind}.dcm")
+        shutil.copy(folder.parent / "good.dcm", folder / f"radiograph.{kind}.dcm")
     return found
 
 
@@ -131,11 +131,11 @@ FAULTS: Final[dict[Callable[[Path], object], str]] = {
     wait: "hang",
     take_memory: "memory: ",
     take_all_memory: "raised MemoryError",
-    leave_results: "a refusal that leaves film.json, film.pr.dcm, film.seg.dcm, film.sr.dcm",
+    leave_results: "a refusal that leaves radiograph.json, radiograph.pr.dcm, radiograph.seg.dcm, radiograph.sr.dcm",
     leave_part: "a refusal that leaves .partial-123.seg.dcm",
-    forget_result: "results film.json, film.seg.dcm, film.sr.dcm in place of",
+    forget_result: "results radiograph.json, radiograph.seg.dcm, radiograph.sr.dcm in place of",
     write_no_number: "the record is no JSON: NaN",
-    write_films: "modality DX of seg",
+    write_radiographs: "modality DX of seg",
     name_patient: "patient data",
     print_patient: "patient data",
     print_patient_by_library: "patient data",

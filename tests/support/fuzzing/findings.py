@@ -57,12 +57,12 @@ def _of_refusal(code: str, message: str, names: set[str]) -> list[str]:
 
 
 def _of_results(folder: Path, names: set[str], is_judged: bool) -> list[str]:
-    expected = {f"film{SUFFIXES[key]}" for key in FORMATS}
+    expected = {f"radiograph{SUFFIXES[key]}" for key in FORMATS}
     if names != expected:
         return [f"results {', '.join(sorted(names))} in place of {', '.join(sorted(expected))}"]
-    faults = _of_record(folder / "film.json")
+    faults = _of_record(folder / "radiograph.json")
     for key, asked in JUDGES.items():
-        path = folder / f"film{SUFFIXES[key]}"
+        path = folder / f"radiograph{SUFFIXES[key]}"
         faults += [f"{complaint} of {key}" for complaint in _of_kind(path, key.upper())]
         for judge in asked if is_judged else ():
             if judges.is_available(judge):

@@ -79,7 +79,7 @@ class Worker:
     def run(self, case: Case) -> Result:
         """Run one file."""
         process = self._warm_process()
-        source, target = self.folder / "film.dcm", self.folder / "results"
+        source, target = self.folder / "radiograph.dcm", self.folder / "results"
         shutil.rmtree(target, ignore_errors=True)
         target.mkdir()
         source.write_bytes(case.data)

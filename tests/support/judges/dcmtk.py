@@ -52,11 +52,11 @@ def rendered(state: Path, image: Path) -> NDArray[np.uint8]:
         ValueError: if dcmp2pgm cannot show it.
     """
     with tempfile.TemporaryDirectory() as folder:
-        picture = Path(folder) / "shown.pgm"
-        _, text = run("dcmp2pgm", "--pstate", state, image, picture)
-        if not picture.is_file():
+        rendering = Path(folder) / "shown.pgm"
+        _, text = run("dcmp2pgm", "--pstate", state, image, rendering)
+        if not rendering.is_file():
             raise ValueError(f"dcmp2pgm shows nothing: {text.strip()}")
-        return np.asarray(Image.open(picture))
+        return np.asarray(Image.open(rendering))
 
 
 def gray_values(state: Path, image: Path, expected: NDArray[np.float32], notes: Iterable[str]) -> list[str]:

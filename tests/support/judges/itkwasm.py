@@ -61,10 +61,10 @@ def presented(state: Path, image: Path) -> tuple[dict[str, Layer], NDArray[np.ui
         lent = Path(folder) / "spacing.dcm"
         _with_spacing(pydicom.dcmread(state)).save_as(lent)
         try:
-            description, picture = apply_presentation_state_to_image(image, lent)
+            description, rendered = apply_presentation_state_to_image(image, lent)
         except Exception as error:  # as above
             raise ValueError(f"ITK cannot apply the presentation state: {_cause(error)}") from error
-    return {layer["Name"]: _drawn(layer) for layer in description["GraphicsLayers"]}, np.asarray(picture.data)
+    return {layer["Name"]: _drawn(layer) for layer in description["GraphicsLayers"]}, np.asarray(rendered.data)
 
 
 def itkwasm_presentation(state: Path, image: Path) -> list[str]:

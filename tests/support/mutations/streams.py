@@ -40,7 +40,7 @@ SYNTAXES: Final = tuple(
 )
 # Markers of frames and tiles, after which sizes stand.
 SIZE_MARKERS: Final = (b"\xff\xc0", b"\xff\xc1", b"\xff\xc3", b"\xff\xf7", b"\xff\x51", b"\xff\x52", b"\xff\x90")
-# Rows and columns of films of 16 bits, of a detector and of digitizers; more than 50 megapixels no device has.
+# Rows and columns of radiographs of 16 bits, of a detector and of digitizers; more than 50 megapixels no device has.
 LARGE: Final = ((3000, 2400), (6000, 5000), (6250, 8000))
 
 
@@ -112,7 +112,7 @@ def foreign_stream(random: Random, file: File, others: Sequence[bytes]) -> File:
 
 
 def inflating(random: Random, file: File, others: Sequence[bytes]) -> File:
-    """Make little data grow to very much: runs, deflated pixels of a large film, zeros after the data set."""
+    """Make little data grow to very much: runs, deflated pixels of a large radiograph, zeros after the data set."""
     if random.random() < 0.3:
         return _padded(file)
     size = random.choice(LARGE)
@@ -120,7 +120,7 @@ def inflating(random: Random, file: File, others: Sequence[bytes]) -> File:
         file = file.replaced(tag, Element(tag, b"US", struct.pack(f"{file.encoding.order}H", number)))
     syntax = next(element.value.rstrip(b"\0") for element in file.meta if element.tag == 0x00020010)
     if syntax.endswith(b"1.2.5"):
-        return _with_stream(file, _run_length_film(*size))
+        return _with_stream(file, _run_length_radiograph(*size))
     if file.is_deflated:
         return file.replaced(PIXEL_DATA, Element(PIXEL_DATA, b"OW", bytes(range(200)) * (size[0] * size[1] // 100)))
     return file
@@ -133,8 +133,8 @@ def _padded(file: File) -> File:
 
 
 @cache
-def _run_length_film(rows: int, columns: int) -> bytes:
-    """Return a film in RLE whose lines of 128 pixels are black and white by turns."""
+def _run_length_radiograph(rows: int, columns: int) -> bytes:
+    """Return a radiograph in RLE whose lines of 128 pixels are black and white by turns."""
     runs = b"\x81\x00\x81\xff" * (rows * columns // 256)
     return struct.pack("<16L", 2, 64, 64 + len(runs), *[0] * 13) + runs * 2
 

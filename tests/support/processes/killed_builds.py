@@ -9,19 +9,19 @@ import sys
 import time
 from pathlib import Path
 
-from support.samples.datasets import Silent, films_of, in_process
+from support.samples.datasets import Silent, in_process, radiographs_of
 
-from monai_chexmask_u.dataset.building.build import build, build_settings, pending_films, start
+from monai_chexmask_u.dataset.building.build import build, build_settings, pending_radiographs, start
 from monai_chexmask_u.dataset.building.work import Recipe
 from monai_chexmask_u.dataset.folder import read_manifest
 from monai_chexmask_u.segmentation import ModelIdentity
 
 
 def build_once(images: Path, output: Path, model: Path) -> None:
-    films, recipe, observer = films_of(images), Recipe(64, model, samples=4), Silent()
-    settings = build_settings(recipe, films, ModelIdentity("tiny", "1", "0" * 64), films_per_shard=2, rca=None)
-    with start(output, settings, len(films)) as manifest:
-        pending = pending_films(films, manifest)
+    radiographs, recipe, observer = radiographs_of(images), Recipe(64, model, samples=4), Silent()
+    settings = build_settings(recipe, radiographs, ModelIdentity("tiny", "1", "0" * 64), films_per_shard=2, rca=None)
+    with start(output, settings, len(radiographs)) as manifest:
+        pending = pending_radiographs(radiographs, manifest)
         engine = in_process(recipe)
         build(
             output,

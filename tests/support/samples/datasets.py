@@ -1,4 +1,4 @@
-"""Small builds: phantom films in a folder, films that end the process that reads them, engines in this process."""
+"""Small builds: phantoms in a folder, ones that end the process that reads them, engines in this process."""
 
 from __future__ import annotations
 
@@ -13,16 +13,25 @@ import numpy as np
 from PIL import Image
 from support.samples.dicom import chest_phantom
 
-from monai_chexmask_u.dataset.building.films import Film
+from monai_chexmask_u.dataset.building.radiograph_files import RadiographFile
 from monai_chexmask_u.dataset.building.run import BuildOptions, build_dataset
-from monai_chexmask_u.dataset.building.work import Chunk, FilmWork, Finished, Recipe
+from monai_chexmask_u.dataset.building.work import Chunk, Finished, RadiographWork, Recipe
 from monai_chexmask_u.dataset.folder import Manifest, Shard
 
-__all__ = ["DeadlyPath", "Silent", "build_here", "end_process", "films_of", "in_process", "shard_bytes", "write_films"]
+__all__ = [
+    "DeadlyPath",
+    "Silent",
+    "build_here",
+    "end_process",
+    "in_process",
+    "radiographs_of",
+    "shard_bytes",
+    "write_radiographs",
+]
 
 
 class DeadlyPath(type(Path())):  # type: ignore[misc]
-    """A path whose file ends the process that opens it, as a decoder does that a damaged film crashes."""
+    """A path whose file ends the process that opens it, as a decoder does that a damaged radiograph crashes."""
 
     def stat(self, *arguments: Any, **named: Any) -> Any:
         """Look whether it is a regular file: the first that a reader does with it."""
@@ -38,7 +47,7 @@ class Silent:
         self.left_out: Mapping[str, int] = {}
         self.notes: Sequence[str] = ()
 
-    def listed(self, films: int, left_out: Mapping[str, int], notes: Sequence[str]) -> None:
+    def listed(self, radiographs: int, left_out: Mapping[str, int], notes: Sequence[str]) -> None:
         self.left_out, self.notes = left_out, notes
 
     def started(self, manifest: Manifest) -> None:
@@ -52,31 +61,31 @@ class Silent:
 
 
 def end_process(chunk: Chunk) -> None:
-    """End the process that works on a chunk, for no fault of a film."""
+    """End the process that works on a chunk, for no fault of a radiograph."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def write_films(folder: Path, count: int, *, broken: Iterable[int] = ()) -> Path:
-    """Write phantom films ``film000.png`` ...; broken ones end early."""
+def write_radiographs(folder: Path, count: int, *, broken: Iterable[int] = ()) -> Path:
+    """Write phantom radiographs ``radiograph000.png`` ...; broken ones end early."""
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(count):
         pixels = (chest_phantom(70 + number % 3, 64, seed=number) * 255).astype(np.uint8)
-        path = folder / f"film{number:03d}.png"
+        path = folder / f"radiograph{number:03d}.png"
         Image.fromarray(pixels).save(path)
         if number in broken:
             path.write_bytes(path.read_bytes()[:90])
     return folder
 
 
-def films_of(folder: Path) -> tuple[Film, ...]:
-    return tuple(Film(path.name, path.name, path) for path in sorted(folder.glob("*.png")))
+def radiographs_of(folder: Path) -> tuple[RadiographFile, ...]:
+    return tuple(RadiographFile(path.name, path.name, path) for path in sorted(folder.glob("*.png")))
 
 
 def in_process(recipe: Recipe) -> Any:
     """Return an engine that works in this process."""
 
     def engine(chunks: Iterable[Chunk]) -> Iterator[Finished]:
-        return map(FilmWork(recipe), chunks)
+        return map(RadiographWork(recipe), chunks)
 
     return engine
 

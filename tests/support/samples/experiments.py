@@ -1,4 +1,4 @@
-"""Tiny films in the three kinds of folder, and a model with a calibration."""
+"""Tiny radiographs in the three kinds of folder, and a model with a calibration."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.segmentation import LandmarkSegmentation
 from monai_chexmask_u.segmenter import Segmenter
 
-__all__ = ["FEW", "CalibratedSegmenter", "Folders", "make_folders", "save_films"]
+__all__ = ["FEW", "CalibratedSegmenter", "Folders", "make_folders", "save_radiographs"]
 
 FEW = Plan(
     levels={"gaussian_noise": (60.0, 190.0), "occlusion": (301.0,), "blending": (0.5,), "crop": (0.2,)},
@@ -48,7 +48,7 @@ class Folders:
         return (self.outlined, self.labelled, self.frontal)
 
 
-def save_films(folder: Path, names: Sequence[str], rows: int = 96, columns: int = 80) -> None:
+def save_radiographs(folder: Path, names: Sequence[str], rows: int = 96, columns: int = 80) -> None:
     folder.mkdir(parents=True)
     for number, name in enumerate(names):
         pixels = (255 * chest_phantom(rows, columns, seed=number)).astype(np.uint8)
@@ -56,13 +56,13 @@ def save_films(folder: Path, names: Sequence[str], rows: int = 96, columns: int 
 
 
 def make_folders(folder: Path) -> Folders:
-    """Make three outlined films, two labelled ones of which one is a hand, and two of another scanner."""
+    """Make three outlined radiographs, two labelled ones of which one is a hand, and two of another scanner."""
     made = Folders(folder / "set" / "val", folder / "teaching", folder / "scanner")
     names = ["a", "b", "c"]
-    save_films(made.outlined / "images", names)
+    save_radiographs(made.outlined / "images", names)
     points = np.stack([phantom_landmarks(96, 80)] * 3).astype(np.float32)
     np.savez(made.outlined / "landmarks.npz", names=np.array(names), landmarks=points)
-    save_films(made.labelled / "images", ["1", "2"], 90, 90)
+    save_radiographs(made.labelled / "images", ["1", "2"], 90, 90)
     (made.labelled / "labels.csv").write_text("file,label\n1.png,frontal_chest\n2.png,hand\n")
-    save_films(made.frontal, ["x", "y"], 70, 100)
+    save_radiographs(made.frontal, ["x", "y"], 70, 100)
     return made

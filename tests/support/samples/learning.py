@@ -1,4 +1,4 @@
-"""Films, labels and stores that the tests of scoring, strategies and training share."""
+"""Radiographs, labels and stores that the tests of scoring, strategies and training share."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from monai_chexmask_u.geometry import fill_polygon
 Landmarks = NDArray[np.float64]
 
 
-def noise_film(path: Path, seed: int) -> None:
-    """Write a picture of 64 pixels with a gradient and noise, different for each seed."""
+def noise_radiograph(path: Path, seed: int) -> None:
+    """Write a image of 64 pixels with a gradient and noise, different for each seed."""
     generator = np.random.default_rng(seed)
     gray = np.linspace(0, 160, 64)[None, :] + generator.integers(0, 90, (64, 64))
     Image.fromarray(gray.astype(np.uint8)).save(path)
 
 
-def outlined_films(folder: Path, count: int) -> dict[str, tuple[Path, Landmarks]]:
-    """Return path and true landmarks of the first films of a data set, by name."""
+def outlined_radiographs(folder: Path, count: int) -> dict[str, tuple[Path, Landmarks]]:
+    """Return path and true landmarks of the first radiographs of a data set, by name."""
     items = landmark_datalist(folder)[:count]
     return {item["name"]: (Path(item["image"]), np.asarray(item["label"], float)) for item in items}
 
 
-def annotate(studies: Path, films: Mapping[str, tuple[Path, Landmarks]], masks: Sequence[str] = ()) -> None:
-    """Put films into a folder of studies with final labels: masks for those named, markups for the others."""
+def annotate(studies: Path, radiographs: Mapping[str, tuple[Path, Landmarks]], masks: Sequence[str] = ()) -> None:
+    """Put radiographs into a folder of studies with final labels: masks for those named, markups for the others."""
     labels = studies / "labels" / "final"
     labels.mkdir(parents=True, exist_ok=True)
-    for name, (path, landmarks) in films.items():
+    for name, (path, landmarks) in radiographs.items():
         shutil.copy(path, studies / path.name)
         if name in masks:
             write_mask(labels / f"{name}.png", landmarks, path)
@@ -44,9 +44,9 @@ def annotate(studies: Path, films: Mapping[str, tuple[Path, Landmarks]], masks: 
 
 
 def write_mask(target: Path, landmarks: Landmarks, image: Path) -> None:
-    """Fill the organs of a film in a label image; the heart covers the lungs."""
-    with Image.open(image) as film:
-        shape = (film.height, film.width)
+    """Fill the organs of a radiograph in a label image; the heart covers the lungs."""
+    with Image.open(image) as radiograph:
+        shape = (radiograph.height, radiograph.width)
     mask = np.zeros(shape, np.uint8)
     for number, organ in enumerate(ORGANS, start=1):
         mask[fill_polygon(landmarks[organ.nodes], shape)] = number

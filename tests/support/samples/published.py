@@ -41,7 +41,7 @@ ID_FORMS: dict[str, Callable[[int], str]] = {
     "dicom_id": lambda number: f"{number:08x}-00000000-00000000-00000000-00000000",
     "ImageID": lambda number: f"{number}_2009.png",
     "image_id": lambda number: f"{number:032x}",
-    "Image ID": lambda number: f"film{number}",
+    "Image ID": lambda number: f"radiograph{number}",
 }
 
 

@@ -30,7 +30,7 @@ class WrittenObjects:
 
 
 def write_objects(result: LandmarkSegmentation, radiograph: Radiograph, folder: Path) -> WrittenObjects:
-    """Write one object of every kind; picture and document are empty ones."""
+    """Write one object of every kind; image and document are empty ones."""
     numbering = Numbering()
     paths = {kind: folder / f"{radiograph.path.stem}.{kind}.dcm" for kind in KINDS}
     for kind, path in paths.items():

@@ -59,10 +59,10 @@ def make_home(home: Path) -> None:
     (home / "others" / "letter.txt").write_text(SECRET)
 
 
-def guarded_server(home: Path, film: Path) -> LabelServer:
-    """Return a server on a film in such a folder."""
-    shutil.copy(film, home / "studies" / "film.jpg")
-    shutil.copy(film, home / "others" / "film.jpg")
+def guarded_server(home: Path, radiograph: Path) -> LabelServer:
+    """Return a server on a radiograph in such a folder."""
+    shutil.copy(radiograph, home / "studies" / "radiograph.jpg")
+    shutil.copy(radiograph, home / "others" / "radiograph.jpg")
     environment = {"MONAI_LABEL_AUTO_UPDATE_SCORING": "false", "TMPDIR": str(home / "temporary")}
     environment |= {"MONAI_LABEL_CORS_ORIGINS": json.dumps([f"{VIEWER}/"])}
     server = LabelServer(home / "studies", home / "server", environment=environment)
@@ -74,7 +74,7 @@ def is_untouched(home: Path) -> bool:
     """Return whether the files of others are as they were."""
     others = home / "others"
     names = sorted(path.name for path in others.iterdir())
-    return names == ["film.jpg", "letter.txt"] and (others / "letter.txt").read_text() == SECRET
+    return names == ["radiograph.jpg", "letter.txt"] and (others / "letter.txt").read_text() == SECRET
 
 
 def ask(
@@ -109,16 +109,16 @@ ROUTES = [
     ("GET", "/ohif/"),
     ("GET", "/ohif/app-config.js"),
     ("GET", "/datastore/?output=all"),
-    ("GET", "/datastore/image?image=film"),
-    ("DELETE", "/datastore/image?id=film"),
-    ("DELETE", "/datastore/?id=film"),
+    ("GET", "/datastore/image?image=radiograph"),
+    ("DELETE", "/datastore/image?id=radiograph"),
+    ("DELETE", "/datastore/?id=radiograph"),
     ("PUT", "/datastore/image?image=new"),
-    ("PUT", "/datastore/label?image=film"),
-    ("DELETE", "/datastore/label?id=film&tag=final"),
+    ("PUT", "/datastore/label?image=radiograph"),
+    ("DELETE", "/datastore/label?id=radiograph&tag=final"),
     ("GET", "/datastore/dataset"),
     ("PUT", "/session/"),
     ("GET", "/session/00000000-0000-0000-0000-000000000000"),
-    ("POST", "/infer/chest_segmentation?image=film"),
+    ("POST", "/infer/chest_segmentation?image=radiograph"),
     ("POST", "/train/chest_landmarks"),
     ("POST", "/train/"),
     ("DELETE", "/train/"),
@@ -128,7 +128,7 @@ ROUTES = [
     ("GET", "/model/chest_segmentation"),
     ("GET", "/proxy/dicom/studies"),
     ("POST", "/reload"),
-    ("OPTIONS", "/datastore/image?id=film"),
+    ("OPTIONS", "/datastore/image?id=radiograph"),
     ("GET", "/nothing"),
 ]
 
@@ -170,13 +170,13 @@ PATHS = [
     "/session/..%2fothers",
     "/model/..",
     "/model/..%2f..%2fother",
-    "/datastore/image?image=../others/film",
-    "/datastore/image?image=..%2fothers%2ffilm.jpg",
-    "/datastore/image?image=film%00",
-    "/datastore/image?image={home}/others/film.jpg",
-    "/datastore/image/info?image=../others/film",
+    "/datastore/image?image=../others/radiograph",
+    "/datastore/image?image=..%2fothers%2fradiograph.jpg",
+    "/datastore/image?image=radiograph%00",
+    "/datastore/image?image={home}/others/radiograph.jpg",
+    "/datastore/image/info?image=../others/radiograph",
     "/datastore/label?label=../../others/letter&tag=..",
-    "/datastore/label?label=film&tag=../../others",
+    "/datastore/label?label=radiograph&tag=../../others",
     "/logs/?lines=-1",
     "/logs/gpu",
     "/logs/..%2f..%2fothers%2fletter.txt",
@@ -202,27 +202,35 @@ def put_notes(server: LabelServer, home: Path, inner: str, target: str) -> list[
     notes = {"name": "x", "path": "x", "image": str(home / "others" / target), "expiry": 3600}
     notes |= {"create_ts": 2**40, "last_access_ts": 2**40}
     text = json.dumps(notes).encode()
-    answer = put_session(server, ("meta.info", text), ("film.txt", b"x")).json()
+    answer = put_session(server, ("meta.info", text), ("radiograph.txt", b"x")).json()
     session, image = answer["session_id"], Path(answer["session_info"]["image"]).name
     asked = f"{session}{inner}".replace("{id}", session).replace("{image}", image)
     return [asked, "../others", str(home / "others"), "..", ".", ""]
 
 
 NAMES = ["..", ".", "/", "../../others/new", "/etc/new", "a/../../b", "..\\..\\new", "\x00", "a\nb.jpg", "a" * 5000]
-NAMES += ["\u202egpj.exe", "\ud7ff.jpg", "film.jpg\x00.png", "con", "film.jpg/", "%2e%2e%2fnew", "a." + "b" * 300]
+NAMES += [
+    "\u202egpj.exe",
+    "\ud7ff.jpg",
+    "radiograph.jpg\x00.png",
+    "con",
+    "radiograph.jpg/",
+    "%2e%2e%2fnew",
+    "a." + "b" * 300,
+]
 
 
-def send_under(server: LabelServer, film: bytes, name: str) -> list[requests.Response]:
-    """Send a film under a name in each way there is; the session that has it is deleted."""
+def send_under(server: LabelServer, radiograph: bytes, name: str) -> list[requests.Response]:
+    """Send a radiograph under a name in each way there is; the session that has it is deleted."""
     url = server.url
-    sent = {"file": (name, film)}
+    sent = {"file": (name, radiograph)}
     answers = [
         requests.post(f"{url}/infer/chest_segmentation?output=json", files=sent, timeout=120),
         requests.put(f"{url}/datastore/image", params={"image": "../x"}, files=sent, timeout=60),
-        requests.put(f"{url}/datastore/label?image=film", files={"label": (name, film)}, timeout=60),
+        requests.put(f"{url}/datastore/label?image=radiograph", files={"label": (name, radiograph)}, timeout=60),
         requests.post(f"{url}/infer/wsi_v2/chest_segmentation", files=sent, timeout=60),
     ]
-    session = put_session(server, (name, film), (name, film))
+    session = put_session(server, (name, radiograph), (name, radiograph))
     if session.status_code == 200:
         requests.delete(f"{url}/session/{session.json()['session_id']}", timeout=60)
     return [*answers, session]
@@ -249,14 +257,14 @@ IDS = ["../new", "labels", "LABELS", "datastore_v2.json", ".hidden", "a" * 201, 
 IDS += ["new\u202e", "\u0085", "a\nb"]
 
 
-def keep_under(server: LabelServer, film: bytes, name: str) -> list[requests.Response]:
+def keep_under(server: LabelServer, radiograph: bytes, name: str) -> list[requests.Response]:
     """Ask the server to keep an image under an ID, a label under a tag, and a result under a tag."""
     url = f"{server.url}/datastore"
-    image = requests.put(f"{url}/image", params={"image": name}, files={"file": ("a", film)}, timeout=60)
-    label = {"image": "film", "tag": name}
-    tagged = requests.put(f"{url}/label", params=label, files={"label": ("a.png", film)}, timeout=60)
+    image = requests.put(f"{url}/image", params={"image": name}, files={"file": ("a", radiograph)}, timeout=60)
+    label = {"image": "radiograph", "tag": name}
+    tagged = requests.put(f"{url}/label", params=label, files={"label": ("a.png", radiograph)}, timeout=60)
     saved = {"params": json.dumps({"save_label": True, "label_tag": name})}
-    kept = requests.post(f"{server.url}/infer/chest_segmentation?image=film", data=saved, timeout=120)
+    kept = requests.post(f"{server.url}/infer/chest_segmentation?image=radiograph", data=saved, timeout=120)
     return [image, tagged, kept]
 
 

@@ -146,7 +146,7 @@ def in_addresses(page: Page, value: Any) -> list[Answer]:
         text = spelled.encode("ascii", errors="ignore").decode()
         for before in (
             *("/gradio_api/file=", "/gradio_api/file/", "/file=", "/file/", "/gradio_api/proxy=", "/proxy="),
-            *("/static/", "/assets/", "/svelte/", "/static/../", "/assets/..%2f..%2f", "/results/", "/pictures/"),
+            *("/static/", "/assets/", "/svelte/", "/static/../", "/assets/..%2f..%2f", "/results/", "/images/"),
             *("/uploads/", "/gradio_api/custom_component/", "/gradio_api/stream/", "/", "//", "/theme.css/../"),
             *("/gradio_api/heartbeat/", "/gradio_api/queue/data/", "/gradio_api/deep_link/", "/?deep_link=../"),
         ):
@@ -218,7 +218,7 @@ IMPOSSIBLE_UPLOADS: Final[list[tuple[bytes, dict[str, str], int]]] = [
 
 USELESS_FILES: Final = [b"x", b"\x89PNG\r\n\x1a\n", b"<svg onload=alert(1)>", b"\x00" * 200, b"DICM" * 50]
 
-HOST_ROUTES: Final = (("GET", "/"), ("POST", "/gradio_api/queue/join"), ("GET", "/pictures/a/b.jpg"))
+HOST_ROUTES: Final = (("GET", "/"), ("POST", "/gradio_api/queue/join"), ("GET", "/images/a/b.jpg"))
 
 
 def from_host(page: Page, host: str) -> list[Answer]:
@@ -230,7 +230,7 @@ def from_host(page: Page, host: str) -> list[Answer]:
 def from_origin(page: Page, origin: str) -> list[Answer]:
     """Ask as a page of another site does."""
     headers = {"Origin": origin.format(port=page.port), "Access-Control-Request-Method": "POST"}
-    paths = ("/", "/gradio_api/queue/join", f"/uploads/a/{'0' * 64}", "/pictures/a/b.jpg", "/results/a/b")
+    paths = ("/", "/gradio_api/queue/join", f"/uploads/a/{'0' * 64}", "/images/a/b.jpg", "/results/a/b")
     methods = ("GET", "POST", "OPTIONS", "HEAD")
     return [request(page.address, method, path, b"{}", headers) for method in methods for path in paths]
 

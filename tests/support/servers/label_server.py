@@ -26,7 +26,7 @@ class LabelServer:
     """A server from its start to its end; use it in a `with` statement.
 
     Args:
-        studies: a folder of films, or the address of an archive.
+        studies: a folder of radiographs, or the address of an archive.
         folder: for models, sessions and the log; is made.
         conf: of the app.
         environment: variables beside those of this process.

@@ -107,7 +107,7 @@ def open_page(browser: Browser, address: str, *, width: int = 1280, height: int 
 
 
 def upload(page: Page, path: Path) -> None:
-    """Upload a film and wait until its results can be downloaded."""
+    """Upload a radiograph and wait until its results can be downloaded."""
     page.set_input_files("#upload input[type=file]", path)
     page.wait_for_selector("#downloads a", timeout=PATIENCE)
 
@@ -129,7 +129,7 @@ def wait_for_run(page: Page, old: str | None) -> None:
 
 
 def hide(page: Page, left: float, top: float, right: float, bottom: float) -> None:
-    """Draw over a part of the film with the mouse; the sides are shares of the film's."""
+    """Draw over a part of the radiograph with the mouse; the sides are shares of the radiograph's."""
     canvas = page.locator("#drawing canvas")
     canvas.scroll_into_view_if_needed()
     box = canvas.bounding_box()

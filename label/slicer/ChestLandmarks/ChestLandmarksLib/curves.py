@@ -1,4 +1,4 @@
-"""Outlines of organs as closed curves on a film: from the server's markups, and back to them."""
+"""Outlines of organs as closed curves on a radiograph: from the server's markups, and back to them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def add_curves(scene: Any, content: bytes, record: dict[str, Any], volume: Any) 
         scene: of Slicer.
         content: the server's markups file.
         record: of the result.
-        volume: the film, with its image's id as an attribute.
+        volume: the radiograph, with its image's id as an attribute.
 
     Returns:
         The curves by organ.
@@ -64,7 +64,7 @@ def add_curves(scene: Any, content: bytes, record: dict[str, Any], volume: Any) 
 
 
 def submission(scene: Any, volume: Any) -> bytes:
-    """Return the curves of a film as the markups file to send, positions where the server places them.
+    """Return the curves of a radiograph as the markups file to send, positions where the server places them.
 
     Raises:
         ValueError: if there is nothing to send, or a curve cannot be an outline.
@@ -101,7 +101,7 @@ def remove_curves(scene: Any, image: str | None) -> None:
 
 
 def set_absent(node: Any, absent: bool) -> None:
-    """Say that the film does not show an organ; its curve is hidden and not sent."""
+    """Say that the radiograph does not show an organ; its curve is hidden and not sent."""
     node.SetAttribute(ABSENT, "1" if absent else None)
     node.SetDisplayVisibility(not absent)
 

@@ -17,11 +17,11 @@ Load = Callable[[Any, Path, str], Any]
 
 
 class ChestLandmarksLogic:
-    """Puts films and results of the server into a scene, and takes outlines out of it.
+    """Puts radiographs and results of the server into a scene, and takes outlines out of it.
 
     Args:
         scene: of Slicer.
-        load: loads a film's file into the scene under a name and returns its volume node.
+        load: loads a radiograph's file into the scene under a name and returns its volume node.
     """
 
     def __init__(self, scene: Any, load: Load = volumes.load_volume) -> None:
@@ -29,8 +29,8 @@ class ChestLandmarksLogic:
         self.scene, self.load = scene, load
         self.colors: UncertaintyColors | None = None
 
-    def add_film(self, path: Path, image: str) -> Any:
-        """Load a film's file and note which image of the server it is.
+    def add_radiograph(self, path: Path, image: str) -> Any:
+        """Load a radiograph's file and note which image of the server it is.
 
         Raises:
             ValueError: if Slicer cannot read it.
@@ -46,12 +46,12 @@ class ChestLandmarksLogic:
             other.RemoveAttribute(volumes.IMAGE)
         volume.SetAttribute(volumes.IMAGE, image)
 
-    def film_of(self, image: str) -> Any | None:
+    def radiograph_of(self, image: str) -> Any | None:
         """Return the volume that shows an image, or None if it is not loaded."""
         return volumes.find_volume(self.scene, image)
 
     def add_result(self, result: InferResult, volume: Any) -> None:
-        """Show a result on its film: curves in the colors of uncertainty, or the mask.
+        """Show a result on its radiograph: curves in the colors of uncertainty, or the mask.
 
         Raises:
             ValueError: if it does not belong to the volume.
@@ -66,11 +66,11 @@ class ChestLandmarksLogic:
             volumes.load_mask(self.scene, path, volume)
 
     def curves(self, volume: Any) -> dict[str, Any]:
-        """Return the curves on a film, by organ."""
+        """Return the curves on a radiograph, by organ."""
         return curves.curves_of(self.scene, volume.GetAttribute(volumes.IMAGE))
 
     def show_only(self, volume: Any) -> None:
-        """Hide the curves of other films and color those of this one."""
+        """Hide the curves of other radiographs and color those of this one."""
         shown = self.curves(volume)
         found = self.scene.GetNodesByClass("vtkMRMLMarkupsClosedCurveNode")
         found.UnRegister(None)  # the caller of GetNodesByClass owns the list
@@ -81,7 +81,7 @@ class ChestLandmarksLogic:
         self._color(shown)
 
     def set_absent(self, volume: Any, organ: str, absent: bool) -> None:
-        """Say that a film does not show an organ."""
+        """Say that a radiograph does not show an organ."""
         node = self.curves(volume).get(organ)
         if node is not None:
             curves.set_absent(node, absent)
@@ -89,7 +89,7 @@ class ChestLandmarksLogic:
             self.colors.draw()
 
     def submission(self, volume: Any) -> bytes:
-        """Return what to send of a film.
+        """Return what to send of a radiograph.
 
         Raises:
             ValueError: if there is nothing to send.

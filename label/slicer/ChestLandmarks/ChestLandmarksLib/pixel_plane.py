@@ -1,8 +1,8 @@
 """Where the pixels of an image lie in space; as the library's ImagePlane, which Slicer's Python does not have.
 
-The server places markups where Slicer's reader of files puts an image. The same film loaded by another way, or moved by
-its user, lies elsewhere. So positions from the server are turned into pixels first, and pixels into the space of the
-volume that is shown; the way back is the same in reverse.
+The server places markups where Slicer's reader of files puts an image. The same radiograph loaded by another way, or
+moved by its user, lies elsewhere. So positions from the server are turned into pixels first, and pixels into the space
+of the volume that is shown; the way back is the same in reverse.
 """
 
 from __future__ import annotations

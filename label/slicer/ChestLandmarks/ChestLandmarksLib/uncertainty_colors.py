@@ -1,6 +1,6 @@
 """Nodes colored by their uncertainty: a disc on each point of the curves, which follows it.
 
-Slicer can color a curve by a measurement of its points, but slice views, which show films, draw it in one color.
+Slicer can color a curve by a measurement of its points, but slice views, which show radiographs, draw it in one color.
 A model in which each disc has a value is drawn in its colors there, and does not take the mouse.
 """
 
@@ -35,7 +35,7 @@ class UncertaintyColors:
 
     Args:
         scene: of Slicer.
-        curves: of one film.
+        curves: of one radiograph.
 
     Attributes:
         measurement: which uncertainty is shown; None if the curves have none.

@@ -1,4 +1,4 @@
-"""Films and masks as volumes of Slicer's scene."""
+"""Radiographs and masks as volumes of Slicer's scene."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ COLORS: Final = Path(__file__).parents[1] / "Resources" / "ChestLandmarks.ctbl"
 
 
 def load_volume(scene: Any, path: Path, name: str) -> Any:
-    """Load a film as Slicer's own reader does.
+    """Load a radiograph as Slicer's own reader does.
 
     Raises:
         ValueError: if it cannot be read.
@@ -29,7 +29,7 @@ def load_volume(scene: Any, path: Path, name: str) -> Any:
 
 
 def load_mask(scene: Any, path: Path, volume: Any) -> Any:
-    """Load the mask of a film's organs onto its volume, wherever that lies.
+    """Load the mask of a radiograph's organs onto its volume, wherever that lies.
 
     Raises:
         ValueError: if it cannot be read or has another size.

@@ -1,4 +1,4 @@
-"""Names of films and labels in a folder: their endings, and which names may become those of files."""
+"""Names of radiographs and labels in a folder: their endings, and which names may become those of files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LABEL_ENDINGS: Final = (".mrk.json", ".seg.nrrd", ".seg.dcm", ".nii.gz", ".nii",
 NAME: Final = re.compile(r"[^/\\\x00-\x1f\x7f]{1,200}")
 MAX_BYTES: Final = 200
 """Of a name; file systems take 255, and endings come to it."""
-# What the folder holds beside films, whatever a share makes of capital letters.
+# What the folder holds beside radiographs, whatever a share makes of capital letters.
 TAKEN: Final = ("labels", "datastore_v2.json", "datastore_v2.json.broken")
 
 
@@ -37,7 +37,7 @@ def plain_name(name: str) -> str:
             "an id or tag must be a plain name of at most 200 bytes, without slashes, not beginning with a dot"
         )
     if name.casefold() in TAKEN:
-        raise refused(f"{name} is the name of something else in the folder of the films; give another id or tag")
+        raise refused(f"{name} is the name of something else in the folder of the radiographs; give another id or tag")
     return name
 
 

@@ -1,4 +1,4 @@
-"""One film of a collection: where it lies, and how it is read, be it a file or a member of an archive."""
+"""One radiograph of a collection: where it lies, and how it is read, be it a file or a member of an archive."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from monai_chexmask_u.dataset.building.archives import Member, read_member
 from monai_chexmask_u.radiograph import Radiograph, RadiographError
 from monai_chexmask_u.reading import is_candidate_name, read_radiograph
 
-__all__ = ["Film", "read_film"]
+__all__ = ["Radiograph", "read_radiograph_file"]
 
 
 @dataclass(frozen=True)
-class Film:
-    """A film of a collection, found but not read.
+class RadiographFile:
+    """A radiograph of a collection, found but not read.
 
     Attributes:
-        image_id: its name; no other film of the collection has the same.
+        image_id: its name; no other radiograph of the collection has the same.
         image_path: as tables hold it, below the folder of images; ``archive/member`` for one in an archive.
         file: the file, or the archive that holds it.
         member: which of the archive's members it is, or None for a file.
@@ -32,8 +32,8 @@ class Film:
     view: str | None = None
 
 
-def read_film(film: Film) -> tuple[Radiograph, str]:
-    """Read a film.
+def read_radiograph_file(item: RadiographFile) -> tuple[Radiograph, str]:
+    """Read a radiograph.
 
     Returns:
         The radiograph, whose path is that of the table, and the SHA-256 of its bytes.
@@ -41,25 +41,25 @@ def read_film(film: Film) -> tuple[Radiograph, str]:
     Raises:
         RadiographError: if it cannot be read or must not be used; `code` tells why.
     """
-    if film.file.exists() and not film.file.is_file():  # reading a pipe would wait for ever
+    if item.file.exists() and not item.file.is_file():  # reading a pipe would wait for ever
         raise RadiographError("not_readable", "this is a folder, a pipe or a device; give a file")
-    if film.member is None:
-        radiograph = read_radiograph(film.file)
+    if item.member is None:
+        radiograph = read_radiograph(item.file)
     else:
-        content = read_member(film.file, film.member)
+        content = read_member(item.file, item.member)
         # Readers take files; the suffix decides where content alone does not.
-        with tempfile.NamedTemporaryFile(suffix=_suffix(film.member.name)) as copy:
+        with tempfile.NamedTemporaryFile(suffix=_suffix(item.member.name)) as copy:
             copy.write(content)
             copy.flush()
             radiograph = read_radiograph(Path(copy.name))
-    radiograph = replace(radiograph, path=Path(film.image_path))
-    if radiograph.view is None and film.view is not None:
+    radiograph = replace(radiograph, path=Path(item.image_path))
+    if radiograph.view is None and item.view is not None:
         notes = tuple("view_from_table" if note == "view_unknown" else note for note in radiograph.notes)
-        radiograph = replace(radiograph, view=film.view, notes=notes)
+        radiograph = replace(radiograph, view=item.view, notes=notes)
     return radiograph, str(radiograph.sha256)
 
 
 def _suffix(name: str) -> str:
     """Return the suffix of a name if it is one that readers know; names in archives may be anything."""
     suffix = PurePosixPath(name).suffix
-    return suffix if is_candidate_name(f"film{suffix}") else ""
+    return suffix if is_candidate_name(f"radiograph{suffix}") else ""

@@ -1,4 +1,4 @@
-"""The films of an experiment, read from folders that are known by what lies in them."""
+"""The radiographs of an experiment, read from folders that are known by what lies in them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from monai_chexmask_u.data import landmark_datalist
 from monai_chexmask_u.files.naming import output_names
 from monai_chexmask_u.reading import is_candidate
 
-__all__ = ["FRONTAL", "Film", "FilmSet", "read_sets"]
+__all__ = ["FRONTAL", "RadiographItem", "RadiographSet", "read_sets"]
 
 FRONTAL: Final = "frontal_chest"
 """The label of what the network is made for; every other label is foreign to it."""
@@ -28,7 +28,7 @@ _PARTS: Final = ("train", "val", "test", "images")
 
 
 @dataclass(frozen=True, eq=False)
-class Film:
+class RadiographItem:
     """One image of an experiment.
 
     Attributes:
@@ -37,7 +37,7 @@ class Film:
         source: name of its set.
         label: `FRONTAL` or what else it shows.
         landmarks: ``(120, 2)``, (x, y) in pixels of the image, NaN where unknown; None without outlines.
-        partner: the set's next film, which is blended in; None where there is none.
+        partner: the set's next radiograph, which is blended in; None where there is none.
     """
 
     path: Path
@@ -49,11 +49,11 @@ class Film:
 
     @property
     def key(self) -> str:
-        """Name among the films of all sets."""
+        """Name among the radiographs of all sets."""
         return f"{self.source}/{self.name}"
 
     def digest(self) -> str:
-        """Return the first half of the file's SHA-256, by which a film is known wherever it lies.
+        """Return the first half of the file's SHA-256, by which a radiograph is known wherever it lies.
 
         Raises:
             OSError: if the file cannot be read.
@@ -73,34 +73,36 @@ class Film:
 
 
 @dataclass(frozen=True)
-class FilmSet:
-    """The films of one folder.
+class RadiographSet:
+    """The radiographs of one folder.
 
     Attributes:
         name: after the folder, unique in a run.
-        kind: ``outlined`` films have true landmarks, ``labelled`` ones a word for what they show, ``frontal`` ones are
-            chest films of other scanners and people.
+        kind: ``outlined`` radiographs have true landmarks, ``labelled`` ones a word for what they show, ``frontal``
+            ones are chest radiographs of other scanners and people.
         rule: how the kind was recognized, for the report.
-        films: those to use.
-        found: number of films in the folder.
+        radiographs: those to use.
+        found: number of radiographs in the folder.
     """
 
     name: str
     kind: Literal["outlined", "labelled", "frontal"]
     rule: str
-    films: tuple[Film, ...]
+    radiographs: tuple[RadiographItem, ...]
     found: int
 
 
-def read_sets(folders: Sequence[Path], *, limit: int | None = None, leave_out: Sequence[str] = ()) -> list[FilmSet]:
-    """Read the films of several folders.
+def read_sets(
+    folders: Sequence[Path], *, limit: int | None = None, leave_out: Sequence[str] = ()
+) -> list[RadiographSet]:
+    """Read the radiographs of several folders.
 
-    A folder in a layout of `landmark_datalist` holds outlined films; one with ``labels.csv`` (columns ``file`` and
-    ``label``) labelled ones; any other folder with images, there or in ``images/``, frontal chest films.
+    A folder in a layout of `landmark_datalist` holds outlined radiographs; one with ``labels.csv`` (columns ``file``
+    and ``label``) labelled ones; any other folder with images, there or in ``images/``, frontal chest radiographs.
 
     Args:
-        folders: at least one with outlined films.
-        limit: use no more than so many films of each folder, of a labelled one so many of each label.
+        folders: at least one with outlined radiographs.
+        limit: use no more than so many radiographs of each folder, of a labelled one so many of each label.
         leave_out: names of files, without suffix, that are not what their folder says.
 
     Raises:
@@ -109,15 +111,20 @@ def read_sets(folders: Sequence[Path], *, limit: int | None = None, leave_out: S
     sets = [_read(folder, name) for folder, name in zip(folders, _names(folders), strict=True)]
     if not any(each.kind == "outlined" for each in sets):
         raise ValueError(f"{', '.join(map(str, folders))}: no folder with landmarks among these; give one with --data")
-    names = {film.path.stem for each in sets for film in each.films}
+    names = {item.path.stem for each in sets for item in each.radiographs}
     for name in leave_out:
         if name not in names:
-            raise ValueError(f"{name}: there is no film of this name to leave out; give the file's name without suffix")
-    kept = [[film for film in each.films if film.path.stem not in leave_out] for each in sets]
-    return [replace(each, films=_first_of_each_label(films, limit)) for each, films in zip(sets, kept, strict=True)]
+            raise ValueError(
+                f"{name}: there is no radiograph of this name to leave out; give the file's name without suffix"
+            )
+    kept = [[item for item in each.radiographs if item.path.stem not in leave_out] for each in sets]
+    return [
+        replace(each, radiographs=_first_of_each_label(radiographs, limit))
+        for each, radiographs in zip(sets, kept, strict=True)
+    ]
 
 
-def _read(folder: Path, name: str) -> FilmSet:
+def _read(folder: Path, name: str) -> RadiographSet:
     if any((folder / each).exists() for each in _LANDMARKS):
         return _outlined(folder, name)
     if (folder / "labels.csv").is_file():
@@ -127,21 +134,31 @@ def _read(folder: Path, name: str) -> FilmSet:
     if not paths:
         landmark_datalist(folder)  # says what is missing, and where it may be
         raise ValueError(f"{folder}: there are no images in it")
-    films = tuple(Film(path, key, name) for path, key in zip(paths, output_names(paths), strict=True))
-    return FilmSet(name, "frontal", "images without landmarks or labels.csv: frontal chest films", films, len(films))
+    radiographs = tuple(RadiographItem(path, key, name) for path, key in zip(paths, output_names(paths), strict=True))
+    return RadiographSet(
+        name,
+        "frontal",
+        "images without landmarks or labels.csv: frontal chest radiographs",
+        radiographs,
+        len(radiographs),
+    )
 
 
-def _outlined(folder: Path, name: str) -> FilmSet:
+def _outlined(folder: Path, name: str) -> RadiographSet:
     items = landmark_datalist(folder)
     partners = [Path(item["image"]) for item in [*items[1:], items[0]]] if len(items) > 1 else [None]
-    films = tuple(
-        Film(Path(item["image"]), item["name"], name, landmarks=np.asarray(item["label"], float), partner=partner)
+    radiographs = tuple(
+        RadiographItem(
+            Path(item["image"]), item["name"], name, landmarks=np.asarray(item["label"], float), partner=partner
+        )
         for item, partner in zip(items, partners, strict=True)
     )
-    return FilmSet(name, "outlined", "landmarks beside the images: outlined films", films, len(films))
+    return RadiographSet(
+        name, "outlined", "landmarks beside the images: outlined radiographs", radiographs, len(radiographs)
+    )
 
 
-def _labelled(folder: Path, name: str) -> FilmSet:
+def _labelled(folder: Path, name: str) -> RadiographSet:
     table = folder / "labels.csv"
     with table.open(newline="", encoding="utf-8-sig") as file:
         rows = list(csv.DictReader(file))
@@ -152,12 +169,12 @@ def _labelled(folder: Path, name: str) -> FilmSet:
     missing = [path.name for path in paths if not path.is_file()]
     if missing:
         raise ValueError(f"{place}: {len(missing)} images of labels.csv are missing, e.g. {missing[:3]}")
-    films = tuple(
-        Film(path, key, name, label=row["label"])
+    radiographs = tuple(
+        RadiographItem(path, key, name, label=row["label"])
         for path, key, row in zip(paths, output_names(paths), rows, strict=True)
     )
-    rule = f"labels.csv: labelled films, all but {FRONTAL} foreign"
-    return FilmSet(name, "labelled", rule, films, len(films))
+    rule = f"labels.csv: labelled radiographs, all but {FRONTAL} foreign"
+    return RadiographSet(name, "labelled", rule, radiographs, len(radiographs))
 
 
 def _names(folders: Iterable[Path]) -> list[str]:
@@ -170,11 +187,11 @@ def _names(folders: Iterable[Path]) -> list[str]:
     return names
 
 
-def _first_of_each_label(films: Sequence[Film], limit: int | None) -> tuple[Film, ...]:
+def _first_of_each_label(radiographs: Sequence[RadiographItem], limit: int | None) -> tuple[RadiographItem, ...]:
     counts: defaultdict[str, int] = defaultdict(int)
     kept = []
-    for film in films:
-        counts[film.label] += 1
-        if limit is None or counts[film.label] <= limit:
-            kept.append(film)
+    for item in radiographs:
+        counts[item.label] += 1
+        if limit is None or counts[item.label] <= limit:
+            kept.append(item)
     return tuple(kept)

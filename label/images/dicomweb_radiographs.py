@@ -1,4 +1,4 @@
-"""The chest films of a DICOMweb archive as files: which there are, which image of a series is the film, its labels."""
+"""The chest radiographs of a DICOMweb archive as files: which there are, which image of a series it is, and labels."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from monai_chexmask_u.files.atomic import atomic_path
 from monai_chexmask_u.radiograph import RadiographError
 from monai_chexmask_u.reading import read_radiograph
 
-__all__ = ["ArchiveAnnotation", "ArchiveFilms"]
+__all__ = ["ArchiveAnnotation", "ArchiveRadiographs"]
 
 # A person waits for the answer: what does not pass within seconds is told.
 _PATIENCE: Final = Backoff(attempts=2)
@@ -39,18 +39,18 @@ class ArchiveAnnotation:
     facts: AnnotationFacts
 
 
-class ArchiveFilms:
-    """Fetches films and their labels once, and stores new labels.
+class ArchiveRadiographs:
+    """Fetches radiographs and their labels once, and stores new labels.
 
-    A film is a series, as in MONAI Label; its file is named after the Series Instance UID. Every file is there whole or
-    not at all. Why a series holds no film is remembered as long as its images stay the same.
+    A radiograph is a series, as in MONAI Label; its file is named after the Series Instance UID. Every file is there
+    whole or not at all. Why a series holds no radiograph is remembered as long as its images stay the same.
 
     Methods that ask the archive raise `ArchiveError`.
 
     Args:
-        archive: where the films are.
+        archive: where the radiographs are.
         folder: for the files; exists.
-        modalities: of the series that may be films.
+        modalities: of the series that may be radiographs.
     """
 
     def __init__(self, archive: DicomwebArchive, folder: Path, modalities: tuple[str, ...]) -> None:
@@ -64,7 +64,7 @@ class ArchiveFilms:
         self._annotations: dict[str, AnnotationFacts | None] = {}
 
     def series(self) -> dict[str, str]:
-        """Return the Study Instance UIDs of the series that may be films, by their Series Instance UIDs."""
+        """Return the Study Instance UIDs of the series that may be radiographs, by their Series Instance UIDs."""
         with self._query() as query:
             found: dict[str, str] = {}
             for modality in self._modalities:  # a query holds one value (PS3.4, C.2.2.2)
@@ -72,11 +72,11 @@ class ArchiveFilms:
         return found
 
     def path(self, series_uid: str) -> Path:
-        """Return the film's file, which may not be there yet."""
+        """Return the radiograph's file, which may not be there yet."""
         return self._folder / f"{series_uid}.dcm"
 
     def fetch(self, series_uid: str, study_uid: str) -> Path:
-        """Return the file of a series' one frontal chest film; it is fetched if it is not there.
+        """Return the file of a series' one frontal chest radiograph; it is fetched if it is not there.
 
         Raises:
             RadiographError: if the series holds none, or ``ambiguous_series`` if it holds several.
@@ -89,15 +89,15 @@ class ArchiveFilms:
         self._raise_known_refusal(series_uid, images)
         with partial_folder(self._folder) as temporary:
             try:
-                film = self._select(study_uid, series_uid, images, temporary)
+                radiograph = self._select(study_uid, series_uid, images, temporary)
             except RadiographError as refusal:
                 self._remember(series_uid, images, refusal)
                 raise
-            film.replace(path)
+            radiograph.replace(path)
         return path
 
     def is_refused(self, series_uid: str) -> bool:
-        """Tell whether a series was fetched and holds no film to work on."""
+        """Tell whether a series was fetched and holds no radiograph to work on."""
         return self._refusal_path(series_uid).is_file()
 
     def forget(self, present: Mapping[str, str]) -> None:
@@ -106,15 +106,15 @@ class ArchiveFilms:
             if path.stem not in present:
                 path.unlink(missing_ok=True)
 
-    def annotations(self, films: Mapping[str, str]) -> dict[str, ArchiveAnnotation]:
-        """Return the latest label in the archive of each film that has one.
+    def annotations(self, radiographs: Mapping[str, str]) -> dict[str, ArchiveAnnotation]:
+        """Return the latest label in the archive of each radiograph that has one.
 
         Segmentations by a model are no labels, those that this project's application sent there least of all.
 
         Args:
-            films: Study Instance UIDs by Series Instance UIDs, from `series`.
+            radiographs: Study Instance UIDs by Series Instance UIDs, from `series`.
         """
-        studies = set(films.values())
+        studies = set(radiographs.values())
         latest: dict[str, ArchiveAnnotation] = {}
         with self._query() as query:
             for series_uid, study_uid in query.series_of_modality("SEG").items():
@@ -123,7 +123,7 @@ class ArchiveFilms:
                 if series_uid not in self._annotations:  # a series with a UID does not change
                     self._annotations[series_uid] = annotation_facts(query.metadata(study_uid, series_uid))
                 facts = self._annotations[series_uid]
-                if facts is None or films.get(facts.image_series_uid) != study_uid:
+                if facts is None or radiographs.get(facts.image_series_uid) != study_uid:
                     continue
                 known = latest.get(facts.image_series_uid)
                 if known is None or known.facts.written < facts.written:
@@ -148,9 +148,9 @@ class ArchiveFilms:
     def _select(self, study_uid: str, series_uid: str, images: list[str], folder: Path) -> Path:
         if len(images) > _MOST_IMAGES:
             raise RadiographError(
-                "ambiguous_series", f"the series {series_uid} holds more images than a film has views"
+                "ambiguous_series", f"the series {series_uid} holds more images than a radiograph has views"
             )
-        films: list[Path] = []
+        radiographs: list[Path] = []
         refusals: list[RadiographError] = []
         with open_session(self._archive) as session:
             for uid in images:
@@ -158,16 +158,16 @@ class ArchiveFilms:
                 retrieve_instance(self._archive, session, study_uid, series_uid, uid, path)
                 try:
                     read_radiograph(path)
-                    films.append(path)
+                    radiographs.append(path)
                 except RadiographError as refusal:
                     refusals.append(refusal)
-        if len(films) > 1:
-            message = f"the series {series_uid} holds {len(films)} frontal chest films; keep them in one series each"
+        if len(radiographs) > 1:
+            message = f"the series {series_uid} holds {len(radiographs)} frontal chest radiographs; give each its own"
             raise RadiographError("ambiguous_series", message)
-        if not films:
+        if not radiographs:
             code, cause = (refusals[0].code, str(refusals[0])) if refusals else ("no_pixels", "it holds no image")
-            raise RadiographError(code, f"the series {series_uid} holds no frontal chest film: {cause}")
-        return films[0]
+            raise RadiographError(code, f"the series {series_uid} holds no frontal chest radiograph: {cause}")
+        return radiographs[0]
 
     def _refusal_path(self, series_uid: str) -> Path:
         return self._refusals / f"{series_uid}.json"

@@ -1,4 +1,4 @@
-"""Search a folder, and the archives in it, for films, in one pass that opens no file whose name tells what it is."""
+"""Search a folder and its archives for radiographs, in one pass that opens no file whose name tells what it is."""
 
 from __future__ import annotations
 
@@ -17,19 +17,21 @@ from monai_chexmask_u.dataset.building.archives import (
     is_hidden,
     list_members,
 )
-from monai_chexmask_u.dataset.building.films import Film
+from monai_chexmask_u.dataset.building.radiograph_files import RadiographFile
 from monai_chexmask_u.files.folder_tree import is_file, is_folder
 from monai_chexmask_u.files.outbox_mark import is_outbox
 from monai_chexmask_u.radiograph import RadiographError
 from monai_chexmask_u.reading import is_candidate, is_candidate_name
 
-__all__ = ["films_in_archive", "films_in_folder"]
+__all__ = ["radiographs_in_archive", "radiographs_in_folder"]
 
 BROKEN_LINK: Final = "link to a missing file"
 
 
-def films_in_folder(folder: Path, *, tables: frozenset[str] = frozenset()) -> Iterator[Film | Path | str]:
-    """Yield the films below a folder, in no order; for each other file, why it is left out; and tables by their names.
+def radiographs_in_folder(
+    folder: Path, *, tables: frozenset[str] = frozenset()
+) -> Iterator[RadiographFile | Path | str]:
+    """Yield the radiographs below a folder, in no order; why each other file is left out; and tables by their names.
 
     Hidden files and folders are passed over, and so are outboxes of results. Links to folders are followed, each folder
     once: first by its own path, then by that of a link.
@@ -54,7 +56,7 @@ def films_in_folder(folder: Path, *, tables: frozenset[str] = frozenset()) -> It
                 if is_hidden(entry.name):
                     continue
                 if not is_folder(entry):
-                    yield from _films_at(entry, path, tables)
+                    yield from _radiographs_at(entry, path, tables)
                 elif not is_outbox(Path(entry.path)):
                     if entry.is_symlink():
                         heapq.heappush(links, path)
@@ -62,8 +64,8 @@ def films_in_folder(folder: Path, *, tables: frozenset[str] = frozenset()) -> It
                         here.append(path)
 
 
-def films_in_archive(file: Path, *, below: str) -> Iterator[Film | str]:
-    """Yield the films in an archive, and for each other member, or if it is broken, why it is left out.
+def radiographs_in_archive(file: Path, *, below: str) -> Iterator[RadiographFile | str]:
+    """Yield the radiographs in an archive, and for each other member, or if it is broken, why it is left out.
 
     Args:
         file: a zip archive or an uncompressed tar archive.
@@ -72,7 +74,7 @@ def films_in_archive(file: Path, *, below: str) -> Iterator[Film | str]:
     for member in list_members(file):
         if isinstance(member, Member):
             path = f"{below}/{member.name}"
-            yield Film(path, path, file, member)
+            yield RadiographFile(path, path, file, member)
         else:
             yield member
 
@@ -101,18 +103,20 @@ def _not_readable(folder: Path) -> RadiographError:
     return RadiographError("not_readable", f"the folder {folder} cannot be listed; check its permissions")
 
 
-def _films_at(entry: os.DirEntry[str], path: str, tables: frozenset[str]) -> Iterator[Film | Path | str]:
-    """Yield what a file is: a film, films in an archive, a wanted table; or why it is left out."""
+def _radiographs_at(
+    entry: os.DirEntry[str], path: str, tables: frozenset[str]
+) -> Iterator[RadiographFile | Path | str]:
+    """Yield what a file is: a radiograph, radiographs in an archive, a wanted table; or why it is left out."""
     name = entry.name
     if not is_file(entry):
         yield BROKEN_LINK if entry.is_symlink() else NOT_AN_IMAGE
     elif name.lower().endswith(ARCHIVE_SUFFIXES):
-        yield from films_in_archive(Path(entry.path), below=path)
+        yield from radiographs_in_archive(Path(entry.path), below=path)
     elif is_compressed_tar(name):
         yield COMPRESSED_TAR
     elif name in tables:
         yield Path(entry.path)
     else:
         by_name = is_candidate_name(name)
-        is_film = by_name or (by_name is None and is_candidate(Path(entry.path)))
-        yield Film(path, path, Path(entry.path)) if is_film else NOT_AN_IMAGE
+        is_radiograph = by_name or (by_name is None and is_candidate(Path(entry.path)))
+        yield RadiographFile(path, path, Path(entry.path)) if is_radiograph else NOT_AN_IMAGE

@@ -1,4 +1,4 @@
-"""What each corruption does to a film, through the one door, `corrupt`."""
+"""What each corruption does to a radiograph, through the one door, `corrupt`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which films the label server finds in an archive, and what it keeps of them."""
+"""Which radiographs the label server finds in an archive, and what it keeps of them."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ Open = Callable[..., "ChestDICOMwebDatastore"]
 pytestmark = pytest.mark.skipif(find_orthanc() is None, reason="Orthanc with its DICOMweb plug-in is not installed")
 
 
-def test_films_of_both_modalities_are_listed_and_nothing_else(store: Store, open_datastore: Open) -> None:
-    films = {str(store(dataset).SeriesInstanceUID) for dataset in (make_dx(), make_cr())}
+def test_radiographs_of_both_modalities_are_listed_and_nothing_else(store: Store, open_datastore: Open) -> None:
+    radiographs = {str(store(dataset).SeriesInstanceUID) for dataset in (make_dx(), make_cr())}
     store(make_cr(), Modality="OT")
     datastore = open_datastore()
-    assert set(datastore.list_images()) == set(datastore.get_unlabeled_images()) == films
+    assert set(datastore.list_images()) == set(datastore.get_unlabeled_images()) == radiographs
     assert datastore.status()["total"] == 2
     assert len(open_datastore(cache="other", modalities=("CR", "DX", "OT")).list_images()) == 3
 
 
-def test_an_empty_archive_has_no_films(open_datastore: Open) -> None:
+def test_an_empty_archive_has_no_radiographs(open_datastore: Open) -> None:
     datastore = open_datastore()
     assert datastore.list_images() == []
     assert datastore.datalist() == []
@@ -75,24 +75,24 @@ def test_the_frontal_view_of_a_series_is_chosen(store: Store, open_datastore: Op
     assert read_radiograph(path).header.SOPInstanceUID == frontal.SOPInstanceUID
 
 
-def test_a_series_with_two_frontal_films_is_refused_and_not_served(store: Store, open_datastore: Open) -> None:
+def test_a_series_with_two_frontal_radiographs_is_refused_and_not_served(store: Store, open_datastore: Open) -> None:
     first = store(make_cr())
     series, study = str(first.SeriesInstanceUID), str(first.StudyInstanceUID)
     store(make_cr(seed=1), SeriesInstanceUID=series, StudyInstanceUID=study)
     datastore = open_datastore()
     for _ in range(2):
-        with pytest.raises(RadiographError, match="holds 2 frontal chest films") as refusal:
+        with pytest.raises(RadiographError, match="holds 2 frontal chest radiographs") as refusal:
             datastore.get_image_uri(series)
         assert refusal.value.code == "ambiguous_series"
     assert datastore.list_images() == []
 
 
-def test_a_lateral_film_is_refused_until_the_frontal_one_arrives(store: Store, open_datastore: Open) -> None:
+def test_a_lateral_radiograph_is_refused_until_the_frontal_one_arrives(store: Store, open_datastore: Open) -> None:
     lateral = store(make_cr(), ViewPosition="LL")
     series, study = str(lateral.SeriesInstanceUID), str(lateral.StudyInstanceUID)
     datastore = open_datastore()
     assert datastore.list_images() == [series]  # what it is shows when it is read
-    with pytest.raises(RadiographError, match="holds no frontal chest film") as refusal:
+    with pytest.raises(RadiographError, match="holds no frontal chest radiograph") as refusal:
         datastore.get_image_uri(series)
     assert refusal.value.code == "not_frontal"
     assert datastore.list_images() == []

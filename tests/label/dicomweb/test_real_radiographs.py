@@ -1,4 +1,4 @@
-"""Real films in a real archive: the server hands out the most uncertain first, and learns which are done."""
+"""Real radiographs in a real archive: the server hands out the most uncertain first, and learns which are done."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ COUNT = 6
 
 
 @pytest.fixture(scope="module")
-def films(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Films of the NIH data set as DX, every other one stored inverted, by their Series Instance UIDs."""
-    folder = tmp_path_factory.mktemp("films")
+def radiographs(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Radiographs of the NIH data set as DX, every other one stored inverted, by their Series Instance UIDs."""
+    folder = tmp_path_factory.mktemp("radiographs")
     found = {}
     for number, path in enumerate(sorted((shared_data / "nih" / "images").glob("*.jpg"))[:COUNT]):
         dataset = make_dx(photometric="MONOCHROME1" if number % 2 else "MONOCHROME2", bits=8)
@@ -45,12 +45,12 @@ def films(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[s
 
 
 @pytest.fixture(scope="module")
-def server(films: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabelServer]:
+def server(radiographs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabelServer]:
     folder = tmp_path_factory.mktemp("server")
     (folder / "archive").mkdir()
     archive = Orthanc(folder / "archive")
     archive.start()
-    for path in films.values():
+    for path in radiographs.values():
         StowSender(DicomwebArchive(archive.url)).send(read_dicom_file(path))
     environment = {"MONAI_LABEL_DICOMWEB_CACHE_PATH": str(folder / "cache")}
     with LabelServer(archive.url, folder / "models", environment=environment) as server:
@@ -60,7 +60,7 @@ def server(films: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.fixture(scope="module")
 def scores(server: LabelServer) -> dict[str, float]:
-    """What the server says of each film, once it has scored all."""
+    """What the server says of each radiograph, once it has scored all."""
     end = time.monotonic() + 120
     while time.monotonic() < end:
         objects = ask(server, "GET", "/datastore/?output=all")["objects"]
@@ -68,7 +68,7 @@ def scores(server: LabelServer) -> dict[str, float]:
         if len(found) == COUNT and None not in found.values():
             return found
         time.sleep(0.5)
-    pytest.fail(f"not all films were scored: {found}")
+    pytest.fail(f"not all radiographs were scored: {found}")
 
 
 def ask(server: LabelServer, method: str, path: str, **arguments: Any) -> Any:
@@ -77,16 +77,16 @@ def ask(server: LabelServer, method: str, path: str, **arguments: Any) -> Any:
     return answer.json()
 
 
-def test_scores_are_those_of_the_command_line(scores: dict[str, float], films: dict[str, Path]) -> None:
+def test_scores_are_those_of_the_command_line(scores: dict[str, float], radiographs: dict[str, Path]) -> None:
     segmenter = Segmenter(load_model(), device="cpu")
-    for uid, path in films.items():
+    for uid, path in radiographs.items():
         assert scores[uid] == pytest.approx(segmenter.segment(read_radiograph(path)).score, rel=1e-4)
 
 
-def test_the_most_uncertain_film_comes_first_until_all_are_labeled(
-    server: LabelServer, scores: dict[str, float], films: dict[str, Path]
+def test_the_most_uncertain_radiograph_comes_first_until_all_are_labeled(
+    server: LabelServer, scores: dict[str, float], radiographs: dict[str, Path]
 ) -> None:
-    assert set(scores) == set(films)
+    assert set(scores) == set(radiographs)
     handed_out = []
     for _ in range(COUNT):
         sample = ask(server, "POST", "/activelearning/most_uncertain", json={})
@@ -99,7 +99,7 @@ def test_the_most_uncertain_film_comes_first_until_all_are_labeled(
     assert ask(server, "GET", "/datastore/")["completed"] == COUNT
     assert ask(server, "POST", "/activelearning/most_uncertain", json={}) == {}
     pairs = ask(server, "GET", "/datastore/?output=train")
-    assert {Path(pair["image"]).stem for pair in pairs} == set(films)
+    assert {Path(pair["image"]).stem for pair in pairs} == set(radiographs)
     from label.tasks.submitted_landmarks import read_submitted
 
     segmenter = Segmenter(load_model(), device="cpu")

@@ -1,4 +1,4 @@
-"""The picture that 3D Slicer draws of a film and its markups."""
+"""The image that 3D Slicer draws of a radiograph and its markups."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ REACH = 2  # pixels around a line's place in which its color is looked for: line
 @pytest.fixture(scope="module")
 def script(repository: Path) -> ModuleType:
     pytest.importorskip("trame_slicer")
-    path = repository / "scripts" / "slicer_picture.py"
+    path = repository / "scripts" / "slicer_view.py"
     if not path.is_file():
         pytest.skip("the scripts are not part of the package")
-    spec = importlib.util.spec_from_file_location("slicer_picture", path)
+    spec = importlib.util.spec_from_file_location("slicer_view", path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -35,7 +35,7 @@ def script(repository: Path) -> ModuleType:
 
 
 def shows(pixels: NDArray[np.uint8], place: NDArray[np.float64], color: tuple[int, int, int]) -> bool:
-    """Say whether a color appears near a place (column, row) of a picture; edges of lines are blended."""
+    """Say whether a color appears near a place (column, row) of a image; edges of lines are blended."""
     column, row = np.round(place).astype(int)
     around = pixels[max(row - REACH, 0) : row + REACH + 1, max(column - REACH, 0) : column + REACH + 1]
     return bool((np.abs(around.astype(int) - color).sum(axis=2) < 60).any())
@@ -47,22 +47,22 @@ def test_outlines_are_drawn_in_their_colors_where_the_organs_are(
 ) -> None:
     dataset = make_dx(spacing=(0.2, 0.2))
     dataset.PatientOrientation = directions
-    film, markups = save(dataset, tmp_path / "film.dcm"), tmp_path / "film.mrk.json"
-    radiograph = read_radiograph(film)
+    source, markups = save(dataset, tmp_path / "radiograph.dcm"), tmp_path / "radiograph.mrk.json"
+    radiograph = read_radiograph(source)
     segmentation = make_segmentation(radiograph, landmarks=phantom_landmarks(*radiograph.shape))
     write_markups(segmentation, radiograph, markups)
-    picture = script.SlicerPicture(800)
-    picture.load_film(film)
-    bare = picture.pixels()
-    nodes = picture.load_markups(markups)
+    image = script.SlicerView(800)
+    image.load_radiograph(source)
+    bare = image.pixels()
+    nodes = image.load_markups(markups)
     nodes["Landmarks"].GetDisplayNode().SetVisibility(False)
-    drawn = picture.pixels()
+    drawn = image.pixels()
 
     def middles(organ: Organ) -> NDArray[np.float64]:
-        """Return the places in the picture of the middles between an organ's nodes."""
+        """Return the places in the image of the middles between an organ's nodes."""
         contour = segmentation.contour(organ)
         positions = slicer_plane(radiograph).to_space((contour + np.roll(contour, -1, axis=0)) / 2) * [-1, -1, 1]
-        places: NDArray[np.float64] = picture.to_picture(positions)
+        places: NDArray[np.float64] = image.to_view(positions)
         return places
 
     for organ in ORGANS:
@@ -72,7 +72,7 @@ def test_outlines_are_drawn_in_their_colors_where_the_organs_are(
         assert len(places) > 10
         assert all(shows(drawn, place, organ.color) for place in places), organ.title
         assert not any(shows(bare, place, organ.color) for place in places), organ.title
-    # The organ named right lung lies on the left half of the picture, since Slicer shows pixels as they are stored.
+    # The organ named right lung lies on the left half of the image, since Slicer shows pixels as they are stored.
     assert middles(ORGANS[0])[:, 0].max() < 400 < middles(ORGANS[1])[:, 0].min()
 
 
@@ -81,20 +81,20 @@ def _near_any(places: NDArray[np.float64], others: NDArray[np.float64]) -> list[
     return [bool((np.linalg.norm(others - place, axis=1) < 15).any()) for place in places]
 
 
-def test_the_film_lies_under_the_markups(script: ModuleType, tmp_path: Path) -> None:
-    film = save(make_dx(), tmp_path / "film.dcm")
-    picture = script.SlicerPicture(500)
-    picture.load_film(film)
-    brightness = picture.pixels().mean(axis=2)
+def test_the_radiograph_lies_under_the_markups(script: ModuleType, tmp_path: Path) -> None:
+    source = save(make_dx(), tmp_path / "radiograph.dcm")
+    image = script.SlicerView(500)
+    image.load_radiograph(source)
+    brightness = image.pixels().mean(axis=2)
     height, width = brightness.shape
     lung, spine = brightness[int(0.4 * height), int(0.34 * width)], brightness[int(0.2 * height), width // 2]
     assert lung + 40 < spine
 
 
-def test_the_script_writes_a_picture(script: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    film, markups = save(make_dx(), tmp_path / "film.dcm"), tmp_path / "film.mrk.json"
-    radiograph = read_radiograph(film)
+def test_the_script_writes_a_image(script: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source, markups = save(make_dx(), tmp_path / "radiograph.dcm"), tmp_path / "radiograph.mrk.json"
+    radiograph = read_radiograph(source)
     write_markups(make_segmentation(radiograph), radiograph, markups)
-    script.main([str(film), str(markups), str(tmp_path / "film.png"), "--side", "300"])
-    assert (tmp_path / "film.png").stat().st_size > 1000
-    assert "film.png" in capsys.readouterr().out
+    script.main([str(source), str(markups), str(tmp_path / "radiograph.png"), "--side", "300"])
+    assert (tmp_path / "radiograph.png").stat().st_size > 1000
+    assert "radiograph.png" in capsys.readouterr().out

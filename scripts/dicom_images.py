@@ -1,7 +1,7 @@
-"""Make the pictures of docs/dicom.md: `PYTHONPATH=tests python scripts/dicom_pictures.py docs/pictures`.
+"""Make the images of docs/dicom.md: `PYTHONPATH=tests python scripts/dicom_images.py docs/images`.
 
-The film is synthetic; the objects are read back from the files that the library wrote for it. The page of the PDF needs
-pdftoppm (poppler-utils).
+The radiograph is synthetic; the objects are read back from the files that the library wrote for it. The page of the PDF
+needs pdftoppm (poppler-utils).
 """
 
 from __future__ import annotations
@@ -28,36 +28,36 @@ ELLIPSE_POINTS = 64
 
 
 def main() -> None:
-    """Write the pictures to a folder."""
+    """Write the images to a folder."""
     if len(sys.argv) != 2:
         sys.exit(__doc__)
     target = Path(sys.argv[1])
     target.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        film = save(make_dx(rows=1000, columns=820), folder / "film.dcm")
-        (outcome,) = segment_files(Segmenter(load_model()), [film], folder, ["pr", "sc", "pdf"])
+        radiograph = save(make_dx(rows=1000, columns=820), folder / "radiograph.dcm")
+        (outcome,) = segment_files(Segmenter(load_model()), [radiograph], folder, ["pr", "sc", "pdf"])
         if outcome.code:
             sys.exit(outcome.message)
-        keep(presented(film, folder / "film.pr.dcm"), target / "presentation_state.jpg")
-        capture = pydicom.dcmread(folder / "film.sc.dcm").pixel_array
+        keep(presented(radiograph, folder / "radiograph.pr.dcm"), target / "presentation_state.jpg")
+        capture = pydicom.dcmread(folder / "radiograph.sc.dcm").pixel_array
         keep(Image.fromarray(capture), target / "secondary_capture.jpg")
-        keep(page(folder / "film.pdf.dcm", folder), target / "encapsulated_pdf.jpg")
+        keep(page(folder / "radiograph.pdf.dcm", folder), target / "encapsulated_pdf.jpg")
 
 
-def keep(picture: Image.Image, path: Path) -> None:
-    """Write a picture small enough for a document."""
-    height = round(picture.height * WIDTH / picture.width)
-    picture.resize((WIDTH, height), Image.Resampling.LANCZOS).convert("RGB").save(path, quality=85)
+def keep(image: Image.Image, path: Path) -> None:
+    """Write a image small enough for a document."""
+    height = round(image.height * WIDTH / image.width)
+    image.resize((WIDTH, height), Image.Resampling.LANCZOS).convert("RGB").save(path, quality=85)
 
 
-def presented(film: Path, state: Path) -> Image.Image:
+def presented(radiograph: Path, state: Path) -> Image.Image:
     """Draw what a presentation state holds on its image, as a viewer would."""
-    pixels = pydicom.dcmread(film).pixel_array
+    pixels = pydicom.dcmread(radiograph).pixel_array
     gray = (255 * (pixels / pixels.max())).astype(np.uint8)
     dataset = pydicom.dcmread(state)
-    picture = Image.fromarray(255 - gray if dataset.PresentationLUTShape == "INVERSE" else gray).convert("RGB")
-    draw = ImageDraw.Draw(picture)
+    image = Image.fromarray(255 - gray if dataset.PresentationLUTShape == "INVERSE" else gray).convert("RGB")
+    draw = ImageDraw.Draw(image)
     colors = {layer.GraphicLayer: color_of(layer) for layer in dataset.GraphicLayerSequence}
     widths = {layer: 1 if layer == "UNCERTAINTY" else 3 for layer in colors}
     for annotation in dataset.GraphicAnnotationSequence:
@@ -65,8 +65,8 @@ def presented(film: Path, state: Path) -> Image.Image:
         for graphic in annotation.get("GraphicObjectSequence", []):
             draw.line([tuple(point) for point in outline(graphic)], fill=color, width=widths[annotation.GraphicLayer])
         for text in annotation.get("TextObjectSequence", []):
-            draw_text(draw, text, color, picture.size)
-    return picture
+            draw_text(draw, text, color, image.size)
+    return image
 
 
 def color_of(layer: Dataset) -> tuple[int, int, int]:

@@ -1,4 +1,4 @@
-"""Read names of films from lists and tables: text with a path per line, CSV, Parquet."""
+"""Read names of radiographs from lists and tables: text with a path per line, CSV, Parquet."""
 
 from __future__ import annotations
 

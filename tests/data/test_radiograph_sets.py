@@ -4,50 +4,52 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.samples.experiments import Folders, make_folders, save_films
+from support.samples.experiments import Folders, make_folders, save_radiographs
 
-from monai_chexmask_u.data.film_sets import FRONTAL, read_sets
+from monai_chexmask_u.data.radiograph_sets import FRONTAL, read_sets
 
 
 def test_folders_are_known_by_what_lies_in_them(folders: Folders) -> None:
     outlined, labelled, frontal = read_sets(folders.all)
     assert [each.kind for each in (outlined, labelled, frontal)] == ["outlined", "labelled", "frontal"]
     assert [each.name for each in (outlined, labelled, frontal)] == ["set_val", "teaching", "scanner"]
-    assert [film.key for film in outlined.films] == ["set_val/a", "set_val/b", "set_val/c"]
-    assert all(film.landmarks is not None and film.landmarks.shape == (120, 2) for film in outlined.films)
-    assert [film.label for film in labelled.films] == [FRONTAL, "hand"]
-    assert {film.label for film in frontal.films} == {FRONTAL}
-    assert all(film.landmarks is None and film.partner is None for film in (*labelled.films, *frontal.films))
+    assert [item.key for item in outlined.radiographs] == ["set_val/a", "set_val/b", "set_val/c"]
+    assert all(item.landmarks is not None and item.landmarks.shape == (120, 2) for item in outlined.radiographs)
+    assert [item.label for item in labelled.radiographs] == [FRONTAL, "hand"]
+    assert {item.label for item in frontal.radiographs} == {FRONTAL}
+    assert all(
+        item.landmarks is None and item.partner is None for item in (*labelled.radiographs, *frontal.radiographs)
+    )
 
 
 def test_images_may_lie_in_a_folder_of_that_name(folders: Folders, tmp_path: Path) -> None:
-    save_films(tmp_path / "other" / "images", ["z"])
-    assert [film.name for film in read_sets([folders.outlined, tmp_path / "other"])[1].films] == ["z"]
+    save_radiographs(tmp_path / "other" / "images", ["z"])
+    assert [item.name for item in read_sets([folders.outlined, tmp_path / "other"])[1].radiographs] == ["z"]
 
 
-def test_each_film_is_blended_with_the_next_of_its_folder_whatever_the_limit(folders: Folders) -> None:
+def test_each_radiograph_is_blended_with_the_next_of_its_folder_whatever_the_limit(folders: Folders) -> None:
     (full,), (one,) = read_sets([folders.outlined]), read_sets([folders.outlined], limit=1)
-    assert [film.partner.stem for film in full.films if film.partner] == ["b", "c", "a"]
-    assert [(film.name, film.partner) for film in one.films] == [("a", full.films[0].partner)]
-    assert (one.found, len(one.films)) == (3, 1)
+    assert [item.partner.stem for item in full.radiographs if item.partner] == ["b", "c", "a"]
+    assert [(item.name, item.partner) for item in one.radiographs] == [("a", full.radiographs[0].partner)]
+    assert (one.found, len(one.radiographs)) == (3, 1)
 
 
 def test_limit_holds_for_each_label(folders: Folders) -> None:
     table = "file,label\n1.png,hand\n2.png,hand\n1.png,frontal_chest\n"
     (folders.labelled / "labels.csv").write_text(table)
     labelled = read_sets([folders.outlined, folders.labelled], limit=1)[1]
-    assert [film.label for film in labelled.films] == ["hand", FRONTAL]
+    assert [item.label for item in labelled.radiographs] == ["hand", FRONTAL]
 
 
 def test_sets_of_one_name_are_told_apart(folders: Folders, tmp_path: Path) -> None:
-    save_films(tmp_path / "again" / "scanner", ["x"])
+    save_radiographs(tmp_path / "again" / "scanner", ["x"])
     sets = read_sets([*folders.all, tmp_path / "again" / "scanner"])
     assert [each.name for each in sets] == ["set_val", "teaching", "scanner", "scanner-2"]
 
 
-def test_fingerprint_tells_film_outline_and_partner(folders: Folders) -> None:
+def test_fingerprint_tells_radiograph_outline_and_partner(folders: Folders) -> None:
     def fingerprints() -> list[str]:
-        return [film.fingerprint() for film in read_sets([folders.outlined])[0].films]
+        return [item.fingerprint() for item in read_sets([folders.outlined])[0].radiographs]
 
     first = fingerprints()
     assert len(set(first)) == 3
@@ -81,7 +83,7 @@ def test_folders_of_no_use_are_refused_by_name(folders: Folders, change: object,
         read_sets(folders.all)
 
 
-def test_folder_of_folders_is_not_taken_for_films(folders: Folders) -> None:
+def test_folder_of_folders_is_not_taken_for_radiographs(folders: Folders) -> None:
     with pytest.raises(ValueError, match="no landmarks here, but folders val; give one of them"):
         read_sets([folders.outlined, folders.outlined.parent])
 
@@ -90,6 +92,6 @@ def test_names_of_sets_never_meet(tmp_path: Path) -> None:
     folders = make_folders(tmp_path)
     others = [tmp_path / place / name for place, name in (("a", "scanner-2"), ("b", "scanner"), ("c", "scanner"))]
     for folder in others:
-        save_films(folder, ["one"])
+        save_radiographs(folder, ["one"])
     names = [each.name for each in read_sets([folders.outlined, folders.frontal, *others])]
     assert names == ["set_val", "scanner", "scanner-2", "scanner-3", "scanner-4"]

@@ -1,4 +1,4 @@
-"""Collections of films in all the forms that `dataset build` takes, made in code: tiny pictures, no patient."""
+"""Collections of radiographs in all the forms that `dataset build` takes, made in code: tiny images, no patient."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from support.samples.dicom import make_dx
 from monai_chexmask_u.dataset.building.listing import Listing
 
 __all__ = [
-    "FILMS",
-    "FILM_NAMES",
     "LAYOUTS",
+    "RADIOGRAPHS",
+    "RADIOGRAPH_NAMES",
     "Layout",
-    "dicom_film",
+    "dicom_radiograph",
     "ids",
-    "jpeg_film",
+    "jpeg_radiograph",
     "paths",
-    "png_film",
+    "png_radiograph",
     "write_csv",
     "write_files",
     "write_tar",
@@ -43,37 +43,37 @@ PADCHEST_IDS: Final = (
 )
 
 
-def png_film(seed: int = 0) -> bytes:
-    return _picture(seed, "PNG")
+def png_radiograph(seed: int = 0) -> bytes:
+    return _image(seed, "PNG")
 
 
-def jpeg_film(seed: int = 0) -> bytes:
-    return _picture(seed, "JPEG")
+def jpeg_radiograph(seed: int = 0) -> bytes:
+    return _image(seed, "JPEG")
 
 
-def dicom_film(seed: int = 0) -> bytes:
+def dicom_radiograph(seed: int = 0) -> bytes:
     content = io.BytesIO()
     make_dx(rows=80, columns=72, seed=seed).save_as(content, enforce_file_format=True)
     return content.getvalue()
 
 
-def _picture(seed: int, kind: str) -> bytes:
+def _image(seed: int, kind: str) -> bytes:
     content = io.BytesIO()
     Image.fromarray(np.random.default_rng(seed).integers(0, 256, (72, 64), dtype=np.uint8)).save(content, kind)
     return content.getvalue()
 
 
-FILMS: Final = {"b.png": png_film(1), "a/c.jpg": jpeg_film(2), "a/d.dcm": dicom_film(3)}
-FILM_NAMES: Final = ["a/c.jpg", "a/d.dcm", "b.png"]
+RADIOGRAPHS: Final = {"b.png": png_radiograph(1), "a/c.jpg": jpeg_radiograph(2), "a/d.dcm": dicom_radiograph(3)}
+RADIOGRAPH_NAMES: Final = ["a/c.jpg", "a/d.dcm", "b.png"]
 """A small collection of three kinds of files, and its sorted names."""
 
 
 def ids(listing: Listing) -> list[str]:
-    return [film.image_id for film in listing.films]
+    return [item.image_id for item in listing.radiographs]
 
 
 def paths(listing: Listing) -> list[str]:
-    return [film.image_path for film in listing.films]
+    return [item.image_path for item in listing.radiographs]
 
 
 def write_files(folder: Path, files: Mapping[str, bytes]) -> Path:
@@ -116,8 +116,8 @@ class Layout:
     Attributes:
         source: its name.
         make: writes it to a folder.
-        views: its films and their views, by id.
-        left_out: what is none of its frontal films, by reason.
+        views: its radiographs and their views, by id.
+        left_out: what is none of its frontal radiographs, by reason.
         table: path of its view table, or None.
     """
 
@@ -129,8 +129,10 @@ class Layout:
 
 
 def _chestx_ray8(folder: Path) -> None:
-    write_files(folder / "images_001" / "images", {"00000001_000.png": png_film(1), "00000001_001.png": png_film(2)})
-    write_files(folder / "images_002" / "images", {"00000002_000.png": png_film(3)})
+    write_files(
+        folder / "images_001" / "images", {"00000001_000.png": png_radiograph(1), "00000001_001.png": png_radiograph(2)}
+    )
+    write_files(folder / "images_002" / "images", {"00000002_000.png": png_radiograph(3)})
     header = ["Image Index", "Finding Labels", "View Position", "OriginalImage[Width", "Height]", ""]
     rows = [["00000001_000.png", "Hernia", "PA"], ["00000001_001.png", "", "AP"], ["00000009_000.png", "", "PA"]]
     write_csv(folder / "Data_Entry_2017.csv", [header, *rows])
@@ -139,9 +141,11 @@ def _chestx_ray8(folder: Path) -> None:
 def _chexpert(folder: Path) -> None:
     root = folder / "CheXpert-v1.0"
     study, batch = "patient00001/study1", "CheXpert-v1.0 batch 3 (train 2)"
-    write_files(root / "train" / study, {"view1_frontal.jpg": jpeg_film(1), "view2_lateral.jpg": jpeg_film(2)})
-    write_files(root / "valid" / "patient64541" / "study1", {"view1_frontal.jpg": jpeg_film(3)})
-    write_files(folder / batch / "patient30000" / "study2", {"view1_frontal.jpg": jpeg_film(4)})
+    write_files(
+        root / "train" / study, {"view1_frontal.jpg": jpeg_radiograph(1), "view2_lateral.jpg": jpeg_radiograph(2)}
+    )
+    write_files(root / "valid" / "patient64541" / "study1", {"view1_frontal.jpg": jpeg_radiograph(3)})
+    write_files(folder / batch / "patient30000" / "study2", {"view1_frontal.jpg": jpeg_radiograph(4)})
     header = ["Path", "Sex", "Frontal/Lateral", "AP/PA"]
     train = [
         [f"CheXpert-v1.0/train/{study}/view1_frontal.jpg", "Female", "Frontal", "AP"],
@@ -154,7 +158,7 @@ def _chexpert(folder: Path) -> None:
 
 def _mimic(folder: Path) -> None:
     study = folder / "files" / "p10" / "p10000032" / "s50414267"
-    write_files(study, {f"{name}.jpg": jpeg_film(n) for n, name in enumerate(MIMIC_IDS)})
+    write_files(study, {f"{name}.jpg": jpeg_radiograph(n) for n, name in enumerate(MIMIC_IDS)})
     write_files(folder / "files" / "p10" / "p10000032", {"s50414267.txt": b"a report"})
     views = ("PA", "AP", "LATERAL", "", "AP AXIAL")
     rows = [[name, "10000032", view] for name, view in zip(MIMIC_IDS, views, strict=True)]
@@ -163,20 +167,20 @@ def _mimic(folder: Path) -> None:
 
 def _padchest(folder: Path) -> None:
     folder.mkdir(exist_ok=True)
-    write_zip(folder / "0.zip", {PADCHEST_IDS[0]: png_film(1), PADCHEST_IDS[2]: png_film(2)})
-    write_files(folder / "1", {PADCHEST_IDS[1]: png_film(3)})
+    write_zip(folder / "0.zip", {PADCHEST_IDS[0]: png_radiograph(1), PADCHEST_IDS[2]: png_radiograph(2)})
+    write_files(folder / "1", {PADCHEST_IDS[1]: png_radiograph(3)})
     rows = [["7", PADCHEST_IDS[0], "PA"], ["8", PADCHEST_IDS[1], "AP_horizontal"], ["9", PADCHEST_IDS[2], "L"]]
     name = "PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv"
     write_csv(folder / "labels_csv" / name, [["", "ImageID", "Projection"], *rows])
 
 
 def _vindr(folder: Path) -> None:
-    write_files(folder / "train", {f"{VINDR_IDS[0]}.dicom": dicom_film(1), "notes.png": png_film()})
-    write_files(folder / "test", {f"{VINDR_IDS[1]}.dicom": dicom_film(2)})
+    write_files(folder / "train", {f"{VINDR_IDS[0]}.dicom": dicom_radiograph(1), "notes.png": png_radiograph()})
+    write_files(folder / "test", {f"{VINDR_IDS[1]}.dicom": dicom_radiograph(2)})
     write_files(folder / "annotations", {"image_labels_train.csv": b"image_id,rad_id\n"})
 
 
-OTHER: Final = "not a frontal film of the source by its path"
+OTHER: Final = "not a frontal radiograph of the source by its path"
 
 LAYOUTS: Final = (
     Layout(

@@ -2,8 +2,8 @@
 
 It needs 3D Slicer's code from the package index, ``pip install 'monai-chexmask-u[slicer]'``, and EGL.
 
-    chexmask-u segment film.dcm -o out --write mrk
-    python scripts/slicer_picture.py film.dcm out/film.mrk.json film.png
+    chexmask-u segment radiograph.dcm -o out --write mrk
+    python scripts/slicer_view.py radiograph.dcm out/radiograph.mrk.json radiograph.png
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-__all__ = ["SlicerPicture", "main"]
+__all__ = ["SlicerView", "main"]
 
 
-class SlicerPicture:
-    """One axial slice view, into which a film and its markups are loaded as in 3D Slicer.
+class SlicerView:
+    """One axial slice view, into which a radiograph and its markups are loaded as in 3D Slicer.
 
     Args:
-        side: of the square picture, in pixels.
+        side: of the square image, in pixels.
     """
 
     def __init__(self, side: int) -> None:
@@ -39,7 +39,7 @@ class SlicerPicture:
         self.view.set_orientation("Axial")
         self.view.render_window().SetSize(side, side)
 
-    def load_film(self, path: Path) -> Any:
+    def load_radiograph(self, path: Path) -> Any:
         """Load a DICOM, NRRD, NIfTI or MetaImage file, show it, and return its volume node."""
         import slicer
 
@@ -71,7 +71,7 @@ class SlicerPicture:
         return {node.GetName(): node for node in nodes}
 
     def pixels(self) -> NDArray[np.uint8]:
-        """Render, and return the picture ``(row, column, 3)``."""
+        """Render, and return the image ``(row, column, 3)``."""
         from vtkmodules.util.numpy_support import vtk_to_numpy
         from vtkmodules.vtkRenderingCore import vtkWindowToImageFilter
 
@@ -85,8 +85,8 @@ class SlicerPicture:
         values = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(rows, columns, -1)[::-1, :, :3]
         return np.ascontiguousarray(values, dtype=np.uint8)
 
-    def to_picture(self, positions: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return where positions ``(n, 3)`` in RAS, mm, appear: ``(n, 2)``, column and row of the picture."""
+    def to_view(self, positions: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return where positions ``(n, 3)`` in RAS, mm, appear: ``(n, 2)``, column and row of the image."""
         from vtkmodules.vtkCommonMath import vtkMatrix4x4
 
         to_view = vtkMatrix4x4()
@@ -97,18 +97,18 @@ class SlicerPicture:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Draw one picture."""
+    """Draw one image."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("film", type=Path)
+    parser.add_argument("radiograph", type=Path)
     parser.add_argument("markups", type=Path)
-    parser.add_argument("picture", type=Path, help="PNG or JPEG to write")
-    parser.add_argument("--side", type=int, default=1000, help="of the picture, in pixels")
+    parser.add_argument("image", type=Path, help="PNG or JPEG to write")
+    parser.add_argument("--side", type=int, default=1000, help="of the image, in pixels")
     options = parser.parse_args(arguments)
-    picture = SlicerPicture(options.side)
-    picture.load_film(options.film)
-    picture.load_markups(options.markups)
-    Image.fromarray(picture.pixels()).save(options.picture, quality=85)
-    print(options.picture)
+    image = SlicerView(options.side)
+    image.load_radiograph(options.radiograph)
+    image.load_markups(options.markups)
+    Image.fromarray(image.pixels()).save(options.image, quality=85)
+    print(options.image)
 
 
 if __name__ == "__main__":

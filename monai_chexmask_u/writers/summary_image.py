@@ -1,4 +1,4 @@
-"""The picture on the summary page, and the legend of its colors."""
+"""The image on the summary page, and the legend of its colors."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from reportlab.platypus import Image
 from monai_chexmask_u.anatomy import ORGANS
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.segmentation import LandmarkSegmentation
-from monai_chexmask_u.writers.overlay import color_bar_end, draw_film, uncertainty_color
+from monai_chexmask_u.writers.overlay import color_bar_end, draw_over_radiograph, uncertainty_color
 from monai_chexmask_u.writers.page_style import INK, REGULAR
 
-__all__ = ["LEGEND_HEIGHT", "film", "legend"]
+__all__ = ["LEGEND_HEIGHT", "legend", "radiograph_image"]
 
 LEGEND_HEIGHT: Final = 36
 
@@ -24,13 +24,13 @@ _JPEG_QUALITY: Final = 92
 _BAR_WIDTH, _BAR_STEPS, _SIZE = 90, 45, 7.5
 
 
-def film(segmentation: LandmarkSegmentation, radiograph: Radiograph, width: float, height: float) -> Any:
+def radiograph_image(segmentation: LandmarkSegmentation, radiograph: Radiograph, width: float, height: float) -> Any:
     """Return the radiograph with contours and nodes, as large as fits into so many points."""
-    picture = draw_film(segmentation, radiograph)
-    scale = min(width / picture.width, height / picture.height)
+    image = draw_over_radiograph(segmentation, radiograph)
+    scale = min(width / image.width, height / image.height)
     content = BytesIO()
-    picture.save(content, "JPEG", quality=_JPEG_QUALITY, subsampling=0, optimize=True)
-    return Image(content, scale * picture.width, scale * picture.height, hAlign="LEFT")
+    image.save(content, "JPEG", quality=_JPEG_QUALITY, subsampling=0, optimize=True)
+    return Image(content, scale * image.width, scale * image.height, hAlign="LEFT")
 
 
 def legend(segmentation: LandmarkSegmentation) -> Any:
