@@ -88,7 +88,7 @@ def download_links(session: Session, names: Iterable[str]) -> str:
         links.append(f'<li><a href="results/{session.token}/{name}" download="{name}">{label}{altered}</a></li>')
     return (
         f'<nav aria-label="Downloads" data-run="{session.runs}"><ul class="downloads">{"".join(links)}</ul></nav>'
-        "<p>DICOM results, of DICOM images alone, are those of the image as it was uploaded, never of an altered one.</p>"
+        "<p>DICOM results, of DICOM images alone, are those of the image as uploaded, never of an altered one.</p>"
     )
 
 
