@@ -30,7 +30,7 @@ $(1)/bin/python -m pip download --quiet --disable-pip-version-check --no-deps --
 	rm -r $(1)/wheels
 endef
 
-.PHONY: demo label web bundle lock sbom map test check tools test-deploy test-plain test-label train-smoke clean
+.PHONY: demo label web bundle lock sbom map test environments check tools test-deploy test-plain test-label train-smoke clean
 
 demo: $(VENV)/.demo-ready
 	@$(BIN)/python -W ignore scripts/demo.py
@@ -55,7 +55,16 @@ sbom: $(VENV)/.test-ready
 map: $(VENV)/.demo-ready
 	@$(BIN)/python scripts/map_package.py $(if $(TORCH_INDEX),--torch-index $(TORCH_INDEX))
 
-test: tools check test-deploy test-plain test-label
+# One stage after the other; says at the end how long each took.
+STAGES := tools environments check test-deploy test-plain test-label
+test:
+	@begin=$$(date +%s); for stage in $(STAGES); do \
+	  from=$$(date +%s); $(MAKE) --no-print-directory $$stage || exit 1; \
+	  took="$$took $$stage $$(($$(date +%s) - from))"; \
+	done; echo "seconds per stage:$$took, in all $$(($$(date +%s) - begin))"
+
+environments:
+	@$(MAKE) --no-print-directory -j 3 $(VENV)/.test-ready $(PLAIN)/.ready $(LABEL)/.test-ready
 
 check: $(VENV)/.test-ready
 	$(BIN)/ruff format --check .
@@ -79,14 +88,14 @@ test-label: $(LABEL)/.test-ready
 $(VENV)/.demo-ready: $(INPUTS)
 	$(PYTHON) -m venv $(VENV)
 	$(if $(LOCKED),$(call lock_torch,$(VENV)))
-	$(if $(LOCKED),$(BIN)/python $(LOCKED_PIP) locks/demo.txt)
+	$(if $(LOCKED),$(BIN)/python scripts/install_lock.py locks/demo.txt)
 	$(BIN)/python $(PIP) torch
 	$(BIN)/python $(PIP) $(BUILD) --editable '.[deploy,archive]' pydicom-data
 	$(BIN)/python scripts/preload_cuda_runtime.py
 	touch $@
 
 $(VENV)/.test-ready: $(VENV)/.demo-ready
-	$(if $(LOCKED),$(BIN)/python $(LOCKED_PIP) locks/test.txt)
+	$(if $(LOCKED),$(BIN)/python scripts/install_lock.py locks/test.txt)
 	$(BIN)/python $(PIP) $(BUILD) --editable '.[deploy,archive,bundle,export,experiments,ray,rca,demo,dev]'
 	touch $@
 
@@ -97,7 +106,7 @@ $(VENV)/.web-ready: $(VENV)/.demo-ready
 $(PLAIN)/.ready: $(INPUTS)
 	$(PYTHON) -m venv $(PLAIN)
 	$(if $(LOCKED),$(call lock_torch,$(PLAIN)))
-	$(if $(LOCKED),$(PLAIN)/bin/python $(LOCKED_PIP) locks/plain.txt)
+	$(if $(LOCKED),$(PLAIN)/bin/python scripts/install_lock.py locks/plain.txt)
 	$(PLAIN)/bin/python $(PIP) torch
 	$(PLAIN)/bin/python $(PIP) $(BUILD) '.[archive,bundle,dataset,experiments,demo,dev]'
 	touch $@
@@ -106,14 +115,14 @@ $(PLAIN)/.ready: $(INPUTS)
 $(LABEL)/.ready: $(INPUTS)
 	$(PYTHON) -m venv $(LABEL)
 	$(if $(LOCKED),$(call lock_torch,$(LABEL)))
-	$(if $(LOCKED),$(LABEL)/bin/python $(LOCKED_PIP) locks/label.txt)
+	$(if $(LOCKED),$(LABEL)/bin/python scripts/install_lock.py locks/label.txt)
 	$(LABEL)/bin/python $(PIP) torch
 	$(LABEL)/bin/python $(PIP) $(BUILD) --editable '.[label]'
 	$(LABEL)/bin/python $(PIP) --no-deps monailabel
 	touch $@
 
 $(LABEL)/.test-ready: $(LABEL)/.ready
-	$(if $(LOCKED),$(LABEL)/bin/python $(LOCKED_PIP) locks/label-test.txt)
+	$(if $(LOCKED),$(LABEL)/bin/python scripts/install_lock.py locks/label-test.txt)
 	$(LABEL)/bin/python $(PIP) $(BUILD) --editable '.[label,slicer,dev]'
 	touch $@
 

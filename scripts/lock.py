@@ -1,6 +1,7 @@
 """Write the lock files: what the Makefile's environments hold, each file by its SHA-256, for Linux x86_64, Python 3.11.
 
-`make lock` runs it with the versions of `constraints.txt`. It asks pip what it would install, and installs nothing.
+`make lock` runs it with the versions of `constraints.txt`. It asks pip what it would install, and installs nothing but
+uv, which is asked too: where several files of a version are at hand, the two may choose different ones.
 Lock files hold names, versions and checksums, and nothing of where the files came from.
 """
 
@@ -9,11 +10,14 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
+
+from install_lock import PIP, UV, uv_environment, uv_sources
 
 REPOSITORY: Final = Path(__file__).resolve().parents[1]
 FOLDER: Final = REPOSITORY / "locks"
@@ -46,11 +50,13 @@ def main(names: Sequence[str]) -> int:
     public = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}
     torch = _merged(_resolved(["torch"], ["--no-deps"]), _resolved(["torch"], ["--no-deps"], public | NO_FILE))
     (FOLDER / "torch.txt").write_text(HEAD + _written(torch), encoding="utf-8")
+    (FOLDER / "uv.txt").write_text(HEAD + _written(_resolved(["uv"], ["--no-deps"])), encoding="utf-8")
+    subprocess.run([*PIP, "install", "--quiet", "--requirement", str(FOLDER / "uv.txt")], check=True)
     for name in names or ENVIRONMENTS:
         wanted = ENVIRONMENTS[name]
         lock = _resolved([*wanted, *BUILD]) | _resolved(ALONE.get(name, ()), ["--no-deps"])
         lock = {package: entry for package, entry in lock.items() if package not in torch}
-        (FOLDER / f"{name}.txt").write_text(HEAD + _written(lock), encoding="utf-8")
+        (FOLDER / f"{name}.txt").write_text(HEAD + _written(_with_files_of_uv(lock)), encoding="utf-8")
         print(f"locks/{name}.txt: {len(lock)} packages")
     return 0
 
@@ -72,6 +78,23 @@ def _resolved(wanted: Sequence[str], options: Sequence[str] = (), environment: M
             version = about["version"].partition("+")[0]  # `==` takes any local version, and the hash tells
             lock[about["name"].lower().replace("_", "-")] = (version, {origin["archive_info"]["hashes"]["sha256"]})
     return lock
+
+
+def _with_files_of_uv(lock: Lock) -> Lock:
+    """Add the checksums of the files of a version that uv knows, where pip's is not among them."""
+    pins = "".join(f"{name}=={version}\n" for name, (version, _) in lock.items())
+    command = [*UV, "compile", "-", "--no-deps", "--generate-hashes", "--no-header", "--no-annotate", "--quiet"]
+    done = subprocess.run(
+        [*command, *uv_sources()], env=uv_environment(), input=pins, stdout=subprocess.PIPE, text=True, check=True
+    )
+    known = {
+        re.sub(r"[-_.]+", "-", name): set(re.findall(r"sha256:(\w+)", hashes))
+        for name, hashes in re.findall(r"^([\w.-]+)==\S+((?:\s+\\\s+--hash=\S+)*)", done.stdout, re.MULTILINE)
+    }
+    return {
+        name: (version, hashes if hashes <= (files := known[re.sub(r"[-_.]+", "-", name)]) else hashes | files)
+        for name, (version, hashes) in lock.items()
+    }
 
 
 def _merged(first: Lock, second: Lock) -> Lock:

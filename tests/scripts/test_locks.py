@@ -72,7 +72,7 @@ def test_the_makefile_makes_the_environments_of_the_locks(repository: Path) -> N
     from_makefile = (repository / "Makefile").read_text()
     for name, extras in ENVIRONMENTS.items():
         assert f".[{','.join(extras)}]'" in from_makefile
-        assert f"$(LOCKED_PIP) locks/{name}.txt" in from_makefile
+        assert f"scripts/install_lock.py locks/{name}.txt" in from_makefile
 
 
 @pytest.mark.skipif(
