@@ -75,7 +75,7 @@ class RunRecord:
                 self._skip(name, error.code, str(error))
             else:
                 self._fail(name, error.code, str(error))
-        except Exception as error:  # whatever is wrong with one image, the others go on
+        except Exception as error:  # whatever is wrong with one image, the others are done
             self._fail(name, *fault_of(error))
 
     def judged(self, name: str, reliability: Reliability) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import copy
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -20,7 +23,7 @@ from pydicom.uid import (
 )
 
 from monai_chexmask_u.dicom.reading.charsets import settle_character_sets
-from monai_chexmask_u.dicom.reading.header import MAX_PIXELS, check_class, examine, looks_like_dicom
+from monai_chexmask_u.dicom.reading.header import MAX_PIXELS, HeaderFacts, check_class, examine, looks_like_dicom
 from monai_chexmask_u.dicom.reading.header_size import check_header_size
 from monai_chexmask_u.dicom.reading.identity import clean_identity
 from monai_chexmask_u.dicom.reading.pixels import displayed_pixels
@@ -28,7 +31,7 @@ from monai_chexmask_u.dicom.reading.quiet import no_warnings
 from monai_chexmask_u.files.source_file import HEAD_BYTES, SourceFile, open_source
 from monai_chexmask_u.radiograph import Radiograph, RadiographError
 
-__all__ = ["is_bounded", "read_dicom"]
+__all__ = ["ExaminedFile", "ParsedFile", "decode_file", "examine_file", "is_bounded", "parse_file", "read_dicom"]
 
 # The largest image in 32 bits, and a quarter as much for its header. More is not read into memory, but only measured.
 MAX_BYTES: Final = 5 * MAX_PIXELS
@@ -41,7 +44,32 @@ SYNTAX_OF_ENCODING: Final[dict[tuple[bool | None, bool | None], UID]] = {
 }
 
 
-@no_warnings()
+@dataclass(frozen=True)
+class ParsedFile:
+    """A DICOM file that is parsed, and neither examined nor decoded yet.
+
+    Attributes:
+        path: of the file.
+        dataset: with its pixels as stored; those of a file that is too large are left out.
+        size: of the file in bytes.
+        sha256: of the file; None if it is too large.
+    """
+
+    path: Path
+    dataset: FileDataset
+    size: int
+    sha256: str | None
+
+
+@dataclass(frozen=True)
+class ExaminedFile:
+    """A parsed file whose header is that of a frontal chest radiograph, with what the header says of it."""
+
+    parsed: ParsedFile
+    facts: HeaderFacts
+    notes: tuple[str, ...]
+
+
 def read_dicom(path: Path) -> Radiograph:
     """Read a CR or DX image (for presentation) of a human chest in frontal view.
 
@@ -55,13 +83,50 @@ def read_dicom(path: Path) -> Radiograph:
         RadiographError: if the file cannot be used. Codes: ``not_found``, ``not_readable``, ``not_dicom``,
             ``truncated``, ``too_large``, ``undecodable`` and those of `examine` and `displayed_pixels`.
     """
+    return decode_file(examine_file(parse_file(path)))
+
+
+@no_warnings()
+def parse_file(path: Path) -> ParsedFile:
+    """Read a DICOM file into memory and parse it: the first step of `read_dicom`.
+
+    Raises:
+        RadiographError: ``not_found``, ``not_readable``, ``not_dicom``, ``truncated`` or ``too_large``.
+    """
     with open_source(path, limit=MAX_BYTES) as source:
-        dataset = _load(source)
+        return ParsedFile(path, _load(source), source.size, source.sha256)
+
+
+@no_warnings()
+def examine_file(parsed: ParsedFile) -> ExaminedFile:
+    """Check that a file is a human frontal chest radiograph: the second step of `read_dicom`; it decodes no pixels.
+
+    Raises:
+        RadiographError: ``truncated``, ``too_large``, ``undecodable`` and those of `examine`.
+    """
+    with _malformed_told():
+        return _examined(parsed)
+
+
+@no_warnings()
+def decode_file(examined: ExaminedFile) -> Radiograph:
+    """Decode the pixels of a radiograph: the last step of `read_dicom`, which takes the pixels out of the data set.
+
+    Raises:
+        RadiographError: ``undecodable`` and those of `displayed_pixels`.
+    """
+    with _malformed_told():
+        return _radiograph(examined)
+
+
+@contextmanager
+def _malformed_told() -> Iterator[None]:
+    """Turn what pydicom raises where it converts values on access, and which quotes them, into one sentence."""
     try:
-        return _radiograph(dataset, path, source)
+        yield
     except RadiographError:
         raise
-    except Exception:  # pydicom converts on access; its errors quote values from the header
+    except Exception:
         message = "the file's header or pixels are malformed: export or send it again"
         raise RadiographError("undecodable", message) from None
 
@@ -81,32 +146,37 @@ def is_bounded(path: Path) -> bool:
     return True
 
 
-def _radiograph(dataset: FileDataset, path: Path, source: SourceFile) -> Radiograph:
-    """Examine and decode a parsed file."""
+def _examined(parsed: ParsedFile) -> ExaminedFile:
+    dataset = parsed.dataset
     notes = _complete_transfer_syntax(dataset)
-    _check_end(dataset, source.size)
+    _check_end(dataset, parsed.size)
     check_class(dataset)  # told first: other objects may have more attributes than any radiograph
     check_header_size(dataset)
     notes += sorted(settle_character_sets(dataset))
     if not dataset.get("SOPClassUID") and "MediaStorageSOPClassUID" in dataset.file_meta:
         dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID  # which must be the same
     facts = examine(dataset)
-    if source.is_oversized:  # told last: a radiograph in many frames is refused for these
+    if parsed.sha256 is None:  # told last: a radiograph in many frames is refused for these
         raise _too_large()
-    pixels, pixel_notes = displayed_pixels(dataset)
+    return ExaminedFile(parsed, facts, (*notes, *facts.notes))
+
+
+def _radiograph(examined: ExaminedFile) -> Radiograph:
+    parsed, facts = examined.parsed, examined.facts
+    pixels, pixel_notes = displayed_pixels(parsed.dataset)
     # What outputs will not copy is told here, once for all of them.
-    notes += [*facts.notes, *pixel_notes, *clean_identity(copy.deepcopy(dataset))]
+    notes = [*examined.notes, *pixel_notes, *clean_identity(copy.deepcopy(parsed.dataset))]
     return Radiograph(
         pixels,
-        path,
+        parsed.path,
         spacing_mm=facts.spacing_mm,
         view=facts.view,
         mirrored=facts.mirrored,
         upside_down=facts.upside_down,
         notes=tuple(dict.fromkeys(notes)),
-        header=dataset,
+        header=parsed.dataset,
         pixel_aspect=facts.pixel_aspect,
-        sha256=source.sha256,
+        sha256=parsed.sha256,
     )
 
 
