@@ -119,7 +119,7 @@ def test_scoring_works_on_an_archive_and_tries_again_what_it_did_not_give(
     store: Store, orthanc: Orthanc, open_datastore: Open, calibrated_bundle: Path, tmp_path: Path
 ) -> None:
     from label.tasks.latents import LatentStore
-    from label.tasks.model_store import ModelStore
+    from label.tasks.model_versions import ModelStore
     from label.tasks.scoring import LandmarkUncertaintyScoring
 
     radiographs = [str(store(make_dx(seed=seed)).SeriesInstanceUID) for seed in range(2)]
