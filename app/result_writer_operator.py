@@ -13,7 +13,7 @@ from app.radiograph_operator import instance_uid
 from app.run_record import RunRecord
 from app.settings import Settings
 from monai_chexmask_u.dicom.numbering import Numbering
-from monai_chexmask_u.writers.formats import write_outputs
+from monai_chexmask_u.writers.formats import output_writers
 
 __all__ = ["Output", "ResultWriterOperator"]
 
@@ -65,13 +65,11 @@ class ResultWriterOperator(Operator):
         results: list[Result] = op_input.receive("results")
         for radiograph, segmentation in results:
             uid = instance_uid(radiograph)
-            for key in self._output.settings.formats:
-                if key not in self.formats:
-                    continue
-                # One by one, so that what was written before a failure is known.
+            formats = [key for key in self._output.settings.formats if key in self.formats]
+            # One by one, so that what was written before a failure is known.
+            for write in output_writers(
+                segmentation, radiograph, self._output.folder, uid, formats, self._output.numbering
+            ):
                 with self._output.record.attempt(uid):
-                    written = write_outputs(
-                        segmentation, radiograph, self._output.folder, uid, [key], self._output.numbering
-                    )
-                    self._output.record.wrote(uid, written)
+                    self._output.record.wrote(uid, [write()])
         op_output.emit(results, "results")
