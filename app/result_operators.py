@@ -17,7 +17,7 @@ from monai_chexmask_u.archive.delivery import deliver
 from monai_chexmask_u.archive.failures import ArchiveError
 from monai_chexmask_u.archive.objects import is_uid
 from monai_chexmask_u.dicom.numbering import Numbering
-from monai_chexmask_u.writers.formats import write_outputs
+from monai_chexmask_u.writers.formats import output_writers
 from monai_chexmask_u.writers.result_sets import check_replaceable, clear_results
 
 __all__ = [
@@ -129,10 +129,11 @@ class ResultWriterOperator(ResultOperator):
         output = self._output
         for radiograph, segmentation in results:
             uid = instance_uid(radiograph)
-            for key in self._formats:
+            for write in output_writers(
+                segmentation, radiograph, output.folder, uid, self._formats, output.numbering
+            ):
                 with output.record.attempt(uid):  # one by one, so that what was written before a failure is known
-                    written = write_outputs(segmentation, radiograph, output.folder, uid, [key], output.numbering)
-                    output.record.wrote(uid, written)
+                    output.record.wrote(uid, [write()])
         return results
 
 
