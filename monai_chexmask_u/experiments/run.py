@@ -86,7 +86,9 @@ def run_experiments(
         or not (rows["radiograph"].isin(outlined) & (rows["part"] == "clean") & (rows["failure"] == "")).any()
     ):
         first = failures.iloc[0]
-        raise ValueError(f"none of the outlined radiographs could be measured; {first['radiograph']}: {first['message']}")
+        raise ValueError(
+            f"none of the outlined radiographs could be measured; {first['radiograph']}: {first['message']}"
+        )
     rows["learned"] = rows["radiograph"].isin(_learned([item for item, _ in needed], segmenter))
     measurements = Measurements.of(rows)
     findings = {name: EXPERIMENTS[name].analyze(measurements) for name in names}
