@@ -11,7 +11,7 @@ from monai.deploy.core import Fragment, Operator, OperatorSpec
 
 from app.run_record import RunRecord
 from monai_chexmask_u.archive.objects import is_uid
-from monai_chexmask_u.dicom.reading.read import ExaminedFile, ParsedFile, decode_file, examine_file, parse_file
+from monai_chexmask_u.dicom.reading.read import ExaminedFile, ParsedFile, examine_file, parse_file
 from monai_chexmask_u.dicom.same_image import ImageKey, ImageRegister, image_key
 from monai_chexmask_u.files.folder_tree import files_below
 from monai_chexmask_u.radiograph import Radiograph, RadiographError
@@ -134,7 +134,7 @@ class RadiographOperator(Operator):
         register, radiographs = ImageRegister(), list[tuple[ImageFile, ImageKey | None, Radiograph]]()
         for file in files:
             with self._record.attempt(file.name):
-                radiograph = decode_file(file.examined)
+                radiograph = file.examined.radiograph()
                 key = image_key(radiograph)
                 register.note(key)
                 radiographs.append((file, key, radiograph))

@@ -129,9 +129,7 @@ class ResultWriterOperator(ResultOperator):
         output = self._output
         for radiograph, segmentation in results:
             uid = instance_uid(radiograph)
-            for write in output_writers(
-                segmentation, radiograph, output.folder, uid, self._formats, output.numbering
-            ):
+            for write in output_writers(segmentation, radiograph, output.folder, uid, self._formats, output.numbering):
                 with output.record.attempt(uid):  # one by one, so that what was written before a failure is known
                     output.record.wrote(uid, [write()])
         return results

@@ -31,7 +31,7 @@ from monai_chexmask_u.dicom.reading.quiet import no_warnings
 from monai_chexmask_u.files.source_file import HEAD_BYTES, SourceFile, open_source
 from monai_chexmask_u.radiograph import Radiograph, RadiographError
 
-__all__ = ["ExaminedFile", "ParsedFile", "decode_file", "examine_file", "is_bounded", "parse_file", "read_dicom"]
+__all__ = ["ExaminedFile", "ParsedFile", "examine_file", "is_bounded", "parse_file", "read_dicom"]
 
 # The largest image in 32 bits, and a quarter as much for its header. More is not read into memory, but only measured.
 MAX_BYTES: Final = 5 * MAX_PIXELS
@@ -46,13 +46,13 @@ SYNTAX_OF_ENCODING: Final[dict[tuple[bool | None, bool | None], UID]] = {
 
 @dataclass(frozen=True)
 class ParsedFile:
-    """A DICOM file that is parsed, and neither examined nor decoded yet.
+    """A DICOM file that was parsed, and not examined yet.
 
     Attributes:
-        path: of the file.
-        dataset: with its pixels as stored; those of a file that is too large are left out.
+        path: the file it came from.
+        dataset: with the pixels as they are stored in the file; none if that is too large.
         size: of the file in bytes.
-        sha256: of the file; None if it is too large.
+        sha256: of the file's bytes; None if it is too large.
     """
 
     path: Path
@@ -63,11 +63,45 @@ class ParsedFile:
 
 @dataclass(frozen=True)
 class ExaminedFile:
-    """A parsed file whose header is that of a frontal chest radiograph, with what the header says of it."""
+    """A DICOM file that was parsed and whose header is that of a frontal chest radiograph; its pixels are not decoded.
 
-    parsed: ParsedFile
+    Attributes:
+        path: the file it came from.
+        dataset: with the pixels as they are stored in the file.
+        facts: what the header says.
+        notes: what was decided when the file was parsed.
+        sha256: of the file's bytes.
+    """
+
+    path: Path
+    dataset: FileDataset
     facts: HeaderFacts
     notes: tuple[str, ...]
+    sha256: str | None
+
+    @no_warnings()
+    def radiograph(self) -> Radiograph:
+        """Decode the pixels, which leave the data set: once only.
+
+        Raises:
+            RadiographError: those of `displayed_pixels`.
+        """
+        with _malformed_header_refused():
+            pixels, pixel_notes = displayed_pixels(self.dataset)
+            # What outputs will not copy is noted here, once for all of them.
+            notes = [*self.notes, *self.facts.notes, *pixel_notes, *clean_identity(copy.deepcopy(self.dataset))]
+            return Radiograph(
+                pixels,
+                self.path,
+                spacing_mm=self.facts.spacing_mm,
+                view=self.facts.view,
+                mirrored=self.facts.mirrored,
+                upside_down=self.facts.upside_down,
+                notes=tuple(dict.fromkeys(notes)),
+                header=self.dataset,
+                pixel_aspect=self.facts.pixel_aspect,
+                sha256=self.sha256,
+            )
 
 
 def read_dicom(path: Path) -> Radiograph:
@@ -80,15 +114,18 @@ def read_dicom(path: Path) -> Radiograph:
         The radiograph as stored, bright = dense, with the data set without its pixels as `header`.
 
     Raises:
-        RadiographError: if the file cannot be used. Codes: ``not_found``, ``not_readable``, ``not_dicom``,
-            ``truncated``, ``too_large``, ``undecodable`` and those of `examine` and `displayed_pixels`.
+        RadiographError: if the file cannot be used; codes are those of `parse_file`, `examine_file` and
+            `ExaminedFile.radiograph`.
     """
-    return decode_file(examine_file(parse_file(path)))
+    return examine_file(parse_file(path)).radiograph()
 
 
 @no_warnings()
 def parse_file(path: Path) -> ParsedFile:
-    """Read a DICOM file into memory and parse it: the first step of `read_dicom`.
+    """Parse a DICOM file, once.
+
+    Args:
+        path: as for `read_dicom`.
 
     Raises:
         RadiographError: ``not_found``, ``not_readable``, ``not_dicom``, ``truncated`` or ``too_large``.
@@ -99,29 +136,29 @@ def parse_file(path: Path) -> ParsedFile:
 
 @no_warnings()
 def examine_file(parsed: ParsedFile) -> ExaminedFile:
-    """Check that a file is a human frontal chest radiograph: the second step of `read_dicom`; it decodes no pixels.
+    """Check by its header that a file is a frontal chest radiograph.
 
     Raises:
-        RadiographError: ``truncated``, ``too_large``, ``undecodable`` and those of `examine`.
+        RadiographError: ``truncated``, ``too_large``, ``undecodable`` or one of `examine`.
     """
-    with _malformed_told():
-        return _examined(parsed)
-
-
-@no_warnings()
-def decode_file(examined: ExaminedFile) -> Radiograph:
-    """Decode the pixels of a radiograph: the last step of `read_dicom`, which takes the pixels out of the data set.
-
-    Raises:
-        RadiographError: ``undecodable`` and those of `displayed_pixels`.
-    """
-    with _malformed_told():
-        return _radiograph(examined)
+    dataset = parsed.dataset
+    with _malformed_header_refused():
+        notes = _complete_transfer_syntax(dataset)
+        _check_end(dataset, parsed.size)
+        check_class(dataset)  # refused first: other objects may have more attributes than any radiograph
+        check_header_size(dataset)
+        notes += sorted(settle_character_sets(dataset))
+        if not dataset.get("SOPClassUID") and "MediaStorageSOPClassUID" in dataset.file_meta:
+            dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID  # which must be the same
+        facts = examine(dataset)
+        if parsed.sha256 is None:  # refused last: a radiograph in many frames is refused for these
+            raise _too_large()
+        return ExaminedFile(parsed.path, dataset, facts, tuple(notes), parsed.sha256)
 
 
 @contextmanager
-def _malformed_told() -> Iterator[None]:
-    """Turn what pydicom raises where it converts values on access, and which quotes them, into one sentence."""
+def _malformed_header_refused() -> Iterator[None]:
+    """Turn what pydicom raises when it converts a value; its errors quote values from the header."""
     try:
         yield
     except RadiographError:
@@ -144,40 +181,6 @@ def is_bounded(path: Path) -> bool:
     except Exception:  # a damaged file can raise nearly anything in the parser
         return False
     return True
-
-
-def _examined(parsed: ParsedFile) -> ExaminedFile:
-    dataset = parsed.dataset
-    notes = _complete_transfer_syntax(dataset)
-    _check_end(dataset, parsed.size)
-    check_class(dataset)  # told first: other objects may have more attributes than any radiograph
-    check_header_size(dataset)
-    notes += sorted(settle_character_sets(dataset))
-    if not dataset.get("SOPClassUID") and "MediaStorageSOPClassUID" in dataset.file_meta:
-        dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID  # which must be the same
-    facts = examine(dataset)
-    if parsed.sha256 is None:  # told last: a radiograph in many frames is refused for these
-        raise _too_large()
-    return ExaminedFile(parsed, facts, (*notes, *facts.notes))
-
-
-def _radiograph(examined: ExaminedFile) -> Radiograph:
-    parsed, facts = examined.parsed, examined.facts
-    pixels, pixel_notes = displayed_pixels(parsed.dataset)
-    # What outputs will not copy is told here, once for all of them.
-    notes = [*examined.notes, *pixel_notes, *clean_identity(copy.deepcopy(parsed.dataset))]
-    return Radiograph(
-        pixels,
-        parsed.path,
-        spacing_mm=facts.spacing_mm,
-        view=facts.view,
-        mirrored=facts.mirrored,
-        upside_down=facts.upside_down,
-        notes=tuple(dict.fromkeys(notes)),
-        header=parsed.dataset,
-        pixel_aspect=facts.pixel_aspect,
-        sha256=parsed.sha256,
-    )
 
 
 def _load(source: SourceFile) -> FileDataset:
