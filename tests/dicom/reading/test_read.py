@@ -15,7 +15,7 @@ from support.samples.dicom import chest_phantom, make_cr, make_dx, save
 
 from monai_chexmask_u.dicom.reading import read
 from monai_chexmask_u.dicom.reading.header import looks_like_dicom
-from monai_chexmask_u.dicom.reading.read import examine_file, read_dicom
+from monai_chexmask_u.dicom.reading.read import examine_file, parse_file, read_dicom
 from monai_chexmask_u.radiograph import Radiograph, RadiographError
 
 
@@ -49,7 +49,7 @@ def test_header_is_the_data_set_without_pixels(dx: Path) -> None:
 
 def test_an_examined_file_is_decoded_without_being_read_again(dx: Path) -> None:
     expected = read_dicom(dx)
-    examined = examine_file(dx)
+    examined = examine_file(parse_file(dx))
     dx.unlink()
     assert (examined.facts.view, examined.dataset.PatientID) == ("PA", "SYN-0001")
     radiograph = examined.radiograph()
