@@ -53,7 +53,7 @@ class ModelInUse:
         """Segment a radiograph.
 
         Args:
-            radiograph: the radiograph.
+            radiograph: what to segment.
             request: ``samples``, ``seed`` and ``device`` for this radiograph.
 
         Raises:

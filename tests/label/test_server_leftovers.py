@@ -30,7 +30,9 @@ def temporary(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def studies(studies: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of its own: this server has further images."""
-    return shutil.copytree(studies, tmp_path_factory.mktemp("own") / "studies", ignore=lambda *_: ["labels", "datastore_v2.json"])
+    return shutil.copytree(
+        studies, tmp_path_factory.mktemp("own") / "studies", ignore=lambda *_: ["labels", "datastore_v2.json"]
+    )
 
 
 @pytest.fixture(scope="module")
