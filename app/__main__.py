@@ -44,7 +44,7 @@ def main(arguments: list[str]) -> int:
             raise ValueError("an argument is empty; give a name, or . for the current folder")
         for argument in arguments:
             if argument.startswith("-") and argument.endswith("=") and argument.count("=") == 1:
-                raise ValueError(f"{argument} has no value; give one, or leave the option away")
+                raise ValueError(f"{argument} has no value; give one, or leave the option out")
         from app.settings import read_settings
         from monai_chexmask_u.files.signals import stopping_on_signals
 
@@ -70,7 +70,7 @@ def _find_packages() -> None:
 
 @contextlib.contextmanager
 def _study(settings: Settings, arguments: list[str]) -> Iterator[list[str]]:
-    """Fetch the study to a folder of its own, if it is to be fetched, and hand out the arguments with that folder.
+    """Fetch the study to a temporary folder, if it comes from an archive, and yield the arguments with that folder.
 
     Raises:
         ValueError: if there is an input folder as well, or the archive does not give the study.
@@ -83,7 +83,7 @@ def _study(settings: Settings, arguments: list[str]) -> Iterator[list[str]]:
         yield arguments
         return
     if {"-i", "--input"} & set(arguments):
-        raise ValueError("--fetch-from stands in for an input folder: leave out -i")
+        raise ValueError("--fetch-from takes the place of an input folder: leave out -i")
     with tempfile.TemporaryDirectory(prefix="chexmask-u-") as folder:
         try:
             fetch_study(

@@ -10,21 +10,18 @@ from typing import Any
 from monai.deploy.conditions import CountCondition
 from monai.deploy.core import AppContext, Application, Operator
 
-from app.delivery_operator import DeliveryOperator
-from app.document_writer_operator import DocumentWriterOperator
-from app.earlier_results_operator import EarlierResultsOperator
-from app.frontal_chest_selector_operator import FrontalChestSelectorOperator
 from app.landmark_inference_operator import LandmarkInferenceOperator
-from app.overlay_writer_operator import OverlayWriterOperator
-from app.presentation_state_writer_operator import PresentationStateWriterOperator
-from app.radiograph_operator import RadiographOperator
-from app.report_writer_operator import ReportWriterOperator
-from app.result_writer_operator import Output
-from app.run_end_operator import RunEndOperator
+from app.reading_operators import FrontalChestSelectorOperator, RadiographOperator, StudyLoaderOperator
+from app.result_operators import (
+    WRITERS,
+    DeliveryOperator,
+    EarlierResultsOperator,
+    Output,
+    ResultWriterOperator,
+    RunEndOperator,
+)
 from app.run_record import RECORD_NAME, RunRecord
-from app.segmentation_writer_operator import SegmentationWriterOperator
 from app.settings import Settings, read_settings
-from app.study_loader_operator import StudyLoaderOperator
 from monai_chexmask_u.dicom.numbering import Numbering
 from monai_chexmask_u.model import default_bundle
 from monai_chexmask_u.writers.own_files import is_own_file
@@ -33,14 +30,6 @@ from monai_chexmask_u.writers.result_sets import output_folder
 __all__ = ["ChestLandmarkApp"]
 
 logger = logging.getLogger(__name__)
-
-WRITERS = (
-    OverlayWriterOperator,
-    SegmentationWriterOperator,
-    PresentationStateWriterOperator,
-    DocumentWriterOperator,
-    ReportWriterOperator,
-)
 
 
 class ChestLandmarkApp(Application):
@@ -102,7 +91,7 @@ class ChestLandmarkApp(Application):
         inference = LandmarkInferenceOperator(
             self, model_path=chosen_model(context), record=self.record, name="inference"
         )
-        self.add_flow(loader, selector, {(port, port) for port in ("dicom_study_list", StudyLoaderOperator.UNREAD)})
+        self.add_flow(loader, selector, {("files", "files")})
         self.add_flow(selector, reader, {("image_files", "image_files")})
         self.add_flow(reader, inference, {("radiographs", "radiographs")})
         self._add_writers(inference, Output(output, self.settings, self.numbering, self.record))
@@ -111,9 +100,10 @@ class ChestLandmarkApp(Application):
         """Connect the writers that are needed one after the other, the report's last."""
         previous: Operator = EarlierResultsOperator(self, output=output, name="earlier results")
         self.add_flow(inference, previous, {("results", "results")})
-        for operator in WRITERS:
-            if set(operator.formats).intersection(output.settings.formats):
-                writer = operator(self, output=output, name=operator.__name__)
+        for name, possible in WRITERS.items():
+            formats = [key for key in output.settings.formats if key in possible]
+            if formats:
+                writer = ResultWriterOperator(self, output=output, formats=formats, name=name)
                 self.add_flow(previous, writer, {("results", "results")})
                 previous = writer
         delivery = DeliveryOperator(self, output=output, name="delivery")

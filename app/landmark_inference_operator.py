@@ -1,4 +1,4 @@
-"""Segment the radiographs."""
+"""From radiographs to results: the operator that segments."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from monai.deploy.core import Fragment, Operator, OperatorSpec
 
-from app.radiograph_operator import instance_uid
+from app.reading_operators import instance_uid
 from app.run_record import RunRecord
 from monai_chexmask_u.model import load_model
 from monai_chexmask_u.radiograph import Radiograph
@@ -53,7 +53,7 @@ class LandmarkInferenceOperator(Operator):
 
         Raises:
             CheckpointError: if there is no usable model.
-            CalibrationError: if its calibration is of no use.
+            CalibrationError: if its calibration cannot be used.
         """
         self._segmenter = Segmenter(load_model(self._model_path))
         identity = self._segmenter.identity

@@ -20,7 +20,7 @@ __all__ = ["NOT_MEANT", "RECORD_NAME", "RunRecord"]
 
 RECORD_NAME: Final = "run.json"
 
-# A study holds images that were never meant for this application: they are left out, which is no failure.
+# A study holds images that are not meant for this application: leaving them out is no failure.
 NOT_MEANT: Final = frozenset(
     {
         "color",
@@ -61,7 +61,7 @@ class RunRecord:
 
     @contextmanager
     def attempt(self, name: str) -> Iterator[None]:
-        """Keep what goes wrong with one image from stopping the others.
+        """Note what goes wrong with one image, so that the others are still processed.
 
         Args:
             name: what the image is called in the log: its SOP Instance UID or its file name, never patient data.
@@ -75,11 +75,11 @@ class RunRecord:
                 self._skip(name, error.code, str(error))
             else:
                 self._fail(name, error.code, str(error))
-        except Exception as error:  # whatever is wrong with one image, the others go on
+        except Exception as error:  # whatever is wrong with one image, the others are processed
             self._fail(name, *fault_of(error))
 
     def judged(self, name: str, reliability: Reliability) -> None:
-        """Tell the verdict on an image, with its reasons."""
+        """Note the verdict on an image, with its reasons."""
         reasons = f" ({', '.join(reliability.reasons)})" if reliability.reasons else ""
         logger.info("segmented %s: %s%s", name, reliability.verdict, reasons)
         judged = {"outcome": "segmented", "verdict": reliability.verdict, "reasons": list(reliability.reasons)}

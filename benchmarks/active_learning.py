@@ -85,7 +85,7 @@ def main(
 ) -> None:
     """Print what each strategy hands out first."""
     from label.tasks.latents import LatentStore
-    from label.tasks.model_store import ModelStore
+    from label.tasks.model_versions import ModelStore
     from label.tasks.strategies import MostUncertain, UncertainAndDiverse
 
     pool = _segment([item for each in read_sets(data) for item in each.radiographs])

@@ -31,8 +31,8 @@ def main(
     replay: Annotated[Path | None, typer.Option(help="Data set of which radiographs are mixed in.")] = None,
 ) -> None:
     """Print a row for each convention."""
-    from label.images.datastore import ChestLocalDatastore
-    from label.tasks.model_store import ModelStore
+    from label.images.folder_datastore import ChestLocalDatastore
+    from label.tasks.model_versions import ModelStore
     from label.tasks.training import FineTune
 
     print(

@@ -96,10 +96,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _check(options: argparse.Namespace) -> None:
-    """Refuse what cannot work.
+    """Check the options before anything is loaded.
 
     Raises:
-        ValueError: with the way out.
+        ValueError: the message says what to do.
     """
     if find_spec("monailabel") is None:
         raise ValueError("MONAI Label is not installed; `make label` does it, or see label/README.md")
@@ -110,7 +110,7 @@ def _check(options: argparse.Namespace) -> None:
         raise ValueError(f"there is no model {options.model}; give a bundle folder or leave --model out")
     for key, value in options.conf:
         _check_conf(key, value)
-    from label.server.guarding import check_names, named_origins
+    from label.server.hosts_and_origins import check_names, named_origins
 
     options.allow_origin = named_origins(options.allow_origin, os.environ.pop(ORIGINS_VARIABLE, None))
     check_names(hosts=options.allow_host)

@@ -17,21 +17,21 @@ from monailabel.interfaces.tasks.scoring import ScoringMethod
 from monailabel.interfaces.tasks.strategy import Strategy
 from monailabel.interfaces.tasks.train import TrainTask
 
-from label.images.datastore import ChestLocalDatastore
-from label.images.leftovers import sweep_models
+from label.images.folder_datastore import ChestLocalDatastore
 from label.images.own_folder import use_own_temporary_folder
 from label.images.sessions import RadiographSessions
+from label.images.sweep import sweep_models
 from label.tasks.infer import LandmarkInfer, ModelInUse, remove_result
 from label.tasks.latents import LatentStore
-from label.tasks.model_store import ModelStore
+from label.tasks.model_versions import ModelStore
 from label.tasks.scoring import LandmarkUncertaintyScoring
 from label.tasks.strategies import MostUncertain, UncertainAndDiverse
+from label.tasks.task_names import check_name
 from label.tasks.training import FineTune
 from monai_chexmask_u import __version__
 from monai_chexmask_u.archive.failures import ArchiveError
 from monai_chexmask_u.networks.checkpoints import CheckpointError
-from monai_chexmask_u.radiograph import Radiograph, RadiographError
-from monai_chexmask_u.segmentation import LandmarkSegmentation
+from monai_chexmask_u.radiograph import RadiographError
 
 __all__ = ["ChestLandmarksApp"]
 
@@ -85,9 +85,9 @@ class ChestLandmarksApp(MONAILabelApp):
         """Add routes and answers to errors to the server, if this process is one."""
         server = sys.modules.get("monailabel.app")
         if server is not None:
-            from label.server.serving import extend
+            from label.server.extension import extend
 
-            extend(server.app, self)
+            extend(server.app, self, self.model.segment)
 
     def init_infers(self) -> dict[str, InferTask]:
         """Return the models."""
@@ -130,10 +130,6 @@ class ChestLandmarksApp(MONAILabelApp):
             RadiographSessions(settings.MONAI_LABEL_SESSION_PATH, settings.MONAI_LABEL_SESSION_EXPIRY) if load else None
         )
 
-    def segment(self, radiograph: Radiograph) -> LandmarkSegmentation:
-        """Segment a radiograph with the model in use."""
-        return self.model.segment(radiograph)
-
     def infer(self, request: dict[str, Any], datastore: Datastore | None = None) -> Any:
         """Run a model on an image of the studies, or on a file that was sent.
 
@@ -150,7 +146,7 @@ class ChestLandmarksApp(MONAILabelApp):
             RadiographError: if the image cannot be used.
         """
         model, image = request.get("model"), request.get("image")
-        self.check_name("model", model)
+        check_name(self, "model", model)
         if not isinstance(image, str) or not image:
             raise MONAILabelException(MONAILabelError.INVALID_INPUT, "name an image, by its id in the datastore")
         datastore = datastore or self.datastore()
@@ -175,7 +171,7 @@ class ChestLandmarksApp(MONAILabelApp):
         Raises:
             MONAILabelException: if there is no such model or image.
         """
-        self.check_name("model", request.get("model"))
+        check_name(self, "model", request.get("model"))
         images = request.get("images")
         if isinstance(images, list):
             known = set((datastore or self.datastore()).list_images())
@@ -202,7 +198,7 @@ class ChestLandmarksApp(MONAILabelApp):
         Raises:
             MONAILabelException: if there is no such method, or a value of the request cannot be used.
         """
-        self.check_name("scoring method", request.get("method"))
+        check_name(self, "scoring method", request.get("method"))
         try:
             return super().scoring(request, datastore)
         except CheckpointError:
@@ -219,43 +215,17 @@ class ChestLandmarksApp(MONAILabelApp):
 
     def train(self, request: dict[str, Any]) -> Any:
         """Run a training."""
-        self.check_name("trainer", request.get("model"))
+        check_name(self, "trainer", request.get("model"))
         return super().train(request)
 
     def next_sample(self, request: dict[str, Any]) -> Any:
         """Choose the image to annotate next."""
-        self.check_name("strategy", request.get("strategy") or "random")
+        check_name(self, "strategy", request.get("strategy") or "random")
         return super().next_sample(request)
 
     def infer_wsi(self, request: dict[str, Any], datastore: Datastore | None = None) -> Any:
         """Refuse: this takes any path of the server, and radiographs are no slides."""
         raise MONAILabelException(MONAILabelError.INVALID_INPUT, "radiographs are no whole-slide images; use /infer")
-
-    def check_name(self, kind: str, name: Any) -> None:
-        """Refuse a name that nothing has.
-
-        Args:
-            kind: ``model``, ``trainer``, ``scoring method`` or ``strategy``.
-            name: as a client gave it.
-
-        Raises:
-            UnknownNameError: the message lists what there is.
-        """
-        tasks = {
-            "model": self._infers,
-            "trainer": self._trainers,
-            "scoring method": self._scoring_methods,
-            "strategy": self._strategies,
-        }
-        known = sorted(tasks[kind])
-        if name not in known:
-            raise UnknownNameError(
-                MONAILabelError.INVALID_INPUT, f"there is no {kind} {str(name)[:100]!r}; there are {', '.join(known)}"
-            )
-
-
-class UnknownNameError(MONAILabelException):
-    """Something was asked for by a name that nothing has."""
 
 
 def _device(request: Mapping[str, Any]) -> str:

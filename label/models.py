@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from label.tasks.model_store import ModelStore
+from label.tasks.model_versions import ModelStore
 
 __all__ = ["main"]
 

@@ -1,8 +1,8 @@
 """Which requests a server of this project answers: those by its own names, and from its own pages.
 
-A page of somebody else, open in the browser of a person who may reach the server, can make that browser send requests
-to it. Two checks stop this: the request must name a host that the server has (a name that was bound to the server's
-address a moment ago, DNS rebinding, is none), and it must not come from a page of another origin.
+A foreign page, open in the browser of a person who may reach the server, can make that browser send requests
+to it. Two checks stop this: the request must name a host that the server has (not a name that was bound to the
+server's address a moment ago, DNS rebinding), and it must not come from a page of another origin.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ LOOPBACK_NAMES: Final = ("127.0.0.1", "localhost", "::1")
 DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 # A host with no user, no path and no escapes: DNS names, IPv4, IPv6 in brackets (RFC 3986, section 3.2.2).
 _AUTHORITY: Final = re.compile(r"(\[[0-9a-f:.]{2,45}\]|[a-z0-9_](?:[a-z0-9_.-]{0,252}[a-z0-9_])?\.?)(?::([0-9]{1,5}))?")
-# What may tell another host, address or prefix than the request has; frameworks believe some of them.
+# Headers that may claim another host, address or prefix than the request has; frameworks believe some of them.
 _FOREIGN_CLAIMS: Final = re.compile(
     rb"forwarded|x-host|x-forwarded-(?!for$|proto$).*|x-original-.*|x-rewrite-.*", re.DOTALL
 )
@@ -40,7 +40,7 @@ _WRONG_ORIGIN: Final = "This server does not answer to pages of another origin; 
 
 
 class _Host(NamedTuple):
-    """A host in one spelling, and its port where one is told."""
+    """A host in one spelling, and its port where one is named."""
 
     name: str
     port: int | None
@@ -69,7 +69,7 @@ class RequestGuard:
 
     A request with an `Origin` must come from the origin that it goes to, or from a named one. Without, what browsers
     say of it instead (`Sec-Fetch-Site`, and `Referer` where they do not send this) must not be foreign, but for links
-    to `pages`. Programs that are no browsers say nothing of all this, and pass. Answers allow no origin to read them
+    to `pages`. Programs that are no browsers send none of these headers, and pass. Answers allow no origin to read them
     but the named ones.
 
     Args:
@@ -77,7 +77,7 @@ class RequestGuard:
         listen: address or name that the server listens at.
         hosts: further names of the server: `name`, `name:port`, or `https://name` behind a proxy that speaks TLS.
         origins: pages of other servers that may use this one, such as `https://viewer.example`.
-        pages: paths that links of other sites may lead to; nothing private may stand there.
+        pages: paths that links of other sites may lead to; they must hold nothing private.
 
     Raises:
         ValueError: if an entry of `hosts` or `origins` is none.
@@ -127,7 +127,7 @@ class RequestGuard:
         await self.app({**scope, "headers": kept}, receive, send_without_sharing)
 
     def _add_host(self, text: str, *, strict: bool = True) -> None:
-        """Add a name of the server, with the origin of its pages where a scheme tells it."""
+        """Add a name of the server, with the origin of its pages where a scheme is given."""
         scheme, separator, rest = text.strip().lower().rpartition("://")
         host = _host(_written(rest))
         if host is None or (separator and scheme not in DEFAULT_PORTS):
@@ -232,13 +232,13 @@ def names_loopback(host: str) -> bool:
 
 
 def _plain_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    """Return an address, that of IPv4 where it stands in one of IPv6."""
+    """Return an address, that of IPv4 where it is mapped into one of IPv6."""
     address = ipaddress.ip_address(text)
     return getattr(address, "ipv4_mapped", None) or address
 
 
 def _server(scope: Scope) -> tuple[str | None, int | None]:
-    """Return address and port at which a request arrived, as far as the server tells."""
+    """Return address and port at which a request arrived, as far as the server says."""
     address, port = scope.get("server") or (None, None)
     try:
         return None if address is None else str(_plain_address(address.partition("%")[0])), port

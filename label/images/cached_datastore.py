@@ -9,19 +9,16 @@ from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from filelock import FileLock
 from monailabel.datastore.dicom import DICOMWebDatastore
 from monailabel.datastore.local import DataModel, ImageLabelModel, LocalDatastore
 
-from label.images.image_names import plain_name
+from label.images.image_names import label_extension, plain_name
 from monai_chexmask_u.files.atomic import atomic_path
 
-__all__ = ["CachedDatastore", "label_extension"]
-
-# What labels may be; the longest first, since some end like others.
-_EXTENSIONS: Final = (".mrk.json", ".seg.nrrd", ".nii.gz")
+__all__ = ["CachedDatastore"]
 
 
 class CachedDatastore(DICOMWebDatastore):
@@ -84,14 +81,3 @@ class CachedDatastore(DICOMWebDatastore):
             noted = info | {"ts": int(time.time()), "name": path.name}
             self._entry_in(entries, image_id).labels[tag] = DataModel(ext=extension, info=noted)
         return image_id
-
-
-def label_extension(name: str) -> str:
-    """Return the end of a label file's name that tells its format.
-
-    Example:
-        >>> label_extension("1.2.840.10008.mrk.json"), label_extension("1.2.3.dcm")
-        ('.mrk.json', '.dcm')
-    """
-    known = (extension for extension in _EXTENSIONS if name.lower().endswith(extension))
-    return next(known, Path(name).suffix)

@@ -12,17 +12,13 @@ from typing import Any, Final
 
 from monailabel.datastore.local import DataModel, ImageLabelModel, LocalDatastore
 from monailabel.interfaces.datastore import DefaultLabelTag
-from monailabel.interfaces.exception import (
-    ImageNotFoundException,
-    LabelNotFoundException,
-    MONAILabelError,
-    MONAILabelException,
-)
+from monailabel.interfaces.exception import ImageNotFoundException, LabelNotFoundException
 
-from label.images.cached_datastore import CachedDatastore, label_extension
+from label.images.cached_datastore import CachedDatastore
 from label.images.dicomweb_radiographs import ArchiveAnnotation, ArchiveRadiographs
+from label.images.image_names import label_extension, refused
 from label.images.own_folder import partial_folder
-from label.tasks.submissions import read_submission
+from label.images.submissions import read_submission
 from monai_chexmask_u.archive.fetch import MODALITIES
 from monai_chexmask_u.archive.objects import is_uid
 from monai_chexmask_u.archive.settings import DicomwebArchive
@@ -186,7 +182,7 @@ class ChestDICOMwebDatastore(CachedDatastore):
             try:
                 submission = read_submission(source, radiograph, info)
             except ValueError as error:
-                raise _refused(str(error)) from error
+                raise refused(str(error)) from error
             with partial_folder(Path(self._datastore_path)) as temporary:
                 path = temporary / "label.dcm"
                 info["SeriesInstanceUID"] = write_annotation(
@@ -200,16 +196,16 @@ class ChestDICOMwebDatastore(CachedDatastore):
 
     def add_image(self, image_id: str, image_filename: str, image_info: dict[str, Any]) -> str:
         """Refuse: images come from the archive."""
-        raise _refused("images come from the archive; send the image there")
+        raise refused("images come from the archive; send the image there")
 
     def remove_image(self, image_id: str) -> None:
         """Refuse: the archive decides."""
-        raise _refused("images lie in the archive; remove the series there")
+        raise refused("images lie in the archive; remove the series there")
 
     def remove_label(self, label_id: str, label_tag: str) -> None:
         """Remove a label of this server; a final one lies in the archive, and DICOMweb cannot remove it."""
         if label_tag == FINAL:
-            raise _refused("final labels lie in the archive; remove the series of the segmentation there")
+            raise refused("final labels lie in the archive; remove the series of the segmentation there")
         path = self.get_label_uri(label_id, label_tag)
         if not path:
             raise LabelNotFoundException(f"{label_id} has no label {label_tag}")
@@ -299,7 +295,3 @@ class ChestDICOMwebDatastore(CachedDatastore):
     def _forget_labels(self, image_id: str, entry: ImageLabelModel | None) -> None:
         for tag, label in entry.labels.items() if entry else ():
             self._label_path(image_id, tag, label.ext).unlink(missing_ok=True)
-
-
-def _refused(message: str) -> MONAILabelException:
-    return MONAILabelException(MONAILabelError.INVALID_INPUT, message)

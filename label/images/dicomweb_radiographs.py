@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from label.images.leftovers import sweep_cache
 from label.images.own_folder import partial_folder
+from label.images.sweep import sweep_cache
 from monai_chexmask_u.archive.objects import read_dicom_file
 from monai_chexmask_u.archive.query import Query
 from monai_chexmask_u.archive.retrieve import retrieve_instance
@@ -25,7 +25,7 @@ from monai_chexmask_u.reading import read_radiograph
 
 __all__ = ["ArchiveAnnotation", "ArchiveRadiographs"]
 
-# A person waits for the answer: what does not pass within seconds is told.
+# A person waits for the answer: an error that does not pass within seconds is reported.
 _PATIENCE: Final = Backoff(attempts=2)
 _MOST_IMAGES: Final = 32  # of a series; no radiograph has as many views
 
@@ -109,7 +109,7 @@ class ArchiveRadiographs:
     def annotations(self, radiographs: Mapping[str, str]) -> dict[str, ArchiveAnnotation]:
         """Return the latest label in the archive of each radiograph that has one.
 
-        Segmentations by a model are no labels, those that this project's application sent there least of all.
+        Segmentations by a model are no labels, nor are those that this project's application sent there.
 
         Args:
             radiographs: Study Instance UIDs by Series Instance UIDs, from `series`.

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Final
 
 from monailabel.interfaces.exception import MONAILabelError, MONAILabelException
 
-__all__ = ["IMAGE_ENDINGS", "LABEL_ENDINGS", "ending_of", "plain_ending", "plain_name", "refused"]
+__all__ = ["IMAGE_ENDINGS", "LABEL_ENDINGS", "ending_of", "label_extension", "plain_ending", "plain_name", "refused"]
 
 IMAGE_ENDINGS: Final = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".dcm", ".dicom", ".img")
 # The longest first, since some end like others.
 LABEL_ENDINGS: Final = (".mrk.json", ".seg.nrrd", ".seg.dcm", ".nii.gz", ".nii", ".nrrd", ".json", ".png", ".dcm")
+_LABEL_EXTENSIONS: Final = (".mrk.json", ".seg.nrrd", ".nii.gz")
 NAME: Final = re.compile(r"[^/\\\x00-\x1f\x7f]{1,200}")
 MAX_BYTES: Final = 200
 """Of a name; file systems take 255, and endings come to it."""
@@ -23,6 +25,17 @@ def ending_of(name: str, endings: tuple[str, ...]) -> str:
     """Return the end of a name, as it is written, that is one of these; empty if none is."""
     length = next((len(ending) for ending in endings if name.lower().endswith(ending)), 0)
     return name[len(name) - length :] if length < len(name) else ""
+
+
+def label_extension(name: str) -> str:
+    """Return the end of a label file's name that tells its format.
+
+    Example:
+        >>> label_extension("1.2.840.10008.mrk.json"), label_extension("1.2.3.dcm")
+        ('.mrk.json', '.dcm')
+    """
+    known = (extension for extension in _LABEL_EXTENSIONS if name.lower().endswith(extension))
+    return next(known, Path(name).suffix)
 
 
 def plain_name(name: str) -> str:

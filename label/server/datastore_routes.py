@@ -1,7 +1,7 @@
-"""Routes that store what a client sends: as MONAI Label's own, but what is of no use is refused first.
+"""Routes that store what a client sends: as MONAI Label's own, but what cannot be used is refused first.
 
 MONAI Label would store a file and then fail at its parameters, and take any file for a label. It also keeps the whole
-server waiting while a file is stored, which takes its time with an archive; these routes run in threads.
+server waiting while a file is stored, which is slow with an archive; these routes run in threads.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from fastapi import APIRouter, BackgroundTasks, Depends, File, Form, HTTPExcepti
 from monailabel.config import settings
 from monailabel.endpoints import datastore
 from monailabel.endpoints.user.auth import RBAC, User
+from monailabel.interfaces.app import MONAILabelApp
 from monailabel.interfaces.datastore import DefaultLabelTag
 
-from label.app import ChestLandmarksApp
 from label.images.image_names import IMAGE_ENDINGS, LABEL_ENDINGS, ending_of, plain_ending, refused
+from label.images.submissions import read_submission
 from label.server.request_parameters import parsed_object
-from label.tasks.submissions import read_submission
 from monai_chexmask_u.radiograph import RadiographError
 from monai_chexmask_u.reading import read_radiograph
 
@@ -29,7 +29,7 @@ __all__ = ["datastore_router"]
 Text = Annotated[str, Form()]
 
 
-def datastore_router(app: ChestLandmarksApp) -> APIRouter:
+def datastore_router(app: MONAILabelApp) -> APIRouter:
     """Return the routes."""
     router = APIRouter(prefix=f"{settings.MONAI_LABEL_API_STR}/datastore", tags=["Datastore"])
     annotator = Depends(RBAC(settings.MONAI_LABEL_AUTH_ROLE_ANNOTATOR))

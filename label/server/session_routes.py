@@ -9,14 +9,14 @@ from fastapi import APIRouter, Depends, File, HTTPException, UploadFile
 from fastapi.responses import FileResponse
 from monailabel.config import settings
 from monailabel.endpoints.user.auth import RBAC
+from monailabel.interfaces.app import MONAILabelApp
 
-from label.app import ChestLandmarksApp
 from label.images.sessions import RadiographSessions, public_notes
 
 __all__ = ["session_router"]
 
 
-def session_router(app: ChestLandmarksApp) -> APIRouter:
+def session_router(app: MONAILabelApp) -> APIRouter:
     """Return the routes."""
     user = Depends(RBAC(settings.MONAI_LABEL_AUTH_ROLE_USER))
     router = APIRouter(prefix=f"{settings.MONAI_LABEL_API_STR}/session", tags=["Session"], dependencies=[user])

@@ -15,9 +15,10 @@ from fastapi import APIRouter, Body, Depends, HTTPException
 from monailabel.config import settings
 from monailabel.endpoints import activelearning, batch_infer, scoring, train
 from monailabel.endpoints.user.auth import RBAC, User
+from monailabel.interfaces.app import MONAILabelApp
 from monailabel.interfaces.tasks.batch_infer import BatchInferImageType
 
-from label.app import ChestLandmarksApp
+from label.tasks.task_names import check_name
 
 __all__ = ["task_router"]
 
@@ -31,7 +32,7 @@ Params = Annotated[dict[str, Any] | None, Body()]
 Asking = Annotated[User, Depends(RBAC(settings.MONAI_LABEL_AUTH_ROLE_USER))]
 
 
-def task_router(app: ChestLandmarksApp) -> APIRouter:
+def task_router(app: MONAILabelApp) -> APIRouter:
     """Return the routes."""
     router = APIRouter(prefix=settings.MONAI_LABEL_API_STR)
     annotator = Depends(RBAC(settings.MONAI_LABEL_AUTH_ROLE_ANNOTATOR))
@@ -39,7 +40,7 @@ def task_router(app: ChestLandmarksApp) -> APIRouter:
 
     def run_training(model: str, params: Params = None, run_sync: bool = False, enqueue: bool = False) -> Any:
         """Train a model on what was submitted."""
-        app.check_name("trainer", model)
+        check_name(app, "trainer", model)
         _check(params)
         return train.run_model(model, params, run_sync, enqueue)
 
@@ -55,7 +56,7 @@ def task_router(app: ChestLandmarksApp) -> APIRouter:
 
     def run_scoring(method: str, params: Params = None, run_sync: bool = False) -> Any:
         """Score the images that nobody has annotated."""
-        app.check_name("scoring method", method)
+        check_name(app, "scoring method", method)
         _check(params)
         return scoring.run_method(method, params, run_sync)
 
@@ -66,13 +67,13 @@ def task_router(app: ChestLandmarksApp) -> APIRouter:
         run_sync: bool = False,
     ) -> Any:
         """Segment many images and keep the results as labels."""
-        app.check_name("model", model)
+        check_name(app, "model", model)
         _check(params)
         return batch_infer.run(model, images, params, run_sync)
 
     def choose(strategy: str, asking: Asking, params: Params = None) -> Any:
         """Choose the image to annotate next."""
-        app.check_name("strategy", strategy)
+        check_name(app, "strategy", strategy)
         _check(params)
         return activelearning.sample(strategy, params, asking.username)
 

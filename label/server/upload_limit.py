@@ -1,4 +1,4 @@
-"""No request may be larger than radiographs are."""
+"""Largest size of a request: that of a radiograph."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Message = MutableMapping[str, Any]
 
 
 class UploadLimit:
-    """Refuses a larger request, by what it says of its length and by what comes.
+    """Refuses a larger request, by the length that it claims and by what is received.
 
     Args:
         app: what answers the others.
@@ -40,8 +40,8 @@ class UploadLimit:
             return
         limit = self.max_bytes if _may_hold_a_radiograph(scope) else min(self.max_bytes, MAX_TEXT_BYTES)
         sentence = f"a request may have {limit // 2**20} MiB at most"
-        told = dict(scope["headers"]).get(b"content-length", b"0")
-        if not told.isdigit() or int(told) > limit:
+        claimed = dict(scope["headers"]).get(b"content-length", b"0")
+        if not claimed.isdigit() or int(claimed) > limit:
             await JSONResponse({"detail": sentence}, 413)(scope, receive, send)
             return
         received = 0

@@ -13,8 +13,8 @@ from typing import Any, Final
 from monailabel.interfaces.exception import MONAILabelError, MONAILabelException
 from monailabel.interfaces.tasks.infer_v2 import InferTask, InferType
 
-from label.server.result_files import LANDMARK_WRITERS, MASK_WRITERS
-from label.tasks.model_store import ModelStore
+from label.tasks.model_versions import ModelStore
+from label.tasks.result_files import LANDMARK_WRITERS, MASK_WRITERS
 from monai_chexmask_u.anatomy import ORGANS
 from monai_chexmask_u.model import weights_file
 from monai_chexmask_u.networks.checkpoints import CheckpointError
@@ -53,7 +53,7 @@ class ModelInUse:
         """Segment a radiograph.
 
         Args:
-            radiograph: the radiograph.
+            radiograph: what to segment.
             request: ``samples``, ``seed`` and ``device`` for this radiograph.
 
         Raises:
@@ -76,7 +76,7 @@ class LandmarkInfer(InferTask):
     """
 
     def __init__(self, model: ModelInUse, kind: InferType) -> None:
-        """Tell clients what there is."""
+        """Describe the model to clients."""
         is_mask = kind == InferType.SEGMENTATION
         what = "Label mask" if is_mask else "Landmarks with the uncertainty of each, as markups"
         super().__init__(
@@ -91,7 +91,7 @@ class LandmarkInfer(InferTask):
         self.default_extension = next(iter(self.writers))
 
     def is_valid(self) -> bool:
-        """Return that it is always of use: the store falls back on the shipped model."""
+        """Return that it can always be used: the store falls back on the shipped model."""
         return True
 
     def get_path(self, validate: bool = True) -> str:
@@ -171,7 +171,7 @@ def remove_result(file: str | None) -> None:
 
 
 def segmentation_params(segmentation: LandmarkSegmentation, radiograph: Radiograph) -> dict[str, Any]:
-    """Return what a result says beside its file; no path, which would tell where the server keeps its radiographs."""
+    """Return what a result says beside its file; no path, which would show where the server keeps its radiographs."""
     record = segmentation_record(segmentation, radiograph)
     del record["image"]["path"]
     return {"chexmask_u": record, "label_names": dict(LABELS)}

@@ -1,4 +1,4 @@
-"""Where each image lies in the network's latent space, kept beside the models and not in the datastore's file."""
+"""Latent means of the images, kept beside the models and not in the datastore's file."""
 
 from __future__ import annotations
 

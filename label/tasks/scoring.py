@@ -1,4 +1,4 @@
-"""How unsure the network is of each image that nobody has annotated yet."""
+"""Scoring: how unsure the network is of each image without annotation."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from monailabel.interfaces.tasks.scoring import ScoringMethod
 from numpy.typing import NDArray
 
 from label.tasks.latents import LatentStore
-from label.tasks.model_store import ModelStore
+from label.tasks.model_versions import ModelStore
 from monai_chexmask_u.archive.failures import ArchiveError
 from monai_chexmask_u.model import Model
 from monai_chexmask_u.radiograph import RadiographError
@@ -36,7 +36,7 @@ class LandmarkUncertaintyScoring(ScoringMethod):
 
     Images that the model in use has seen are skipped. Annotated images get their place in latent space alone, which
     tells how far other images are from what is annotated already. An image that cannot be segmented gets
-    ``landmark_uncertainty_error`` (code and sentence) and does not stop the others; if it could not be had at all, it
+    ``landmark_uncertainty_error`` (code and sentence) and does not stop the others; if it could not be fetched, it
     is tried again the next time.
 
     Args:
@@ -139,7 +139,7 @@ class _Gathered:
 def _examine(
     image_id: str, datastore: Datastore, segmenter: Segmenter, model: Model
 ) -> tuple[dict[str, Any], NDArray[np.float32] | None]:
-    """Return what to note with an image, and its latent mean: NaN if it is of no use, None if it may be later."""
+    """Return what to note with an image, and its latent mean: NaN if it cannot be used, None if that may change."""
     nowhere = np.full(model.network.latent_size, np.nan, np.float32)
     try:
         radiograph = read_radiograph(Path(datastore.get_image_uri(image_id)))
@@ -150,7 +150,9 @@ def _examine(
     except ArchiveError as error:  # it may answer next time
         return _failure("not_readable", str(error)), None
     except OSError as error:
-        return _failure("not_readable", f"the image could not be had ({error.strerror or type(error).__name__})"), None
+        return _failure(
+            "not_readable", f"the image could not be fetched ({error.strerror or type(error).__name__})"
+        ), None
     except RadiographError as error:
         return _failure(error.code, str(error), model.identity), nowhere
     except Exception as error:  # one image must not keep the others from being scored

@@ -1,4 +1,4 @@
-"""Which image to annotate next."""
+"""Strategies: which image to annotate next."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from monailabel.interfaces.exception import MONAILabelError, MONAILabelException
 from monailabel.interfaces.tasks.strategy import Strategy
 
 from label.tasks.latents import Latents, LatentStore
-from label.tasks.model_store import ModelStore
+from label.tasks.model_versions import ModelStore
 
 __all__ = ["MostUncertain", "UncertainAndDiverse", "distances_to_nearest"]
 
@@ -133,11 +133,11 @@ class UncertainAndDiverse(Strategy):
         return _result(chosen, len(candidates), details)
 
     def _latents(self) -> Latents:
-        return self.latents.of(self.store.current().identity.sha256)
+        return self.latents.of(self.store.current().sha256)
 
 
 def candidates_in(datastore: Datastore, request: Mapping[str, Any]) -> list[Candidate]:
-    """Return the images that may be annotated: without a final label, and not known to be of no use."""
+    """Return the images that may be annotated: without a final label, and not known to be unusable."""
     now, found, unusable = int(time.time()), [], 0
     for image_id in datastore.get_unlabeled_images(request.get("label_tag"), request.get("labels")):
         info = datastore.get_image_info(image_id)
@@ -169,7 +169,7 @@ def distances_to_nearest(latents: Latents, images: Sequence[str], covered: Seque
     """Return how far images are from the nearest covered image other than themselves.
 
     It is the Euclidean distance of the latent means, in standard deviations of the latent space's prior. On radiographs
-    with outlines it goes with the distance of the outlines far better than one that gives all dimensions the same
+    with outlines it follows the distance of the outlines far better than one that gives all dimensions the same
     weight, since most dimensions say little (`benchmarks/active_learning.py`).
 
     Args:

@@ -1,4 +1,4 @@
-"""Teaching the model what annotators submitted."""
+"""Fine-tuning of the model on what annotators submitted."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.tasks.train import TrainTask
 
-from label.tasks.model_store import ModelStore
+from label.tasks.model_versions import ModelStore
 from label.tasks.training_radiographs import (
     TrainingRadiograph,
     collect_radiographs,
@@ -42,7 +42,7 @@ METRICS: Final = (DECIDES, "dice_lungs", "dice_right_lung", "dice_left_lung", "d
 
 
 class TrainingRefused(ValueError):
-    """A training cannot start or go on; the message says why and what to do."""
+    """A training cannot start or continue; the message says why and what to do."""
 
 
 class FineTune(TrainTask):
@@ -77,7 +77,7 @@ class FineTune(TrainTask):
         training.
         """
         version, problems = self.store.current(), self.store.problems()
-        model = {"number": version.number, "sha256": version.identity.sha256, "problems": problems}
+        model = {"number": version.number, "sha256": version.sha256, "problems": problems}
         stats: dict[str, Any] = {"history": self.store.history(), "model": model}
         last = _read_json(self.store.folder / "last_training.json")
         if last:
@@ -100,7 +100,7 @@ class FineTune(TrainTask):
             datastore: of radiographs and labels.
 
         Returns:
-            What was done: ``published``, ``message``, counts, ``left_out`` (labels of no use, with the reason),
+            What was done: ``published``, ``message``, counts, ``left_out`` (unusable labels, with the reason),
             ``before`` and ``after`` (metrics on the held-out radiographs), ``version``.
         """
         started = time.monotonic()
@@ -146,7 +146,7 @@ class FineTune(TrainTask):
             "training": _read_json(work / "run" / "training_record.json"),
         }
         version = self.store.publish(candidate, record)
-        result |= {"published": True, "version": version.number, "model_sha256": version.identity.sha256}
+        result |= {"published": True, "version": version.number, "model_sha256": version.sha256}
         result["message"] = f"version {version.number} is published: the mean landmark error went from {change}"
 
     def _radiographs(

@@ -12,7 +12,7 @@ import numpy as np
 from monailabel.interfaces.datastore import Datastore
 from numpy.typing import NDArray
 
-from label.tasks.submitted_landmarks import read_submitted
+from label.images.submissions import read_submitted
 from monai_chexmask_u.annotations.landmark_files import write_arrays
 from monai_chexmask_u.archive.failures import ArchiveError
 from monai_chexmask_u.data import landmark_datalist
@@ -74,7 +74,9 @@ def collect_radiographs(datastore: Datastore, tag: str) -> tuple[list[TrainingRa
         except (RadiographError, ArchiveError, ValueError) as error:
             left_out[image_id] = str(error)
         except OSError as error:
-            left_out[image_id] = f"the image or its label could not be had ({error.strerror or type(error).__name__})"
+            left_out[image_id] = (
+                f"the image or its label could not be fetched ({error.strerror or type(error).__name__})"
+            )
         except Exception as error:  # one label must not keep the others from being learned from
             logger.exception("The label of %s cannot be used", image_id)
             left_out[image_id] = f"the label cannot be used ({type(error).__name__})"
@@ -116,7 +118,7 @@ def replay_films(folder: Path, count: int) -> list[TrainingRadiograph]:
         count: take no more than so many.
 
     Raises:
-        ValueError: if the folder is of no use; it names the file.
+        ValueError: if the folder cannot be used; it names the file.
     """
     items = landmark_datalist(folder / "train" if (folder / "train").is_dir() else folder)
     chosen = np.unique(np.linspace(0, len(items) - 1, min(count, len(items))).round().astype(int))

@@ -1,4 +1,4 @@
-"""What a training may be asked for."""
+"""Settings that a client may choose for a training."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class TrainingSettings:
         """Check each number.
 
         Raises:
-            ValueError: if one is of no use; the message names it.
+            ValueError: if one cannot be used; the message names it.
         """
         limits = {
             "max_epochs": (1, 10_000),
@@ -60,7 +60,7 @@ class TrainingSettings:
         A client that changes nothing may send a choice as the list that it was offered; its first entry counts.
 
         Raises:
-            ValueError: if a setting is of no use.
+            ValueError: if a setting cannot be used.
         """
         chosen: dict[str, Any] = {}
         for field in fields(cls):

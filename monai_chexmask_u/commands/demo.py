@@ -42,12 +42,12 @@ def demo(
         Path | None, typer.Option(help="Bundle folder or weights file; the shipped one by default.")
     ] = None,
 ) -> None:
-    """Show a web page that segments radiographs, spoils them, and shows how the uncertainty answers.
+    """Show a web page that segments radiographs, alters them, and shows how the uncertainty reacts.
 
     What is uploaded stays on this machine and is deleted when the page is closed. Ends with Ctrl-C.
     """
     require_packages("demo", "gradio", "cv2")
-    from monai_chexmask_u.demo.endings import ends_at_signals
+    from monai_chexmask_u.demo.exit_on_signals import exits_on_signals
     from monai_chexmask_u.demo.server_folder import ServerFolder, sweep_remnants
 
     try:
@@ -56,7 +56,7 @@ def demo(
         raise usage_error("no temporary folder can be written to; name one in TMPDIR, or make room") from error
     # Not before the process ends: what is imported meanwhile tidies its own files there when it does.
     atexit.register(folder.remove)
-    with ends_at_signals(folder.remove) as take_signals:
+    with exits_on_signals(folder.remove) as take_signals:
         try:
             sweep_remnants()
             folder.make()

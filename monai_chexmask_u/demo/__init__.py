@@ -1,1 +1,1 @@
-"""The web page on which anyone sees the uncertainty move: ``chexmask-u demo``."""
+"""The web page that shows how uncertainty reacts to altered radiographs: ``chexmask-u demo``."""

@@ -1,4 +1,4 @@
-"""A token in the address lets in who started the page, and whom they give it to; as Jupyter does."""
+"""Access by a token in the address, as with Jupyter: for who started the page, and whom they give it to."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _CLOSED: Final = (
 class AccessToken:
     """ASGI middleware that answers those alone who came by the address with the token.
 
-    That address sets a cookie and leads on to the page without the token, so that it does not stand in the browser's
+    That address sets a cookie and redirects to the page without the token, so that it does not stay in the browser's
     address bar. The cookie has a value of its own: who reads it does not learn the token.
 
     Args:

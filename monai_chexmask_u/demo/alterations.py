@@ -54,7 +54,7 @@ class Alteration:
     """How a radiograph is altered; the default is not at all.
 
     Attributes:
-        noise: standard deviation in grey levels of 255.
+        noise: standard deviation in gray levels of 255.
         blur: half kernel, in pixels of a 1024-pixel image.
         contrast: share of the contrast that is lost, in 0..1.
         mask: ``(row, column)``, true where the radiograph is made black, of any size; None for nowhere.

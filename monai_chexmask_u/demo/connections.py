@@ -1,4 +1,4 @@
-"""Connections that open and then say nothing, or not enough, do not stay."""
+"""Limits on connections: how many, and how long one may take to send a request."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class PatientProtocol(H11Protocol):
             self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop to watch."""
+        """Stop watching."""
         if self._watcher is not None:
             self._watcher.cancel()
         super().connection_lost(exc)

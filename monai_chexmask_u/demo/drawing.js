@@ -1,4 +1,4 @@
-// What is drawn lives in a image of its own: the page may make the visible canvas anew at any time.
+// What is drawn is kept in an image of its own: the page may replace the visible canvas at any time.
 const drawing = document.createElement("canvas");
 let last = null;
 

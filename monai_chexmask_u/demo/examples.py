@@ -1,4 +1,4 @@
-"""Radiographs that come with the page: one drawn by this project, and pydicom's where that is installed."""
+"""Example radiographs of the page: one drawn by this project, and pydicom's where that is installed."""
 
 from __future__ import annotations
 

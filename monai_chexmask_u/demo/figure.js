@@ -1,17 +1,17 @@
-// Tells the numbers of the node under the pointer, or of the one that the arrow keys have come to.
-function tell(node) {
+// Shows the numbers of the node under the pointer, or of the one chosen with the arrow keys.
+function show(node) {
   const figure = node.closest("figure");
-  figure.querySelectorAll(".node.told").forEach(other => other.classList.remove("told"));
-  node.classList.add("told");
+  figure.querySelectorAll(".node.chosen").forEach(other => other.classList.remove("chosen"));
+  node.classList.add("chosen");
   figure.querySelector(".readout").textContent = node.dataset.tip;
 }
-element.addEventListener("pointerover", event => { if (event.target.matches(".node")) tell(event.target); });
-element.addEventListener("click", event => { if (event.target.matches(".node")) tell(event.target); });
+element.addEventListener("pointerover", event => { if (event.target.matches(".node")) show(event.target); });
+element.addEventListener("click", event => { if (event.target.matches(".node")) show(event.target); });
 element.addEventListener("keydown", event => {
   const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
   if (!step || !event.target.matches("svg")) return;
   event.preventDefault();
   const nodes = [...event.target.querySelectorAll(".node")];
-  const current = nodes.findIndex(node => node.classList.contains("told"));
-  tell(nodes[(Math.max(current, step > 0 ? -1 : 0) + step + nodes.length) % nodes.length]);
+  const current = nodes.findIndex(node => node.classList.contains("chosen"));
+  show(nodes[(Math.max(current, step > 0 ? -1 : 0) + step + nodes.length) % nodes.length]);
 });

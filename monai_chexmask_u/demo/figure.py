@@ -1,4 +1,4 @@
-"""The radiograph as the page shows it: contours, and nodes colored by uncertainty that tell their numbers."""
+"""The radiograph as the page shows it: contours, and nodes colored by uncertainty that show their numbers."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What of Gradio's server the page needs, and nothing else of it.
+"""The gate in front of Gradio's server: it passes what the page needs, and nothing else.
 
 Gradio offers many more addresses than a page uses: files of the machine by their path, addresses to fetch, functions by
-name. Here is the list of those that are answered; what the page sends is checked value by value and written anew, so
+name. Here is the list of those that are answered; what the page sends is checked value by value and written again, so
 that nothing that is not a value of one of its controls reaches Gradio.
 """
 
@@ -42,7 +42,7 @@ OPEN_ROUTES: Final = {
 }
 """Paths that are answered, and by which methods."""
 
-# The page loads nothing from elsewhere, and says so to the browser. Gradio's own scripts stand in the page.
+# The page loads nothing from elsewhere, and says so to the browser. Gradio's own scripts are inline.
 _HEADERS: Final = {
     "Content-Security-Policy": (
         "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; "
@@ -138,7 +138,7 @@ class Gate:
         return {**scope, "query_string": query, "headers": kept}, receive
 
     def _event(self, body: bytes) -> bytes:
-        """Return an event of the page, written anew from its checked values.
+        """Return an event of the page, written again from its checked values.
 
         Raises:
             _Refusal: if it is none.

@@ -11,15 +11,14 @@ from typing import Any, Final
 import gradio as gr
 
 from monai_chexmask_u.anatomy import ORGANS
-from monai_chexmask_u.demo import figure, results, words
+from monai_chexmask_u.demo import figure, page_texts, results
 from monai_chexmask_u.demo.alterations import MAX_MASK_CHARACTERS, SEVERITIES, Alteration, read_mask
-from monai_chexmask_u.demo.drawing import drawing_pad
+from monai_chexmask_u.demo.components import drawing_pad, upload_field
 from monai_chexmask_u.demo.examples import examples
 from monai_chexmask_u.demo.figure import Measure
 from monai_chexmask_u.demo.gate import Check, is_choice, is_flag, is_number, is_text
 from monai_chexmask_u.demo.sessions import Session, Sessions
 from monai_chexmask_u.demo.severity_plot import draw_plot
-from monai_chexmask_u.demo.uploading import upload_field
 from monai_chexmask_u.demo.uploads import Uploads
 from monai_chexmask_u.model import Model
 
@@ -104,7 +103,7 @@ class _Page:
         segmented = [*shown, self.kind]
         opened = [self.status, self.drawing, *shown[1:]]
         settings = [self.noise, self.blur, self.contrast, self.samples, self.drawing, self.cover]
-        # What computes runs one by one, whoever asks; no function has a name by which programs could call it.
+        # Computations run one by one, for all pages together; no function has a name by which programs could call it.
         alone: dict[str, Any] = {"concurrency_id": "work", "concurrency_limit": 1, "api_visibility": "private"}
         quick: dict[str, Any] = {"api_visibility": "private"}
         latest: dict[str, Any] = alone | {"trigger_mode": "always_last", "show_progress_on": self.figures}
@@ -124,7 +123,7 @@ class _Page:
         )
 
     def welcome(self, request: gr.Request) -> gr.HTML:
-        """Tell a page where it may send files to."""
+        """Give a page the address that it may send files to."""
         session = request.session_hash or ""
         return gr.HTML(address=f"uploads/{session}/{self.uploads.key(session)}")
 
@@ -150,7 +149,7 @@ class _Page:
         """Read a radiograph; the page forgets the results of the one before."""
         image = results.open_radiograph(session, path)
         drawing = gr.HTML(radiograph=f"{_images(session)}/{image}", value="")
-        return words.message("The radiograph is read."), drawing, "", "", "", "", "", ""
+        return page_texts.message("The radiograph is read."), drawing, "", "", "", "", "", ""
 
     # Gradio hands over the values of the inputs in their order, and the request by its type.
     def _segment(
@@ -171,8 +170,8 @@ class _Page:
             results.segment(session, self.model, alteration, samples=int(samples), cover=cover, device=self.device)
             kind = results.moved(session, kind)
             done = "Segmented. Altered radiograph beside the radiograph as it is." if session.after else "Segmented."
-            links = words.download_links(session, results.offers(session))
-            return words.message(done), *_shown(session, measure, ellipses, kind), links, kind
+            links = page_texts.download_links(session, results.offers(session))
+            return page_texts.message(done), *_shown(session, measure, ellipses, kind), links, kind
 
     def _segment_live(self, live: bool, request: gr.Request, *settings: Any) -> tuple[Any, ...]:
         with self._session(request) as session:
@@ -186,7 +185,7 @@ class _Page:
 
     @contextmanager
     def _session(self, request: gr.Request) -> Iterator[Session]:
-        """Yield the user's session, alone; say to the user what is wrong with a radiograph or a setting."""
+        """Yield the user's session, alone; show the user what is wrong with a radiograph or a setting."""
         try:
             with self.sessions.use(request.session_hash) as session:
                 yield session
@@ -223,9 +222,9 @@ def _shown(session: Session, measure: Measure, ellipses: bool, kind: str) -> tup
     )
     return (
         f'<div class="radiographs">{radiographs}</div>{figure.color_bar(measure, end, shown[-1].result)}',
-        words.verdict(shown[-1], altered=after is not None),
-        words.change_table(before, after) if after else "",
-        words.measures(shown[-1], altered=after is not None),
+        page_texts.verdict(shown[-1], altered=after is not None),
+        page_texts.change_table(before, after) if after else "",
+        page_texts.measures(shown[-1], altered=after is not None),
         draw_plot(results.points(session, kind, measure), kind, measure),
     )
 
@@ -260,7 +259,7 @@ def event_checks(page: gr.Blocks) -> dict[int, list[Check]]:
 
 
 def _check(component: Any) -> Check:
-    """Return what tells whether a value is one of a component.
+    """Return the check whether a value is one of a component.
 
     Raises:
         TypeError: if the component is of a kind that no rule is known for.

@@ -33,14 +33,12 @@ def open_radiograph(session: Session, path: Path) -> str:
     """Read a radiograph into a session, which forgets the one before; return the name of its image.
 
     Raises:
-        RadiographError: if the file is of no use.
+        RadiographError: if the file cannot be used.
     """
     radiograph = read_radiograph(path)
-    image = radiograph_image(
-        radiograph
-    )  # before the session changes: no radiograph stands beside the image of another one
+    image = radiograph_image(radiograph)  # before the session changes: it must not keep the image of another radiograph
     session.forget_results()
-    # Names of files may be those of patients, and the folder is nobody's business.
+    # Names of files may be those of patients, and the folder is private.
     session.radiograph, session.file_bytes = replace(radiograph, path=Path("radiograph")), path.stat().st_size
     return session.add_image("radiograph", image)
 

@@ -1,4 +1,4 @@
-"""Serve the page: addresses, who may use them, and what lies in the server's folder meanwhile."""
+"""Serving the page: its addresses, who may use them, and the files of the server's folder."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def serve(
 
 
 class _Server(uvicorn.Server):
-    """Leaves the signals to `ends_at_signals`."""
+    """Leaves the signals to `exits_on_signals`."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -223,7 +223,7 @@ def _written(session: Session, name: str) -> bytes | None:
 
 
 def _tidying(tidy: Callable[[], None]) -> Callable[[fastapi.FastAPI], contextlib.AbstractAsyncContextManager[None]]:
-    """Return the application's lifespan: now and then what nobody uses is forgotten."""
+    """Return the application's lifespan: now and then, what is not used any more is deleted."""
 
     @contextlib.asynccontextmanager
     async def lifespan(app: fastapi.FastAPI) -> AsyncIterator[None]:
@@ -243,7 +243,7 @@ def _tidying(tidy: Callable[[], None]) -> Callable[[fastapi.FastAPI], contextlib
 
 
 def _announcement(host: str, port: int, token: str | None, *, is_alone: bool) -> str:
-    """Return the line that tells how to open the page."""
+    """Return the line that says how to open the page."""
     name = socket.gethostname() if is_wildcard(host) else host
     name = f"[{name}]" if ":" in name else name
     query = "" if token is None else f"?token={token}"

@@ -59,7 +59,7 @@ class Session:
         after: that of the altered radiograph, if it was altered.
         history: the latest results of this radiograph and number of samples.
         images: JPEGs that the page shows, by name.
-        runs: how often something was segmented; the page can tell new results from old ones by it.
+        runs: how often something was segmented; by it the page knows new results from old ones.
         users: how many requests work with the session now; it is not closed to make room meanwhile.
         size: bytes of memory that it held when it was used last.
     """
@@ -79,7 +79,7 @@ class Session:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add_image(self, kind: str, image: bytes) -> str:
-        """Keep a image in place of the one of its kind before, and return its name, which no other one has had."""
+        """Keep an image in place of the former one of its kind, and return its new name."""
         for name in [name for name in self.images if name.startswith(kind)]:
             del self.images[name]
         name = f"{kind}-{secrets.token_hex(4)}.jpg"

@@ -16,7 +16,7 @@ from monai_chexmask_u.demo.figure import MEASURES, Measure
 
 __all__ = ["draw_plot"]
 
-_MARKERS: Final = ("o", "s", "^")  # for those who cannot tell the colors
+_MARKERS: Final = ("o", "s", "^")  # for those who cannot distinguish the colors
 _GRAY: Final = "#555555"
 
 

@@ -1,4 +1,4 @@
-"""Files that users send: in the server's own folder until they are opened, which is at once, or forgotten.
+"""Files that users send, kept in the server's own folder until they are opened, which is at once, or expire.
 
 No client names a file. A page gets an address to send its radiograph to, which is good for its session alone, and the
 answer is a random name, which opens that file once, in that session.
@@ -107,7 +107,7 @@ class Uploads:
         """Yield the path of an upload, which is deleted afterwards.
 
         Raises:
-            ValueError: if the session has no such upload; it does not tell whether anybody has.
+            ValueError: if the session has no such upload; it does not say whether another session has.
         """
         with self._lock:
             upload = self._kept.get(name)
@@ -152,7 +152,7 @@ class Uploads:
     def _make_room(self, upload: _Upload, count: int) -> None:
         """Forget the oldest files that wait until there is room for so many bytes more of another one.
 
-        What counts is what has come, not what is told: who sends slowly takes nobody's room.
+        What counts are the bytes received, not the length claimed: a slow sender takes no room from others.
         """
         doomed = []
         with self._lock:
@@ -198,7 +198,7 @@ async def _in_time(chunks: AsyncIterator[bytes], size: int) -> AsyncIterator[byt
     """Yield what comes, as long as it comes fast enough.
 
     Raises:
-        UploadError: if it is too slow, or not of the size that was told.
+        UploadError: if it is too slow, or not of the size that was claimed.
     """
     start, received = time.monotonic(), 0
     while True:

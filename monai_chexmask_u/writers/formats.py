@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,11 +22,11 @@ from monai_chexmask_u.writers.record import write_json, write_table
 if TYPE_CHECKING:
     from monai_chexmask_u.dicom.numbering import Numbering
 
-__all__ = ["FORMATS", "Format", "parse_formats", "write_outputs"]
+__all__ = ["FORMATS", "Format", "output_writers", "parse_formats", "write_outputs"]
 
 # A file from a result and its image; DICOM objects take the run's numbering as well.
 Writer = Callable[[LandmarkSegmentation, Radiograph, Path], None]
-DicomWriter = Callable[[LandmarkSegmentation, Radiograph, Path, "Numbering | None"], None]
+DicomWriter = Callable[[LandmarkSegmentation, Radiograph, Path, "Numbering"], None]
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def _write_object(
     segmentation: LandmarkSegmentation,
     radiograph: Radiograph,
     path: Path,
-    numbering: Numbering | None,
+    numbering: Numbering,
 ) -> None:
     from monai_chexmask_u.dicom.write import write_object  # highdicom is slow to import
 
@@ -56,7 +56,7 @@ def _write_object(
 
 
 def _write_capture(
-    segmentation: LandmarkSegmentation, radiograph: Radiograph, path: Path, numbering: Numbering | None
+    segmentation: LandmarkSegmentation, radiograph: Radiograph, path: Path, numbering: Numbering
 ) -> None:
     from monai_chexmask_u.dicom.write import write_capture
 
@@ -64,7 +64,7 @@ def _write_capture(
 
 
 def _write_document(
-    segmentation: LandmarkSegmentation, radiograph: Radiograph, path: Path, numbering: Numbering | None
+    segmentation: LandmarkSegmentation, radiograph: Radiograph, path: Path, numbering: Numbering
 ) -> None:
     from monai_chexmask_u.dicom.write import write_document
     from monai_chexmask_u.writers.summary_page import summary_page  # reportlab is slow to import
@@ -103,13 +103,17 @@ FORMATS = {
 }
 
 
-def parse_formats(names: str) -> list[str]:
-    """Split a list such as ``json,png``, and return it in the order of `FORMATS`.
+def parse_formats(names: str | Sequence[str]) -> list[str]:
+    """Return formats in the order of `FORMATS`.
+
+    Args:
+        names: such as ``json,png``, or a sequence of them.
 
     Raises:
         ValueError: if a name is unknown or there is none.
     """
-    wanted = [name.strip() for name in names.split(",") if name.strip()]
+    given = names.split(",") if isinstance(names, str) else names
+    wanted = [name.strip() for name in given if name.strip()]
     unknown = [name for name in wanted if name not in FORMATS]
     if unknown or not wanted:
         raise ValueError(f"unknown output format {', '.join(unknown) or '(none)'}; choose from {', '.join(FORMATS)}")
@@ -119,37 +123,66 @@ def parse_formats(names: str) -> list[str]:
 def write_outputs(
     segmentation: LandmarkSegmentation,
     radiograph: Radiograph,
-    folder: Path,
+    folder: Path | str,
     name: str,
-    formats: Sequence[str],
+    formats: str | Sequence[str],
     numbering: Numbering | None = None,
 ) -> list[Path]:
-    """Write the files of one image.
+    """Write the files of one radiograph.
 
     Args:
         segmentation: the result.
-        radiograph: the image.
+        radiograph: what was segmented.
         folder: exists already.
         name: what the files' names start with.
-        formats: keys of `FORMATS`; those that need a DICOM source are left out for images.
-        numbering: of the run, so that the DICOM objects of several images share their series; by default each of them
-            stands alone.
+        formats: keys of `FORMATS`, in one string or as a sequence; those that need a DICOM header are left out where
+            the radiograph has none.
+        numbering: of the run, so that the DICOM objects of several radiographs share their series; by default they
+            have a numbering of their own.
 
     Returns:
         The files written.
 
     Raises:
+        ValueError: if a format is unknown, or a DICOM object cannot be made of this radiograph.
         OSError: if the folder cannot be written to.
     """
-    written = []
+    chosen = parse_formats(formats)
+    return [write() for write in output_writers(segmentation, radiograph, Path(folder), name, chosen, numbering)]
+
+
+def output_writers(
+    segmentation: LandmarkSegmentation,
+    radiograph: Radiograph,
+    folder: Path,
+    name: str,
+    formats: Sequence[str],
+    numbering: Numbering | None = None,
+) -> Iterator[Callable[[], Path]]:
+    """Yield what writes each of the files when it is called, and returns its path; else as `write_outputs`.
+
+    So a caller may go on with the next format after one that failed.
+    """
     for key in formats:
         output = FORMATS[key]
         if output.needs_dicom and radiograph.header is None:
             continue
-        path = folder / f"{name}{output.suffix}"
-        if output.write is not None:
-            output.write(segmentation, radiograph, path)
-        elif output.write_dicom is not None:
-            output.write_dicom(segmentation, radiograph, path, numbering)
-        written.append(path)
-    return written
+        if numbering is None and output.needs_dicom:
+            from monai_chexmask_u.dicom.numbering import Numbering  # keeps pydicom out where no object is written
+
+            numbering = Numbering()
+        yield partial(_write, output, segmentation, radiograph, folder / f"{name}{output.suffix}", numbering)
+
+
+def _write(
+    output: Format,
+    segmentation: LandmarkSegmentation,
+    radiograph: Radiograph,
+    path: Path,
+    numbering: Numbering | None,
+) -> Path:
+    if output.write is not None:
+        output.write(segmentation, radiograph, path)
+    elif output.write_dicom is not None and numbering is not None:
+        output.write_dicom(segmentation, radiograph, path, numbering)
+    return path

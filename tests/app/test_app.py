@@ -143,7 +143,7 @@ def test_the_log_names_calibration_and_verdict(
     assert any(line.endswith(f"segmented {image.SOPInstanceUID}: accept") for line in log.splitlines())
 
 
-def test_a_calibration_of_no_use_is_told_in_one_line(
+def test_an_unusable_calibration_is_told_in_one_line(
     study: Path, output: Path, bundle: Path, run_app: RunApp, capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     model = Path(shutil.copytree(bundle, tmp_path / "calibrated"))
@@ -226,7 +226,7 @@ def test_an_option_without_a_value_is_not_the_current_folder(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert run_app("-i", study, "-o", "out", empty) == 2
-    assert capfd.readouterr().err == f"chexmask-u app: {empty} has no value; give one, or leave the option away\n"
+    assert capfd.readouterr().err == f"chexmask-u app: {empty} has no value; give one, or leave the option out\n"
 
 
 def test_the_cuda_runtime_of_the_wheel_is_loaded_where_the_system_has_none(

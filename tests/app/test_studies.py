@@ -1,10 +1,12 @@
-"""Studies as they come: several views and series, mixed modalities, duplicates, two patients, nothing of use."""
+"""Studies as they come: several views and series, mixed modalities, duplicates, two patients, nothing usable."""
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,8 @@ from pydicom.dataset import Dataset, FileDataset
 from support.processes.deploy_sdk import NEEDS_SDK
 from support.samples.dicom import make_cr, make_dx, save
 from support.samples.studies import in_study, make_ct, make_lateral
+
+from monai_chexmask_u.dicom.reading import read
 
 pytestmark = [pytest.mark.deploy, NEEDS_SDK]
 
@@ -111,29 +115,36 @@ def test_record_of_a_run_holds_no_patient_data(study: Path, output: Path, bundle
     assert "Synthetic^Chest" not in text
 
 
-def test_no_loader_inflates_what_is_larger_than_any_radiograph(
+def test_what_is_larger_than_any_radiograph_is_refused(
     study: Path, output: Path, bundle: Path, run_app: RunApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from monai.deploy.operators import dicom_data_loader_operator as sdk
-
-    loaded: list[str] = []
-
-    def spy(file: str) -> FileDataset:
-        loaded.append(Path(file).name)
-        return pydicom.dcmread(file)
-
-    monkeypatch.setattr(sdk, "dcmread", spy)
     monkeypatch.setattr("monai_chexmask_u.dicom.reading.read.MAX_BYTES", 1_000_000)
     save(make_dx(), study / "good.dcm")
-    save(make_dx(rows=1000, columns=1000), study / "large.dcm")
-    deflated = make_dx(rows=1000, columns=1000)
+    large, deflated = make_dx(rows=1000, columns=1000), make_dx(rows=1000, columns=1000)
+    save(large, study / "large.dcm")
     deflated.PixelData = bytes(2_000_000)
     deflated.file_meta.TransferSyntaxUID = pydicom.uid.DeflatedExplicitVRLittleEndian
     assert save(deflated, study / "bomb.dcm").stat().st_size < 10_000
     assert run_app("-i", study, "-o", output, "-m", bundle) == 1
-    assert loaded == ["good.dcm"]
     failures = {failure["name"]: failure["code"] for failure in record_of(output)["failures"]}
-    assert failures == {"bomb.dcm": "too_large", "large.dcm": "too_large"}
+    assert failures == {"bomb.dcm": "too_large", large.SOPInstanceUID: "too_large"}
+
+
+def test_each_file_is_parsed_and_examined_once_and_only_a_chosen_one_decoded(
+    study: Path, output: Path, bundle: Path, run_app: RunApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = Counter[str]()
+
+    def counted(module: ModuleType, name: str) -> None:
+        step = getattr(module, name)
+        monkeypatch.setattr(module, name, lambda *args, **options: (steps.update([name]), step(*args, **options))[1])
+
+    for name in ("dcmread", "examine", "displayed_pixels"):
+        counted(read, name)
+    save(make_dx(), study / "1.dcm")
+    save(make_lateral(), study / "2.dcm")
+    assert run_app("-i", study, "-o", output, "-m", bundle, "--write", "json") == 0
+    assert steps == {"dcmread": 2, "examine": 2, "displayed_pixels": 1}
 
 
 def test_nothing_usable_is_recorded(study: Path, output: Path, bundle: Path, run_app: RunApp) -> None:

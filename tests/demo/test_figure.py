@@ -9,8 +9,8 @@ from support.samples.segmentations import make_radiograph, make_segmentation
 
 from monai_chexmask_u.demo.alterations import Alteration
 from monai_chexmask_u.demo.figure import Measure, color_bar, draw_figure, node_values, scale_end
+from monai_chexmask_u.demo.page_texts import change_table, measures, message, verdict
 from monai_chexmask_u.demo.sessions import Shown
-from monai_chexmask_u.demo.words import change_table, measures, message, verdict
 from monai_chexmask_u.segmentation import Reliability
 from monai_chexmask_u.writers.overlay import uncertainty_color
 
@@ -28,7 +28,7 @@ def test_nodes_lie_at_the_centers_of_their_pixels() -> None:
     one = shown()
     drawn = nodes(draw_figure(one, "Radiograph", "predictive", 10, images="images"))
     places = [(float(node.attrib["cx"]), float(node.attrib["cy"])) for node in drawn]
-    # A image's (0, 0) is the corner of the pixel whose center is the image's (0, 0).
+    # (0, 0) of SVG is the corner of the pixel whose center is the image's (0, 0).
     np.testing.assert_allclose(places, one.result.landmarks + 0.5, atol=0.005)
 
 

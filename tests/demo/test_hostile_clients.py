@@ -189,7 +189,7 @@ def test_huge_headers_are_refused(page: Page) -> None:
 
 
 @pytest.mark.parametrize("content", USELESS_FILES)
-def test_files_of_no_use_are_named_in_a_sentence(page: Page, content: bytes) -> None:
+def test_unusable_files_are_named_in_a_sentence(page: Page, content: bytes) -> None:
     client = page.client()
     answer = client.open(content)
     assert answer["success"] is False

@@ -146,7 +146,7 @@ def test_nodes_tell_their_numbers_to_mouse_and_keyboard(page: Page, chest_cr: Pa
     page.wait_for_function("document.querySelectorAll('#figures .ellipse').length === 120")
 
 
-def test_a_broken_file_is_named_and_the_page_goes_on(page: Page, chest_cr: Path, tmp_path: Path) -> None:
+def test_a_broken_file_is_named_and_the_page_stays_usable(page: Page, chest_cr: Path, tmp_path: Path) -> None:
     broken = tmp_path / "broken.dcm"
     broken.write_bytes(chest_cr.read_bytes()[:5000])
     page.set_input_files("#upload input[type=file]", broken)

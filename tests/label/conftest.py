@@ -26,9 +26,9 @@ def radiographs(shared_data: Path) -> list[Path]:
     return sorted((shared_data / "jsrt" / "val" / "images").iterdir())[:4]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def studies(radiographs: list[Path], chest_cr: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of real radiographs: four images, and `cr.dcm`."""
+    """A folder of real radiographs: four images, and `cr.dcm`. What a test puts there it takes away."""
     folder = tmp_path_factory.mktemp("studies")
     for radiograph in radiographs:
         shutil.copy(radiograph, folder)
@@ -36,7 +36,7 @@ def studies(radiographs: list[Path], chest_cr: Path, tmp_path_factory: pytest.Te
     return folder
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def label_server(studies: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabelServer]:
     """A server on `studies` that does not score by itself."""
     pytest.importorskip("monailabel")

@@ -15,12 +15,6 @@ import requests
 pytest.importorskip("monailabel")
 
 
-def launch(repository: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "label", *arguments], cwd=repository, capture_output=True, text=True, timeout=120
-    )
-
-
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -32,11 +26,14 @@ def launch(repository: Path, *arguments: str) -> subprocess.CompletedProcess[str
         (["{folder}", "--conf", "samples", "many"], "--conf samples wants a number"),
     ],
 )
-def test_a_mistake_is_told_in_one_line(repository: Path, tmp_path: Path, arguments: list[str], said: str) -> None:
-    ended = launch(repository, *(each.format(folder=tmp_path) for each in arguments))
-    assert ended.returncode == 2
-    assert said in ended.stderr
-    assert len(ended.stderr.splitlines()) == 1
+def test_a_mistake_is_told_in_one_line(
+    tmp_path: Path, arguments: list[str], said: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    from label.__main__ import main
+
+    assert main([each.format(folder=tmp_path) for each in arguments]) == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    assert said in line
 
 
 def test_a_port_in_use_is_told(repository: Path, tmp_path: Path) -> None:
@@ -44,7 +41,8 @@ def test_a_port_in_use_is_told(repository: Path, tmp_path: Path) -> None:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         port = str(listener.getsockname()[1])
-        ended = launch(repository, str(tmp_path), "--port", port)
+        command = [sys.executable, "-m", "label", str(tmp_path), "--port", port]
+        ended = subprocess.run(command, cwd=repository, capture_output=True, text=True, timeout=120)
     assert ended.returncode == 2
     assert f"127.0.0.1:{port} (Address already in use); try --port" in ended.stderr
 

@@ -19,7 +19,7 @@ NESTED = '{"a": [{"b": ' + "[" * 29 + "1.5" + "]" * 29 + "}]}"
 
 @pytest.mark.parametrize("text", ["", "{}", '{"a": [1, -2.5, null, true, "\\ud83e\\udec1"]}', NESTED])
 def test_what_is_taken_can_be_kept_and_told(tmp_path: Path, text: str) -> None:
-    from label.images.datastore import ChestLocalDatastore
+    from label.images.folder_datastore import ChestLocalDatastore
     from label.server.request_parameters import parsed_object
 
     Image.fromarray((chest_phantom(64, 64) * 255).astype(np.uint8)).save(tmp_path / "radiograph.png")

@@ -13,13 +13,13 @@ pytest.importorskip("monailabel")
 from support.samples.learning import noise_radiograph
 
 if TYPE_CHECKING:
-    from label.images.datastore import ChestLocalDatastore
+    from label.images.folder_datastore import ChestLocalDatastore
     from label.tasks.scoring import LandmarkUncertaintyScoring
 
 
 @pytest.fixture
 def datastore(tmp_path: Path) -> ChestLocalDatastore:
-    from label.images.datastore import ChestLocalDatastore
+    from label.images.folder_datastore import ChestLocalDatastore
 
     studies = tmp_path / "studies"
     studies.mkdir()
@@ -32,7 +32,7 @@ def datastore(tmp_path: Path) -> ChestLocalDatastore:
 @pytest.fixture
 def scoring(tmp_path: Path, calibrated_bundle: Path) -> LandmarkUncertaintyScoring:
     from label.tasks.latents import LatentStore
-    from label.tasks.model_store import ModelStore
+    from label.tasks.model_versions import ModelStore
     from label.tasks.scoring import LandmarkUncertaintyScoring
 
     store = ModelStore(tmp_path / "model", calibrated_bundle)

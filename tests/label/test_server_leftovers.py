@@ -28,6 +28,14 @@ def temporary(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
+def studies(studies: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of its own: this server has further images."""
+    return shutil.copytree(
+        studies, tmp_path_factory.mktemp("own") / "studies", ignore=lambda *_: ["labels", "datastore_v2.json"]
+    )
+
+
+@pytest.fixture(scope="module")
 def label_server(studies: Path, temporary: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabelServer]:
     from support.servers.label_server import LabelServer
 
@@ -90,7 +98,7 @@ def test_nothing_is_left_of_what_was_sent(
     assert radiographs_left(temporary) == []
 
 
-def test_a_radiograph_of_no_use_does_not_stop_a_batch(
+def test_an_unusable_radiograph_does_not_stop_a_batch(
     label_server: LabelServer, studies: Path, temporary: Path
 ) -> None:
     (studies / "text.png").write_text("hello")

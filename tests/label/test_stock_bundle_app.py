@@ -29,7 +29,7 @@ STOCK_APP = Path(sys.prefix) / "monailabel" / "sample-apps" / "monaibundle"
 
 @pytest.fixture(scope="module")
 def studies(tmp_path_factory: pytest.TempPathFactory, chest_cr: Path) -> Path:
-    """A DICOM file and a image that is not square."""
+    """A DICOM file and a PNG that is not square."""
     folder = tmp_path_factory.mktemp("studies")
     shutil.copy(chest_cr, folder / "dicom.dcm")
     pixels = (read_radiograph(chest_cr).pixels * 255).astype(np.uint8)[100:1800:2, ::2]

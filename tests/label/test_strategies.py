@@ -58,7 +58,7 @@ def in_order(strategy: Any, images: Images) -> list[str]:
 @pytest.fixture
 def diverse(tmp_path: Path, calibrated_bundle: Path) -> UncertainAndDiverse:
     from label.tasks.latents import LatentStore
-    from label.tasks.model_store import ModelStore
+    from label.tasks.model_versions import ModelStore
     from label.tasks.strategies import UncertainAndDiverse
 
     store = ModelStore(tmp_path / "model", calibrated_bundle)
@@ -162,7 +162,7 @@ def test_the_unit_of_the_score_does_not_matter_and_all_come_once(scores: list[fl
 
     class Store:
         def current(self) -> Any:
-            return type("Version", (), {"identity": type("Identity", (), {"sha256": "ab"})})
+            return type("Version", (), {"sha256": "ab"})
 
     strategy = UncertainAndDiverse(Store(), Latents())  # type: ignore[arg-type]
     rounded = [float(f"{score:.3g}") for score in scores]

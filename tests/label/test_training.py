@@ -19,7 +19,7 @@ from support.samples.dicom import phantom_landmarks
 from support.samples.learning import Landmarks, annotate, noise_radiograph
 
 if TYPE_CHECKING:
-    from label.images.datastore import ChestLocalDatastore
+    from label.images.folder_datastore import ChestLocalDatastore
     from label.tasks.training import FineTune
 
 GOOD = {"max_epochs": 3, "learning_rate": 1e-3, "val_split": 0.3}
@@ -39,7 +39,7 @@ def radiographs(tmp_path: Path) -> dict[str, tuple[Path, Landmarks]]:
 
 @pytest.fixture
 def datastore(tmp_path: Path, radiographs: dict[str, tuple[Path, Landmarks]]) -> ChestLocalDatastore:
-    from label.images.datastore import ChestLocalDatastore
+    from label.images.folder_datastore import ChestLocalDatastore
 
     annotate(tmp_path / "studies", radiographs, masks=["radiograph0", "radiograph1", "radiograph2"])
     return ChestLocalDatastore(tmp_path / "studies")
@@ -47,7 +47,7 @@ def datastore(tmp_path: Path, radiographs: dict[str, tuple[Path, Landmarks]]) ->
 
 @pytest.fixture
 def task(tmp_path: Path, calibrated_bundle: Path) -> FineTune:
-    from label.tasks.model_store import ModelStore
+    from label.tasks.model_versions import ModelStore
     from label.tasks.training import FineTune
 
     return FineTune(ModelStore(tmp_path / "model", calibrated_bundle))
@@ -60,9 +60,9 @@ def test_a_training_that_helps_is_published_with_its_record(task: FineTune, data
     assert (result["radiographs"], result["learned"] + result["held_out"], result["left_out"]) == (6, 6, {})
     assert result["after"]["distance_px1024"] < result["before"]["distance_px1024"]
     version = task.store.current()
-    assert version.identity.sha256 == result["model_sha256"] != shipped.identity.sha256
+    assert version.sha256 == result["model_sha256"] != shipped.sha256
     (record,) = task.store.history()
-    assert record["parent"] == {"version": 0, "sha256": shipped.identity.sha256}
+    assert record["parent"] == {"version": 0, "sha256": shipped.sha256}
     assert len(record["learned_films"]) == result["learned"]
     assert "radiograph0" not in json.dumps(record)  # ids of images may say who the patient is
     stats = task.stats()
@@ -88,9 +88,9 @@ def test_what_is_published_is_what_was_measured(
         workflows.evaluate(data, output, model)
 
     monkeypatch.setattr(label.tasks.training, "evaluate", evaluate)
-    before = task.store.current().identity.sha256
+    before = task.store.current().sha256
     assert task(GOOD, datastore)["published"]
-    assert measured == [before, task.store.current().identity.sha256]
+    assert measured == [before, task.store.current().sha256]
 
 
 def test_a_training_that_ruins_the_weights_publishes_nothing_and_says_so(
@@ -129,7 +129,7 @@ def test_labels_of_no_use_are_left_out_and_listed(
 
 
 def test_few_labels_are_refused_with_the_number_that_is_needed(task: FineTune, tmp_path: Path) -> None:
-    from label.images.datastore import ChestLocalDatastore
+    from label.images.folder_datastore import ChestLocalDatastore
 
     studies = tmp_path / "few"
     studies.mkdir()

@@ -255,7 +255,7 @@ class ChestLandmarksWidget(ScriptedLoadableModuleWidget):
 
 
 def _load(scene: Any, path: Path, name: str) -> Any:
-    """Load a radiograph as Slicer does by itself, images too."""
+    """Load a radiograph as Slicer does by itself, PNG and JPEG files too."""
     return slicer.util.loadVolume(str(path), {"name": name, "singleFile": True, "show": False})
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import copy
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -20,7 +23,7 @@ from pydicom.uid import (
 )
 
 from monai_chexmask_u.dicom.reading.charsets import settle_character_sets
-from monai_chexmask_u.dicom.reading.header import MAX_PIXELS, check_class, examine, looks_like_dicom
+from monai_chexmask_u.dicom.reading.header import MAX_PIXELS, HeaderFacts, check_class, examine, looks_like_dicom
 from monai_chexmask_u.dicom.reading.header_size import check_header_size
 from monai_chexmask_u.dicom.reading.identity import clean_identity
 from monai_chexmask_u.dicom.reading.pixels import displayed_pixels
@@ -28,7 +31,7 @@ from monai_chexmask_u.dicom.reading.quiet import no_warnings
 from monai_chexmask_u.files.source_file import HEAD_BYTES, SourceFile, open_source
 from monai_chexmask_u.radiograph import Radiograph, RadiographError
 
-__all__ = ["is_bounded", "read_dicom"]
+__all__ = ["ExaminedFile", "ParsedFile", "examine_file", "is_bounded", "parse_file", "read_dicom"]
 
 # The largest image in 32 bits, and a quarter as much for its header. More is not read into memory, but only measured.
 MAX_BYTES: Final = 5 * MAX_PIXELS
@@ -41,7 +44,66 @@ SYNTAX_OF_ENCODING: Final[dict[tuple[bool | None, bool | None], UID]] = {
 }
 
 
-@no_warnings()
+@dataclass(frozen=True)
+class ParsedFile:
+    """A DICOM file that was parsed, and not examined yet.
+
+    Attributes:
+        path: the file it came from.
+        dataset: with the pixels as they are stored in the file; none if that is too large.
+        size: of the file in bytes.
+        sha256: of the file's bytes; None if it is too large.
+    """
+
+    path: Path
+    dataset: FileDataset
+    size: int
+    sha256: str | None
+
+
+@dataclass(frozen=True)
+class ExaminedFile:
+    """A DICOM file that was parsed and whose header is that of a frontal chest radiograph; its pixels are not decoded.
+
+    Attributes:
+        path: the file it came from.
+        dataset: with the pixels as they are stored in the file.
+        facts: what the header says.
+        notes: what was decided when the file was parsed.
+        sha256: of the file's bytes.
+    """
+
+    path: Path
+    dataset: FileDataset
+    facts: HeaderFacts
+    notes: tuple[str, ...]
+    sha256: str | None
+
+    @no_warnings()
+    def radiograph(self) -> Radiograph:
+        """Decode the pixels, which leave the data set: once only.
+
+        Raises:
+            RadiographError: those of `displayed_pixels`.
+        """
+        with _malformed_header_refused():
+            pixels, pixel_notes = displayed_pixels(self.dataset)
+            # What outputs will not copy is noted here, once for all of them.
+            notes = [*self.notes, *self.facts.notes, *pixel_notes, *clean_identity(copy.deepcopy(self.dataset))]
+            return Radiograph(
+                pixels,
+                self.path,
+                spacing_mm=self.facts.spacing_mm,
+                view=self.facts.view,
+                mirrored=self.facts.mirrored,
+                upside_down=self.facts.upside_down,
+                notes=tuple(dict.fromkeys(notes)),
+                header=self.dataset,
+                pixel_aspect=self.facts.pixel_aspect,
+                sha256=self.sha256,
+            )
+
+
 def read_dicom(path: Path) -> Radiograph:
     """Read a CR or DX image (for presentation) of a human chest in frontal view.
 
@@ -52,16 +114,56 @@ def read_dicom(path: Path) -> Radiograph:
         The radiograph as stored, bright = dense, with the data set without its pixels as `header`.
 
     Raises:
-        RadiographError: if the file cannot be used. Codes: ``not_found``, ``not_readable``, ``not_dicom``,
-            ``truncated``, ``too_large``, ``undecodable`` and those of `examine` and `displayed_pixels`.
+        RadiographError: if the file cannot be used; codes are those of `parse_file`, `examine_file` and
+            `ExaminedFile.radiograph`.
+    """
+    return examine_file(parse_file(path)).radiograph()
+
+
+@no_warnings()
+def parse_file(path: Path) -> ParsedFile:
+    """Parse a DICOM file, once.
+
+    Args:
+        path: as for `read_dicom`.
+
+    Raises:
+        RadiographError: ``not_found``, ``not_readable``, ``not_dicom``, ``truncated`` or ``too_large``.
     """
     with open_source(path, limit=MAX_BYTES) as source:
-        dataset = _load(source)
+        return ParsedFile(path, _load(source), source.size, source.sha256)
+
+
+@no_warnings()
+def examine_file(parsed: ParsedFile) -> ExaminedFile:
+    """Check by its header that a file is a frontal chest radiograph.
+
+    Raises:
+        RadiographError: ``truncated``, ``too_large``, ``undecodable`` or one of `examine`.
+    """
+    dataset = parsed.dataset
+    with _malformed_header_refused():
+        notes = _complete_transfer_syntax(dataset)
+        _check_end(dataset, parsed.size)
+        check_class(dataset)  # refused first: other objects may have more attributes than any radiograph
+        check_header_size(dataset)
+        notes += sorted(settle_character_sets(dataset))
+        if not dataset.get("SOPClassUID") and "MediaStorageSOPClassUID" in dataset.file_meta:
+            dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID  # which must be the same
+        facts = examine(dataset)
+        if parsed.sha256 is None:  # refused last: a radiograph in many frames is refused for these
+            raise _too_large()
+        return ExaminedFile(parsed.path, dataset, facts, tuple(notes), parsed.sha256)
+
+
+@contextmanager
+def _malformed_header_refused() -> Iterator[None]:
+    """Turn what pydicom raises when it converts a value; its errors quote values from the header."""
     try:
-        return _radiograph(dataset, path, source)
+        yield
     except RadiographError:
         raise
-    except Exception:  # pydicom converts on access; its errors quote values from the header
+    except Exception:
         message = "the file's header or pixels are malformed: export or send it again"
         raise RadiographError("undecodable", message) from None
 
@@ -79,35 +181,6 @@ def is_bounded(path: Path) -> bool:
     except Exception:  # a damaged file can raise nearly anything in the parser
         return False
     return True
-
-
-def _radiograph(dataset: FileDataset, path: Path, source: SourceFile) -> Radiograph:
-    """Examine and decode a parsed file."""
-    notes = _complete_transfer_syntax(dataset)
-    _check_end(dataset, source.size)
-    check_class(dataset)  # told first: other objects may have more attributes than any radiograph
-    check_header_size(dataset)
-    notes += sorted(settle_character_sets(dataset))
-    if not dataset.get("SOPClassUID") and "MediaStorageSOPClassUID" in dataset.file_meta:
-        dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID  # which must be the same
-    facts = examine(dataset)
-    if source.is_oversized:  # told last: a radiograph in many frames is refused for these
-        raise _too_large()
-    pixels, pixel_notes = displayed_pixels(dataset)
-    # What outputs will not copy is told here, once for all of them.
-    notes += [*facts.notes, *pixel_notes, *clean_identity(copy.deepcopy(dataset))]
-    return Radiograph(
-        pixels,
-        path,
-        spacing_mm=facts.spacing_mm,
-        view=facts.view,
-        mirrored=facts.mirrored,
-        upside_down=facts.upside_down,
-        notes=tuple(dict.fromkeys(notes)),
-        header=dataset,
-        pixel_aspect=facts.pixel_aspect,
-        sha256=source.sha256,
-    )
 
 
 def _load(source: SourceFile) -> FileDataset:

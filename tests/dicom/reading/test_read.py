@@ -15,7 +15,7 @@ from support.samples.dicom import chest_phantom, make_cr, make_dx, save
 
 from monai_chexmask_u.dicom.reading import read
 from monai_chexmask_u.dicom.reading.header import looks_like_dicom
-from monai_chexmask_u.dicom.reading.read import read_dicom
+from monai_chexmask_u.dicom.reading.read import examine_file, parse_file, read_dicom
 from monai_chexmask_u.radiograph import Radiograph, RadiographError
 
 
@@ -45,6 +45,17 @@ def test_header_is_the_data_set_without_pixels(dx: Path) -> None:
     assert "PixelData" not in header
     assert header.PatientID == "SYN-0001"
     assert header.file_meta.TransferSyntaxUID == dcmread(dx).file_meta.TransferSyntaxUID
+
+
+def test_an_examined_file_is_decoded_without_being_read_again(dx: Path) -> None:
+    expected = read_dicom(dx)
+    examined = examine_file(parse_file(dx))
+    dx.unlink()
+    assert (examined.facts.view, examined.dataset.PatientID) == ("PA", "SYN-0001")
+    radiograph = examined.radiograph()
+    np.testing.assert_array_equal(radiograph.pixels, expected.pixels)
+    assert (radiograph.notes, radiograph.sha256) == (expected.notes, expected.sha256)
+    assert radiograph.header == expected.header
 
 
 def test_mirrored_and_upside_down_pixels_stay_as_stored(tmp_path: Path) -> None:

@@ -26,16 +26,21 @@ Store = Callable[..., FileDataset]
 Open = Callable[..., "ChestDICOMwebDatastore"]
 
 
-@pytest.fixture
-def orthanc(tmp_path: Path) -> Iterator[Orthanc]:
+@pytest.fixture(scope="session")
+def running_orthanc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orthanc]:
     if find_orthanc() is None:
         pytest.skip("Orthanc with its DICOMweb plug-in is not installed")
-    folder = tmp_path / "archive"
-    folder.mkdir()
-    server = Orthanc(folder)
+    server = Orthanc(tmp_path_factory.mktemp("archive"))
     server.start()
     yield server
     server.kill()
+
+
+@pytest.fixture
+def orthanc(running_orthanc: Orthanc) -> Orthanc:
+    """An empty archive."""
+    running_orthanc.empty()
+    return running_orthanc
 
 
 @pytest.fixture

@@ -100,7 +100,7 @@ def test_the_most_uncertain_radiograph_comes_first_until_all_are_labeled(
     assert ask(server, "POST", "/activelearning/most_uncertain", json={}) == {}
     pairs = ask(server, "GET", "/datastore/?output=train")
     assert {Path(pair["image"]).stem for pair in pairs} == set(radiographs)
-    from label.tasks.submitted_landmarks import read_submitted
+    from label.images.submissions import read_submitted
 
     segmenter = Segmenter(load_model(), device="cpu")
     for pair in pairs:  # what training reads of a segmentation is what was submitted, but for rounding to pixels

@@ -41,7 +41,7 @@ def studies(shared_data: Path, chest_cr: Path, tmp_path_factory: pytest.TempPath
     return folder
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def running(studies: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabelServer]:
     pytest.importorskip("monailabel")
     from support.servers.label_server import LabelServer
@@ -76,7 +76,7 @@ def logic(scene: Any) -> ChestLandmarksLogic:
 
 
 def _volume_of_image(scene: Any, path: Path, name: str) -> Any:
-    """Make a volume of a image as full Slicer does; slicer-core has no reader of images."""
+    """Make a volume of an image as full Slicer does; slicer-core has no reader of images."""
     import slicer
     from vtkmodules.util.numpy_support import numpy_to_vtk
     from vtkmodules.vtkCommonDataModel import vtkImageData

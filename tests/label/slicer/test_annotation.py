@@ -88,7 +88,7 @@ def test_moved_points_are_what_training_reads(
     odd: bool,
     tmp_path: Path,
 ) -> None:
-    from label.tasks.submitted_landmarks import read_submitted
+    from label.images.submissions import read_submitted
 
     volume = logic.add_radiograph(client.fetch_image(image, tmp_path), image)
     if odd:

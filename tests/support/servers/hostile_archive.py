@@ -146,7 +146,7 @@ _CHUNKED: Final = _OK + b"Transfer-Encoding: chunked\r\n\r\n"
 _each(
     "studies",
     {
-        "100 Continue for ever": _flood(b"", b"HTTP/1.1 100 Continue\r\nX: y\r\n\r\n" * 1000),
+        "100 Continue forever": _flood(b"", b"HTTP/1.1 100 Continue\r\nX: y\r\n\r\n" * 1000),
         "a header line without end": _flood(_OK + b"X: ", b"x" * 2**20),
         "headers without end": _flood(_OK, b"".join(b"X%d: y\r\n" % number for number in range(10_000))),
         "a body without end": _flood(_OK + b"\r\n[", b" " * 2**20),
@@ -472,7 +472,7 @@ _each(
         "confirms another object": _answering(b'{"00081199": {"Value": [{"00081155": {"Value": ["1.2.3"]}}]}}'),
         "answers to an object with a gzip bomb": _bomb("gzip"),
         "redirects an object": _redirect("http://localhost:9/studies", 308),
-        "100 Continue for ever to an object": _flood(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 1000),
+        "100 Continue forever to an object": _flood(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 1000),
     },
 )
 

@@ -101,7 +101,7 @@ class LabelServer:
         return self._process.pid
 
     def wait(self, *, seconds: float) -> int | None:
-        """Return the exit code of a server that was told to stop, or None if it goes on."""
+        """Return the exit code of a server that was told to stop, or None if it continues."""
         assert self._process is not None, "the server is not started"
         try:
             return self._process.wait(seconds)

@@ -116,6 +116,14 @@ class Orthanc:
         address = f"http://127.0.0.1:{self.http_port}/instances/{self.instances()[uid]}"
         self._opener.open(urllib.request.Request(address, method="DELETE"), timeout=_PATIENCE_S).close()
 
+    def empty(self) -> None:
+        """Remove all objects; start it first if a test has left it ended."""
+        if not self._answers():
+            self.kill()
+            self.start()
+        for uid in self.instances():
+            self.delete(uid)
+
     def _limit(self) -> None:
         if self._largest_file is not None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (self._largest_file, self._largest_file))

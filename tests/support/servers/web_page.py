@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CHROMIUM",
     "chromium",
+    "forked_pages",
     "hide",
     "number_of",
     "open_page",
@@ -38,6 +39,31 @@ QUIET = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 )
+# Imports once what takes a page seconds, and then starts a page for each folder that it reads the name of.
+FORKING = """
+import os, signal, sys, tempfile
+import monai_chexmask_u.demo.page, monai_chexmask_u.demo.server, monai_chexmask_u.model
+from monai_chexmask_u.cli import app
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the system forgets a page that has ended
+print("ready", flush=True)
+children = []
+while folder := sys.stdin.readline().strip():
+    child = os.fork()
+    if child == 0:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        log = os.open(f"{folder}/server.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        os.dup2(log, 1), os.dup2(log, 2)
+        os.environ["TMPDIR"], tempfile.tempdir = folder, None
+        app(["demo", "--port", "0"])
+        os._exit(0)
+    children.append(child)
+    print(child, flush=True)
+for child in children:
+    try:
+        os.kill(child, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+"""
 SECOND = 1000
 PATIENCE = 60 * SECOND
 
@@ -72,6 +98,31 @@ def page_server(
             process.kill()
         if process.stdout is not None:
             process.stdout.close()
+
+
+@contextmanager
+def forked_pages(temporary: Path) -> Iterator[Callable[[Path], int]]:
+    """Yield what starts a page quickly, with a folder for its temporary files and log, and returns its process.
+
+    Args:
+        temporary: for the temporary files of what is imported before.
+    """
+    environment = os.environ | {"TMPDIR": str(temporary), "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(
+        [sys.executable, "-c", FORKING], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        stdin, stdout = process.stdin, process.stdout
+        assert stdout.readline() == "ready\n"
+
+        def start(folder: Path) -> int:
+            stdin.write(f"{folder}\n")
+            stdin.flush()
+            return int(stdout.readline())
+
+        yield start
+        stdin.close()
 
 
 @contextmanager

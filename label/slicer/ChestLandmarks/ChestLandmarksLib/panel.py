@@ -1,4 +1,4 @@
-"""What the module's panel looks like; what its buttons do stands in ChestLandmarks.py."""
+"""The module's panel: what it looks like; what its buttons do is in ChestLandmarks.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the page ends: at once and without a trace, whichever signal asks for it and whatever runs."""
+"""The end of the page at a signal: at once and without a trace, whatever runs."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-__all__ = ["ends_at_signals"]
+__all__ = ["exits_on_signals"]
 
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
-def ends_at_signals(clean_up: Callable[[], None]) -> Iterator[Callable[[], None]]:
+def exits_on_signals(clean_up: Callable[[], None]) -> Iterator[Callable[[], None]]:
     """End the process when a signal asks for it, after a function has cleaned up.
 
-    Open pages and a segmentation that runs are not waited for: they could keep the process for long, and their results
-    have nobody to go to.
+    Open pages and a segmentation that runs are not waited for: they could hold up the process for long, and nobody
+    would see their results.
 
     Args:
         clean_up: called once, in the main thread, while other threads may still run.

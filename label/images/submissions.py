@@ -1,4 +1,4 @@
-"""What annotators submit as a label: markups from 3D Slicer, or a mask, of one image."""
+"""What annotators submit as a label of one image, markups from 3D Slicer or a mask: as masks and as landmarks."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from typing import Any, Final, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from label.images.cached_datastore import label_extension
-from label.tasks.submitted_landmarks import UPRIGHT_SIDE
+from label.images.image_names import label_extension
 from monai_chexmask_u.anatomy import ORGANS, Organ
 from monai_chexmask_u.annotations.markups_files import read_landmarks
 from monai_chexmask_u.annotations.mask_files import read_masks
@@ -19,9 +18,12 @@ from monai_chexmask_u.annotations.slicer_plane import slicer_plane
 from monai_chexmask_u.dicom.seg.annotation import AlgorithmType
 from monai_chexmask_u.geometry import fill_polygon
 from monai_chexmask_u.radiograph import Radiograph
-from monai_chexmask_u.transforms.network_frame import fit_frame
+from monai_chexmask_u.transforms.network_frame import LANDMARK_MARGIN, fit_frame
 
-__all__ = ["Submission", "read_submission"]
+__all__ = ["Submission", "read_submission", "read_submitted"]
+
+UPRIGHT_SIDE: Final = 1024
+"""Side of the square in which nodes are placed; a mask has the orientation of its radiograph."""
 
 _MARKUPS: Final = (".mrk.json", ".json")
 _ALGORITHM_TYPES: Final = ("MANUAL", "SEMIAUTOMATIC")
@@ -46,13 +48,13 @@ def read_submission(path: Path, radiograph: Radiograph, info: Mapping[str, Any])
     """Read a label file.
 
     Args:
-        path: markups or a mask; its name tells which.
+        path: markups or a mask; its name says which.
         radiograph: the image.
         info: what was submitted with it: ``algorithm_type`` ``MANUAL`` says that no model proposed anything. Without
             it the label counts as corrected, which claims less.
 
     Raises:
-        ValueError: if it is no label of that image; the message names the cause and the way out.
+        ValueError: if it is no label of that image; the message names the cause and what to do.
     """
     algorithm_type = info.get("algorithm_type", "SEMIAUTOMATIC")
     if algorithm_type not in _ALGORITHM_TYPES:
@@ -73,3 +75,39 @@ def _filled(path: Path, radiograph: Radiograph) -> dict[Organ, NDArray[np.bool_]
         for organ, contour in contours.items()
         if np.isfinite(contour).all()
     }
+
+
+def read_submitted(label: Path, radiograph: Radiograph) -> NDArray[np.float32]:
+    """Read the landmarks of a submitted label.
+
+    Args:
+        label: a mask with the labels 1 right lung, 2 left lung, 3 heart, in a format that `read_masks` knows, or
+            markups (``.json``).
+        radiograph: the image that was annotated.
+
+    Returns:
+        Landmarks ``(120, 2)``, (x, y) in pixels of the image; NaN where an organ is not outlined.
+
+    Raises:
+        ValueError: if the label cannot be read, does not belong to the image, or outlines nothing.
+    """
+    if label.suffix.lower() == ".json":
+        frame = fit_frame(radiograph, UPRIGHT_SIDE)
+        landmarks = read_landmarks([label], slicer_plane(radiograph), radiograph.shape, frame=frame)
+    else:
+        landmarks = _landmarks_of_mask(label, radiograph)
+    known = [organ.title.lower() for organ in ORGANS if np.isfinite(landmarks[organ.nodes]).all()]
+    if not known:
+        raise ValueError(f"{label.name}: no organ is outlined")
+    rows, columns = radiograph.shape
+    beyond = float(np.nanmax([-landmarks, landmarks - (columns - 1, rows - 1)]))
+    if beyond > LANDMARK_MARGIN * max(rows, columns):
+        raise ValueError(f"{label.name}: the outline reaches {beyond:.0f} pixels beyond the image")
+    return landmarks.astype(np.float32)
+
+
+def _landmarks_of_mask(label: Path, radiograph: Radiograph) -> NDArray[np.float64]:
+    from monai_chexmask_u.annotations.landmark_placement import landmarks_of_masks
+    from monai_chexmask_u.annotations.mask_files import read_masks
+
+    return landmarks_of_masks(read_masks(label, radiograph), frame=fit_frame(radiograph, UPRIGHT_SIDE))

@@ -1,4 +1,4 @@
-"""What a killed server, training or scoring left in the folders of images and models, removed at the next start."""
+"""Removal, at the next start, of what a killed server, training or scoring left in the folders of images and models."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from monai_chexmask_u.files.leftovers import remove_leftovers
 
 __all__ = ["sweep_cache", "sweep_models", "sweep_radiographs"]
 
-# Folders that are filled under a lock, by the lock's file: whoever has the lock is alive.
+# Folders that are filled under a lock, by the lock's file: a process that holds the lock is alive.
 UNDER_LOCK: Final = {".publishing": ".publish-*", ".training.lock": ".training-*"}
 
 

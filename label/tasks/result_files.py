@@ -50,7 +50,7 @@ def _write_volume(
 def _write_png(
     segmentation: LandmarkSegmentation, radiograph: Radiograph, path: Path, dtype: str, compress: bool
 ) -> None:
-    """Write the mask as a image, of 8 bits whatever is asked for."""
+    """Write the mask as an image, of 8 bits whatever is asked for."""
     write_mask(segmentation, radiograph, path)
 
 

@@ -32,7 +32,7 @@ from monailabel.interfaces.exception import (
 )
 
 from label.images.image_names import IMAGE_ENDINGS, LABEL_ENDINGS, ending_of, plain_name, refused
-from label.images.leftovers import sweep_radiographs
+from label.images.sweep import sweep_radiographs
 from monai_chexmask_u.files.atomic import atomic_path
 from monai_chexmask_u.radiograph import RadiographError
 from monai_chexmask_u.reading import is_candidate, read_radiograph
@@ -63,7 +63,7 @@ class ChestLocalDatastore(LocalDatastore):
         super().__init__(str(folder), auto_reload=False, read_only=read_only)
         self._is_open = True
 
-    # MONAI Label's class keeps what it knows in `_datastore`; here that is looked up anew where files have changed.
+    # MONAI Label's class keeps what it knows in `_datastore`; here that is looked up again where files have changed.
     @property
     def _datastore(self) -> LocalDatastoreModel:
         with self._turn:
@@ -185,11 +185,11 @@ class ChestLocalDatastore(LocalDatastore):
     def _change(self) -> Iterator[dict[str, ImageLabelModel]]:
         """Give what is noted now, to be changed, and keep the change."""
         with self._turn, FileLock(self._lock_file):
-            self._is_open = False  # nothing is looked up anew meanwhile
+            self._is_open = False  # nothing is looked up again meanwhile
             try:
                 if self._stamp() != self._seen:
                     self._look()
-                self._seen = ()  # after a failure, all is looked up anew
+                self._seen = ()  # after a failure, all is looked up again
                 yield self._known.objects
                 self._write()
                 self._seen = self._stamp()
@@ -268,7 +268,7 @@ class ChestLocalDatastore(LocalDatastore):
             self._known = LocalDatastoreModel.model_validate_json(path.read_text(encoding="utf-8"))
         except ValueError:
             path.replace(f"{path}.broken")
-            logger.error("%s cannot be read; it is kept as .broken, and notes are begun again", path.name)
+            logger.error("%s cannot be read; it is kept as .broken, and notes are started again", path.name)
             self._known = self._known.model_copy(update={"objects": {}})
         self._known.base_path = str(self._folder)
 

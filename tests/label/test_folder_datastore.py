@@ -16,7 +16,7 @@ from PIL import Image
 from support.samples.dicom import chest_phantom, make_cr, save
 
 if TYPE_CHECKING:
-    from label.images.datastore import ChestLocalDatastore
+    from label.images.folder_datastore import ChestLocalDatastore
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def datastore(folder: Path) -> ChestLocalDatastore:
-    from label.images.datastore import ChestLocalDatastore
+    from label.images.folder_datastore import ChestLocalDatastore
 
     return ChestLocalDatastore(folder)
 
@@ -123,7 +123,7 @@ def test_an_image_that_is_there_is_not_replaced(datastore: ChestLocalDatastore, 
 
 
 def note(folder: Path, name: str) -> None:
-    from label.images.datastore import ChestLocalDatastore
+    from label.images.folder_datastore import ChestLocalDatastore
 
     datastore = ChestLocalDatastore(folder)
     for number in range(20):
@@ -147,7 +147,7 @@ def test_processes_do_not_lose_each_others_notes(datastore: ChestLocalDatastore,
 
 
 def test_what_was_noted_is_there_the_next_time(datastore: ChestLocalDatastore, folder: Path) -> None:
-    from label.images.datastore import ChestLocalDatastore
+    from label.images.folder_datastore import ChestLocalDatastore
 
     radiograph(folder / "a.png")
     datastore.update_image_info("a", {"score": 1.5})
@@ -161,7 +161,7 @@ def test_what_was_noted_is_there_the_next_time(datastore: ChestLocalDatastore, f
 def test_notes_that_cannot_be_read_are_set_aside(
     datastore: ChestLocalDatastore, folder: Path, content: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from label.images.datastore import ChestLocalDatastore
+    from label.images.folder_datastore import ChestLocalDatastore
 
     radiograph(folder / "a.png")
     datastore.save_label("a", str(radiograph(folder.parent / "mask.png")), "final", {})

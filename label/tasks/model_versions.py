@@ -1,4 +1,4 @@
-"""The models that the server has had: the shipped one, and those that it trained, switched by one rename."""
+"""Versions of the model: the shipped one and those trained here, and which of them is in use."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ from monai_chexmask_u.files.atomic import atomic_path, prepare_folder
 from monai_chexmask_u.files.checksum import sha256_of
 from monai_chexmask_u.model import Model, calibration_file, default_bundle, load_model, model_identity, weights_file
 from monai_chexmask_u.networks.checkpoints import read_checkpoint
-from monai_chexmask_u.segmentation import ModelIdentity
 from monai_chexmask_u.uncertainty.calibration import CalibrationError
 
 __all__ = ["ModelStore", "ModelVersion"]
@@ -38,13 +37,13 @@ class ModelVersion:
     Attributes:
         number: 0 for the shipped model, 1 and more for trained ones.
         path: a bundle folder, for `monai_chexmask_u.model.load_model`.
-        identity: what outputs say of it, with the SHA-256 of the weights.
+        sha256: of the weights.
         calibration: time and size of the calibration's file, or None without one.
     """
 
     number: int
     path: Path
-    identity: ModelIdentity
+    sha256: str
     calibration: tuple[int, int] | None
 
 
@@ -66,7 +65,7 @@ class ModelStore:
         """Remember where the models are; nothing is read yet."""
         self.folder = folder
         self.shipped = shipped or default_bundle()
-        self._known: dict[Path, tuple[tuple[int, int], ModelIdentity | str]] = {}
+        self._known: dict[Path, tuple[tuple[int, int], str | None]] = {}
         self._loaded: tuple[ModelVersion, Model] | None = None
         self._said: set[str] = set()
         self._turn = threading.RLock()
@@ -76,7 +75,7 @@ class ModelStore:
         """Return the version to use now: the one in use, or the newest whole one before it.
 
         Raises:
-            CheckpointError: if no trained version is of use and the shipped model is missing.
+            CheckpointError: if no trained version can be used and the shipped model is missing.
         """
         with self._turn:
             self._problems = []
@@ -121,7 +120,7 @@ class ModelStore:
 
         Args:
             weights: a weights file; is copied.
-            record: JSON content that tells what they were made from; parent, SHA-256 and date are added.
+            record: JSON content that says what they were made from; parent, SHA-256 and date are added.
 
         Raises:
             CheckpointError: if the file holds no weights of this network.
@@ -189,7 +188,7 @@ class ModelStore:
         about = {
             **record,
             "sha256": sha256_of(copy),
-            "parent": {"version": parent.number, "sha256": parent.identity.sha256},
+            "parent": {"version": parent.number, "sha256": parent.sha256},
             "published": datetime.now(UTC).isoformat(timespec="seconds"),
         }
         for path, content in ((partial / "configs" / "metadata.json", metadata), (partial / "record.json", about)):
@@ -206,24 +205,23 @@ class ModelStore:
             ValueError: if a file of it is missing, or the weights are not those of its record.
         """
         path = self.shipped if number == SHIPPED else self.folder / str(number)
-        identity = self._identity(number, path)
+        sha256 = self._checked_sha256(number, path)
         calibration = calibration_file(weights_file(path))
-        return ModelVersion(number, path, identity, _stamp(calibration) if calibration.is_file() else None)
+        return ModelVersion(number, path, sha256, _stamp(calibration) if calibration.is_file() else None)
 
-    def _identity(self, number: int, path: Path) -> ModelIdentity:
-        """Compare the weights with their record, once for each state of their file: hashing takes its time."""
+    def _checked_sha256(self, number: int, path: Path) -> str:
+        """Compare the weights with their record, once for each state of their file: hashing is slow."""
         weights = path / "models" / "model.pt" if number != SHIPPED else weights_file(path)
         if not weights.is_file():
             raise ValueError(f"{weights}: is missing")
         stamp = _stamp(weights)
         if self._known.get(weights, (None,))[0] != stamp:
-            identity = model_identity(path)
-            whole = number == SHIPPED or identity.sha256 == self._record(number).get("sha256")
-            found = identity if whole else f"{weights}: is damaged, its SHA-256 is not the one of record.json"
-            self._known[weights] = stamp, found
+            sha256 = model_identity(path).sha256
+            whole = number == SHIPPED or sha256 == self._record(number).get("sha256")
+            self._known[weights] = stamp, sha256 if whole else None
         known = self._known[weights][1]
-        if isinstance(known, str):
-            raise ValueError(known)
+        if known is None:
+            raise ValueError(f"{weights}: is damaged, its SHA-256 is not the one of record.json")
         return known
 
     def _record(self, number: int) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What the page says in words and tables: verdict, change per organ, measures, notes."""
+"""Texts and tables of the page: verdict, change per organ, measures, notes, links."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def message(words: str) -> str:
 
 
 def verdict(shown: Shown, *, altered: bool) -> str:
-    """Return the verdict with its reasons, told by a sign and words and not by color alone."""
+    """Return the verdict with its reasons, by a sign and words and not by color alone."""
     reliability = shown.result.reliability
     reasons = [reliability.in_words(reason) for reason in reliability.reasons]
     notes = [note_in_words(note) for note in shown.radiograph.notes if not note.startswith("altered_")]

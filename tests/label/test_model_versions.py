@@ -22,12 +22,12 @@ from monai_chexmask_u.networks import HybridGNet
 from monai_chexmask_u.networks.checkpoints import CheckpointError, write_checkpoint
 
 if TYPE_CHECKING:
-    from label.tasks.model_store import ModelStore
+    from label.tasks.model_versions import ModelStore
 
 
 @pytest.fixture
 def store(tmp_path: Path, calibrated_bundle: Path) -> ModelStore:
-    from label.tasks.model_store import ModelStore
+    from label.tasks.model_versions import ModelStore
 
     return ModelStore(tmp_path / "model", calibrated_bundle)
 
@@ -53,7 +53,7 @@ def test_a_published_model_is_used_and_tells_what_it_is(store: ModelStore, tmp_p
     version = store.publish(file, {"radiographs": 7})
     after = store.load()
     assert version == store.current()
-    assert after.identity.sha256 == sha256_of(file) != before.identity.sha256
+    assert version.sha256 == after.identity.sha256 == sha256_of(file) != before.identity.sha256
     assert (after.identity.name, after.identity.version) == ("tiny", "1.2.3+label.1")
     assert after.calibration is None  # the shipped one belongs to other weights
     (record,) = store.history()
@@ -66,7 +66,7 @@ def test_another_process_sees_what_was_published(store: ModelStore, tmp_path: Pa
     other.load()
     version = store.publish(weights(tmp_path, 5), {})
     assert other.current() == version
-    assert other.load().identity == version.identity
+    assert other.load().identity.sha256 == version.sha256
 
 
 def test_a_calibration_put_beside_the_weights_is_taken_up(store: ModelStore, tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ def test_a_calibration_put_beside_the_weights_is_taken_up(store: ModelStore, tmp
     version = store.publish(weights(tmp_path, 5), {})
     assert store.load().calibration is None
     file = calibration_file(weights_file(version.path))
-    write_calibration(make_calibration(version.identity.sha256), file)
+    write_calibration(make_calibration(version.sha256), file)
     assert store.current() != version
     assert store.load().calibration is not None
     shutil.copy(calibration_file(weights_file(store.shipped)), file)  # belongs to other weights
@@ -98,7 +98,7 @@ def test_a_damaged_version_is_said_and_the_one_before_it_used(
     assert "version 2 is not used" in store.problems()[0]
     assert "is damaged" in caplog.text
     shutil.rmtree(second.path)
-    assert store.load().identity == first.identity
+    assert store.load().identity.sha256 == first.sha256
     assert "version 2 is missing" in store.problems()[0]
     weights_file(first.path).unlink()
     assert store.current().number == 0

@@ -11,12 +11,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from support.servers.hostile_web_client import PageClient, raw_request, request
-from support.servers.web_page import page_server
+from support.servers.web_page import forked_pages, page_server, wait_until
 
 pytest.importorskip("gradio")
 
@@ -124,24 +125,27 @@ def test_the_remnants_of_a_killed_page_are_swept_at_the_next_start(tmp_path: Pat
 @pytest.mark.slow
 def test_twenty_kills_at_random_moments_leave_nothing_after_the_next_start(tmp_path: Path, radiograph: bytes) -> None:
     chance = random.Random(16)
-    for turn in range(20):
-        process = start(tmp_path)
-        if turn % 2:
-            time.sleep(chance.uniform(0.2, 8))
-        else:
-            assert process.stdout is not None
-            address = process.stdout.readline().split(" ")[0]
-            thread = threading.Thread(target=work, args=(address, radiograph), daemon=True)
-            thread.start()
-            time.sleep(chance.uniform(0.1, 3))
-        process.kill()
-        process.wait(10)
-        assert process.stdout is not None
-        process.stdout.close()
-        assert len(list(tmp_path.glob("chexmask-u-demo-*"))) <= 1, turn
-    with page_server(tmp_path):
+    folder, imported = tmp_path / "pages", tmp_path / "imported"
+    for each in (folder, imported):
+        each.mkdir()
+    log = folder / "server.log"
+    with forked_pages(imported) as start_page:
+        for turn in range(20):
+            log.write_text("")
+            process = start_page(folder)
+            if turn % 2:
+                time.sleep(chance.uniform(0, 2))
+            else:
+                wait_until("the page has an address", lambda: " shows the page" in log.read_text(), seconds=60)
+                address = log.read_text().split(" ")[0]
+                threading.Thread(target=work, args=(address, radiograph), daemon=True).start()
+                time.sleep(chance.uniform(0.1, 3))
+            os.kill(process, signal.SIGKILL)
+            wait_until("the page is gone", lambda number=process: not Path(f"/proc/{number}").exists())
+            assert len(list(folder.glob("chexmask-u-demo-*"))) <= 1, turn
+    with page_server(folder):
         pass
-    assert files(tmp_path) == []
+    assert files(folder) == []
 
 
 def work(address: str, radiograph: bytes) -> None:
@@ -207,7 +211,7 @@ def test_no_token_is_asked_for_where_that_was_said(tmp_path: Path) -> None:
 def test_peers_that_say_nothing_are_hung_up_on(open_to_others: tuple[str, str]) -> None:
     address, _ = open_to_others
     begin = time.monotonic()
-    for data in (b"", b"GET / HTTP/1.1\r\nHost: loc"):
-        raw_request(address, data, timeout=40)
-    assert time.monotonic() - begin < 60
+    with ThreadPoolExecutor(2) as peers:
+        list(peers.map(lambda data: raw_request(address, data, timeout=40), (b"", b"GET / HTTP/1.1\r\nHost: loc")))
+    assert time.monotonic() - begin < 30
     assert request(address, "GET", "/").status == 401
