@@ -34,5 +34,6 @@ def make_segmentation(radiograph: Radiograph, **changes: Any) -> LandmarkSegment
         cardiothoracic_ratio=Estimate(0.43, 0.02),
         model=ModelIdentity("tiny", "1.2.3", "ab" * 32),
         reliability=Reliability("review", ("not_calibrated",)),
+        radiograph=radiograph,
     )
     return replace(plain, **changes)
