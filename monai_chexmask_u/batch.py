@@ -112,7 +112,7 @@ def segment_files(
 
     The results of a file replace all that an earlier run left under its name, and where a file fails, nothing is left
     under it. Nothing is written for images that differ, but have one SOP Instance UID: before any work is done, the
-    headers of all files are read. Whoever calls this holds the folder (`output_folder`).
+    headers of all files are read. The caller holds the folder (`output_folder`).
 
     Args:
         segmenter: does the work.
@@ -132,7 +132,7 @@ def segment_files(
     for path, name in zip(paths, output_names(paths), strict=True):
         try:
             yield run.segment(path, name)
-        except Exception as error:  # whatever is wrong with one file, the others go on
+        except Exception as error:  # whatever is wrong with one file, the others are done
             code, message = fault_of(error)
             yield Outcome(path, code=code, message=f"{message}{run.clear(name)}")
 

@@ -149,7 +149,7 @@ def content_box(pixels: NDArray[np.float32], *, threshold: float = 1 / 255) -> B
 
     Args:
         pixels: ``(row, column)`` in 0..1.
-        threshold: brightest value that still counts as black; the default is grey level 1 of 255, as in CheXmask's
+        threshold: brightest value that still counts as black; the default is gray level 1 of 255, as in CheXmask's
             preprocessing of MIMIC-CXR and PadChest.
 
     Returns:

@@ -39,7 +39,7 @@ def segment(
         bool, typer.Option("--reproducible-uids", help="Give DICOM results the same UIDs in every run.")
     ] = False,
 ) -> None:
-    """Segment radiographs; a folder goes on after a bad file.
+    """Segment radiographs; a bad file does not stop the others.
 
     Ends with 0 if every image was done, with 1 if some failed or a folder could not be listed (they are named), with 2
     if nothing could be started: also while another process writes into the output folder.

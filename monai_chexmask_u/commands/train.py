@@ -23,14 +23,14 @@ def train(
     epochs: Annotated[int | None, typer.Option(min=1, help="Epochs in all; the bundle's by default.")] = None,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Images per step.")] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of weights, order and augmentation.")] = 0,
-    resume: Annotated[bool, typer.Option(help="Go on from the last checkpoint in the output folder.")] = False,
+    resume: Annotated[bool, typer.Option(help="Continue from the last checkpoint in the output folder.")] = False,
     setting: Annotated[
         list[str] | None, typer.Option("--set", help="Any other entry of train.json, as NAME=VALUE (JSON).")
     ] = None,
 ) -> None:
     """Train the bundle's network; the best weights go to best.pt, the whole state to checkpoint_epoch=N.pt.
 
-    Ends with 0 when done and with 2 if it cannot start or go on, which is said in one line.
+    Ends with 0 when done and with 2 if it cannot start or continue, which is said in one line.
     """
     from monai_chexmask_u import workflows
 

@@ -161,7 +161,7 @@ def output_writers(
 ) -> Iterator[Callable[[], Path]]:
     """Yield what writes each of the files when it is called, and returns its path; else as `write_outputs`.
 
-    So a caller may go on with the next format after one that failed.
+    So a caller can continue with the next format after one that failed.
     """
     for key in formats:
         output = FORMATS[key]

@@ -98,7 +98,7 @@ class SaveLandmarkSegmentationd(SaveImaged):
         self._numbering: Numbering | None = None
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Write the outputs of one item; it goes on as it is.
+        """Write the outputs of one item, which is returned unchanged.
 
         They replace all that an earlier run left under their name.
 
