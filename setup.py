@@ -7,7 +7,7 @@ setup(
     packages=[*find_packages(include=["monai_chexmask_u", "monai_chexmask_u.*"]), "monai_chexmask_u.bundle"],
     package_dir={"monai_chexmask_u.bundle": "bundle"},
     package_data={
-        "monai_chexmask_u": ["py.typed"],
+        "monai_chexmask_u": ["py.typed", "*.pyi"],
         "monai_chexmask_u.annotations": ["landmark_placement.npz"],
         "monai_chexmask_u.demo": ["*.css", "*.js"],
         "monai_chexmask_u.bundle": ["LICENSE", "configs/*", "docs/*", "models/*"],

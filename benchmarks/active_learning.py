@@ -28,7 +28,7 @@ from monai_chexmask_u.commands.console import progress_bar
 from monai_chexmask_u.data.radiograph_sets import RadiographItem, read_sets
 from monai_chexmask_u.model import load_model
 from monai_chexmask_u.reading import read_radiograph
-from monai_chexmask_u.segmenter import Segmenter, segmentation_from_posterior
+from monai_chexmask_u.segmenter import Segmenter
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # label/ is no part of the package
 
@@ -107,7 +107,7 @@ def _segment(radiographs: Sequence[RadiographItem]) -> Pool:
         for item in bar.track(radiographs):
             radiograph = read_radiograph(item.path)
             posterior, frame = segmenter.infer(radiograph)
-            found = segmentation_from_posterior(posterior, radiograph, frame, segmenter.identity, segmenter.calibration)
+            found = segmenter.finish(posterior, frame, radiograph)
             side = 1024 / max(radiograph.shape)
             truth = np.full((120, 2), np.nan) if item.landmarks is None else item.landmarks
             error = (

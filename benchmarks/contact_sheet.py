@@ -16,7 +16,6 @@ from monai_chexmask_u.model import load_model
 from monai_chexmask_u.radiograph import RadiographError
 from monai_chexmask_u.reading import list_inputs, read_radiograph
 from monai_chexmask_u.segmenter import Segmenter
-from monai_chexmask_u.writers.overlay import draw_overlay
 
 TILE, COLUMNS = 380, 5
 
@@ -49,7 +48,7 @@ def main(
 def _tile(segmenter: Segmenter, path: Path, number: int) -> Image.Image:
     radiograph = read_radiograph(path)
     segmentation = segmenter.segment(radiograph)
-    overlay = draw_overlay(segmentation, radiograph)
+    overlay = segmentation.overlay
     height = round(overlay.width * radiograph.shape[0] / radiograph.shape[1])
     image = overlay.crop((0, 0, overlay.width, height))  # without the caption
     image.thumbnail((TILE, TILE), Image.Resampling.LANCZOS)

@@ -31,7 +31,7 @@ from monai_chexmask_u.experiments.statistics import area_under_roc, pearson, spe
 from monai_chexmask_u.model import load_model
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.reading import read_radiograph
-from monai_chexmask_u.segmenter import Segmenter, segmentation_from_posterior
+from monai_chexmask_u.segmenter import Segmenter
 from monai_chexmask_u.transforms import corrupt, to_network_image
 from monai_chexmask_u.uncertainty import PUBLISHED_IMAGE_SIZE
 
@@ -140,7 +140,7 @@ def look(radiograph: Radiograph, truth: Floats, condition: tuple[str, float], se
     corrupted = corrupt(radiograph.pixels, *condition, seed=seed, landmarks=truth)
     shown = replace(radiograph, pixels=corrupted.pixels)
     posterior, frame = segmenter.infer(shown)
-    result = segmentation_from_posterior(posterior, shown, frame, segmenter.identity, segmenter.calibration)
+    result = segmenter.finish(posterior, frame, shown)
     if result.total_px1024 is None:
         raise typer.BadParameter("the model has no calibration, so no total uncertainty")
     return View(

@@ -1,4 +1,4 @@
-"""Segmenting many files: one bad file never stops the others."""
+"""Segment many files: one bad file never stops the others."""
 
 from __future__ import annotations
 
@@ -9,17 +9,25 @@ from typing import TYPE_CHECKING
 
 from monai_chexmask_u.files.faults import cause_of, fault_of
 from monai_chexmask_u.files.naming import RESULT_SUFFIXES, folded, output_names
+from monai_chexmask_u.model import Model, load_model
 from monai_chexmask_u.radiograph import RadiographError
-from monai_chexmask_u.reading import read_radiograph
+from monai_chexmask_u.reading import list_inputs, read_radiograph
 from monai_chexmask_u.segmenter import Segmenter
-from monai_chexmask_u.writers.formats import FORMATS, write_outputs
-from monai_chexmask_u.writers.result_sets import FileIds, check_replaceable, clear_results, file_ids, new_results
+from monai_chexmask_u.writers.formats import FORMATS, parse_formats, write_outputs
+from monai_chexmask_u.writers.result_sets import (
+    FileIds,
+    check_replaceable,
+    clear_results,
+    file_ids,
+    new_results,
+    output_folder,
+)
 
 if TYPE_CHECKING:
     from monai_chexmask_u.dicom.numbering import Numbering
     from monai_chexmask_u.dicom.same_image import ImageRegister
 
-__all__ = ["Outcome", "check_targets", "segment_files"]
+__all__ = ["Outcome", "check_targets", "segment_files", "segment_folder"]
 
 
 @dataclass(frozen=True)
@@ -29,7 +37,7 @@ class Outcome:
     Attributes:
         path: the input.
         written: output files; none after a failure.
-        left_out: formats that need a DICOM source, for a image.
+        left_out: formats that need a DICOM header, where the file has none.
         code: machine-readable reason of a failure, or None.
         message: the failure in one sentence.
         verdict: accept, review or reject; None after a failure.
@@ -41,6 +49,55 @@ class Outcome:
     code: str | None = None
     message: str = ""
     verdict: str | None = None
+
+
+def segment_folder(
+    folder: Path | str,
+    output: Path | str,
+    *,
+    formats: str | Sequence[str] = "json,png",
+    model: Model | Path | str | None = None,
+    num_samples: int = 50,
+    seed: int = 0,
+    device: str = "auto",
+    reproducible_uids: bool = False,
+) -> list[Outcome]:
+    """Segment all radiographs in a folder and below it, and write their outputs, as ``chexmask-u segment`` does.
+
+    Args:
+        folder: of radiographs; or a single file.
+        output: folder of the results; made if it is not there.
+        formats: keys of `monai_chexmask_u.writers.formats.FORMATS`, in one string or as a sequence.
+        model: from `load_model`, or its path; the project's own by default.
+        num_samples: as for `Segmenter`, like `seed` and `device`.
+        seed: of the samples.
+        device: where the network runs.
+        reproducible_uids: give DICOM objects the same UIDs in every run.
+
+    Returns:
+        One outcome per file, in order, after those of folders that could not be listed. A bad file has a code.
+
+    Raises:
+        CheckpointError: if there is no model, or it is broken.
+        RadiographError: if there is no such folder.
+        ValueError: if a format is unknown, no image is found or a result would replace one.
+        FolderLockError: if another process writes into the output folder.
+        OSError: if it cannot be written to.
+    """
+    outcomes: list[Outcome] = []
+    chosen, target = parse_formats(formats), Path(output)
+    paths = list_inputs(
+        [Path(folder)],
+        on_problem=lambda path, error: outcomes.append(Outcome(path, code=error.code, message=str(error))),
+    )
+    if not paths:
+        raise ValueError(f"{folder}: no image found (DICOM, PNG, JPEG or TIFF)")
+    check_targets(paths, target, chosen)
+    loaded = model if isinstance(model, Model) else load_model(model)
+    segmenter = Segmenter(loaded, num_samples=num_samples, seed=seed, device=device)
+    with output_folder(target):
+        outcomes += segment_files(segmenter, paths, target, chosen, reproducible_uids=reproducible_uids)
+    return outcomes
 
 
 def segment_files(
@@ -55,7 +112,7 @@ def segment_files(
 
     The results of a file replace all that an earlier run left under its name, and where a file fails, nothing is left
     under it. Nothing is written for images that differ, but have one SOP Instance UID: before any work is done, the
-    headers of all files are read. Whoever calls this holds the folder (`output_folder`).
+    headers of all files are read. The caller holds the folder (`output_folder`).
 
     Args:
         segmenter: does the work.
@@ -75,7 +132,7 @@ def segment_files(
     for path, name in zip(paths, output_names(paths), strict=True):
         try:
             yield run.segment(path, name)
-        except Exception as error:  # whatever is wrong with one file, the others go on
+        except Exception as error:  # whatever is wrong with one file, the others are done
             code, message = fault_of(error)
             yield Outcome(path, code=code, message=f"{message}{run.clear(name)}")
 

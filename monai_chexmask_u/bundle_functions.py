@@ -142,8 +142,8 @@ def with_tensorrt(network: HybridGNet) -> HybridGNet:
         network: on its GPU; its weights may be loaded afterwards, as the encoder is compiled at its first image.
 
     Raises:
-        SystemExit: if TensorRT or a GPU is missing, with one sentence and the way out: MONAI would wrap any other error
-            in several of its own, and print all of them.
+        SystemExit: if TensorRT or a GPU is missing, in one sentence; MONAI would wrap any other error in several of its
+            own, and print all of them.
     """
     if find_spec("torch_tensorrt") is None:
         raise SystemExit(

@@ -1,4 +1,4 @@
-"""Where things are: the frames of image and network, polygons, areas, run-length code, cardiothoracic ratio.
+"""Where things are: frames of image, network and patient; polygons, their areas and normals; run-length code.
 
 Points are (x, y) with x to the right and y down, in continuous pixels where (0, 0) is the CENTER of the top-left
 pixel. The network frame is the same inside the square network image, divided by its side.
@@ -11,20 +11,25 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from monai_chexmask_u.anatomy import HEART, LEFT_LUNG, RIGHT_LUNG
+from monai_chexmask_u.anatomy import HEART, LEFT_LUNG, NODE_COUNT, ORGANS, RIGHT_LUNG
 
 __all__ = [
     "Box",
     "Frame",
+    "ImagePlane",
     "cardiothoracic_ratio",
+    "checked_covariance",
     "content_box",
+    "contour_normals",
     "fill_polygon",
     "polygon_area",
     "run_length_decode",
     "run_length_encode",
+    "std_along",
 ]
 
 Floats = NDArray[np.float64]
+Vector = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
@@ -144,7 +149,7 @@ def content_box(pixels: NDArray[np.float32], *, threshold: float = 1 / 255) -> B
 
     Args:
         pixels: ``(row, column)`` in 0..1.
-        threshold: brightest value that still counts as black; the default is grey level 1 of 255, as in CheXmask's
+        threshold: brightest value that still counts as black; the default is gray level 1 of 255, as in CheXmask's
             preprocessing of MIMIC-CXR and PadChest.
 
     Returns:
@@ -279,3 +284,139 @@ def _extent_at(polygon: Floats, levels: Floats) -> tuple[Floats, Floats]:
     crossed = (np.minimum(y0, y1) <= level) & (level <= np.maximum(y0, y1))
     x = x0 + position * (x1 - x0)
     return np.where(crossed, x, np.inf).min(axis=-1), np.where(crossed, x, -np.inf).max(axis=-1)
+
+
+def contour_normals(landmarks: ArrayLike) -> Floats:
+    """Return the direction at each landmark that leads straight out of its organ.
+
+    It is perpendicular to the line between the two neighbors on the organ's closed contour; where these coincide, to
+    the line between the next two, and so on.
+
+    Args:
+        landmarks: ``(..., 120, 2)``, (x, y) in any unit.
+
+    Returns:
+        Unit vectors ``(..., 120, 2)``, (x, y); (1, 0) where a contour gives no direction because it has shrunk to a
+        point, and NaN where the neighbors are unknown.
+
+    Raises:
+        ValueError: if the shape does not fit.
+    """
+    points = np.asarray(landmarks, dtype=np.float64)
+    if points.ndim < 2 or points.shape[-2:] != (NODE_COUNT, 2):
+        raise ValueError(f"landmarks must be (..., {NODE_COUNT}, 2), got shape {points.shape}")
+    return np.concatenate([_ring_normals(points[..., organ.nodes, :]) for organ in ORGANS], axis=-2)
+
+
+def std_along(directions: Floats, covariance: ArrayLike) -> Floats:
+    """Return the standard deviation along a direction at each point.
+
+    Args:
+        directions: unit vectors ``(..., 2)``, (x, y).
+        covariance: ``(..., 2, 2)`` of x and y, in squared units.
+
+    Raises:
+        ValueError: if the covariance's shape does not fit.
+    """
+    matrix = checked_covariance(covariance)
+    variance = np.einsum("...i,...ij,...j->...", directions, matrix, directions)
+    deviation: Floats = np.sqrt(np.maximum(variance, 0))  # rounding may go below
+    return deviation
+
+
+def checked_covariance(covariance: ArrayLike) -> Floats:
+    """Return covariances ``(..., 2, 2)`` as an array.
+
+    Raises:
+        ValueError: if the shape does not fit.
+    """
+    matrix = np.asarray(covariance, dtype=np.float64)
+    if matrix.ndim < 2 or matrix.shape[-2:] != (2, 2):
+        raise ValueError(f"covariance must be (..., 2, 2), got shape {matrix.shape}")
+    return matrix
+
+
+def _ring_normals(ring: Floats) -> Floats:
+    tangents = _tangents(ring)
+    length = np.hypot(tangents[..., 0], tangents[..., 1])[..., None]
+    x, y = tangents[..., 0], tangents[..., 1]
+    normals = np.stack([y, -x], axis=-1) * _turn(ring)[..., None, None]
+    unit: Floats = np.divide(normals, length, out=np.zeros_like(normals), where=length != 0)
+    unit[(length == 0)[..., 0]] = (1, 0)
+    return unit
+
+
+def _tangents(ring: Floats) -> Floats:
+    """Return central differences along the ring, over more neighbors where the nearest ones coincide."""
+    tangents = np.zeros_like(ring)
+    for step in range(1, ring.shape[-2] // 2 + 1):
+        missing = (tangents == 0).all(axis=-1)
+        if not missing.any():
+            break
+        differences = np.roll(ring, -step, axis=-2) - np.roll(ring, step, axis=-2)
+        tangents[missing] = differences[missing]
+    return tangents
+
+
+def _turn(ring: Floats) -> Floats:
+    """Return 1 where the ring turns from x to y, clockwise as seen, or -1: which side of it is outside."""
+    x, y = np.moveaxis(ring, -1, 0)
+    doubled_area = (x * np.roll(y, -1, axis=-1) - y * np.roll(x, -1, axis=-1)).sum(axis=-1)
+    return np.where(doubled_area < 0, -1.0, 1.0)
+
+
+@dataclass(frozen=True)
+class ImagePlane:
+    """The affine map from pixels of an image to a patient's coordinates.
+
+    Attributes:
+        origin: center of the top-left pixel, LPS (x to the patient's left, y to the back, z to the head), in mm.
+        column_step: from one column to the next, in mm.
+        row_step: from one row to the next, in mm.
+    """
+
+    origin: Vector = (0.0, 0.0, 0.0)
+    column_step: Vector = (1.0, 0.0, 0.0)
+    row_step: Vector = (0.0, 1.0, 0.0)
+
+    def __post_init__(self) -> None:
+        """Check that the map can be reversed.
+
+        Raises:
+            ValueError: if a number is not finite, or the steps do not span a plane.
+        """
+        if not np.isfinite([self.origin, self.column_step, self.row_step]).all():
+            raise ValueError(f"an image's place must be finite, got {self}")
+        if not np.linalg.norm(self._normal) > 0:
+            raise ValueError(f"the steps of columns and rows must span a plane, got {self}")
+
+    @classmethod
+    def of_spacing(cls, column_mm: float, row_mm: float) -> ImagePlane:
+        """Return the plane of an image at the origin, x to the left and y to the back, with this pixel size."""
+        return cls(column_step=(column_mm, 0.0, 0.0), row_step=(0.0, row_mm, 0.0))
+
+    def to_space(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return positions ``(n, 3)`` in LPS, mm, of points ``(n, 2)``, (x, y) in pixels.
+
+        Example:
+            >>> ImagePlane.of_spacing(0.5, 0.25).to_space(np.array([[10.0, 20.0]]))
+            array([[5., 5., 0.]])
+        """
+        positions: NDArray[np.float64] = points @ np.array([self.column_step, self.row_step]) + np.array(self.origin)
+        return positions
+
+    def to_pixels(self, positions: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return points ``(n, 2)`` in pixels below positions ``(n, 3)`` in LPS, mm: the inverse of `to_space`."""
+        inverse = np.linalg.pinv(np.array([self.column_step, self.row_step]))
+        points: NDArray[np.float64] = (positions - np.array(self.origin)) @ inverse
+        return points
+
+    def heights(self, positions: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the distances ``(n,)`` in mm, not negative, of positions ``(n, 3)`` from the plane."""
+        distances: NDArray[np.float64] = np.abs((positions - np.array(self.origin)) @ self._normal)
+        return distances / np.linalg.norm(self._normal)
+
+    @property
+    def _normal(self) -> NDArray[np.float64]:
+        normal: NDArray[np.float64] = np.cross(self.column_step, self.row_step)
+        return normal

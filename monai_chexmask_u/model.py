@@ -18,6 +18,7 @@ __all__ = [
     "Model",
     "calibration_file",
     "default_bundle",
+    "identify",
     "load_calibration",
     "load_model",
     "model_identity",
@@ -48,7 +49,7 @@ def default_bundle() -> Path:
     return around if (around / "configs" / "metadata.json").is_file() else around / "bundle"
 
 
-def load_model(path: Path | None = None, *, calibrated: bool = True) -> Model:
+def load_model(path: Path | str | None = None, *, calibrated: bool = True) -> Model:
     """Load a network and its identity.
 
     Args:
@@ -61,7 +62,7 @@ def load_model(path: Path | None = None, *, calibrated: bool = True) -> Model:
         CheckpointError: if there is no model there, or it is broken; the message names the file.
         CalibrationError: if its calibration is broken or belongs to other weights.
     """
-    path = path or default_bundle()
+    path = default_bundle() if path is None else Path(path)
     try:
         identity = model_identity(path)
         network = read_checkpoint(weights_file(path))
@@ -74,8 +75,25 @@ def load_model(path: Path | None = None, *, calibrated: bool = True) -> Model:
         ) from error
     if calibration is not None:
         _check_fit(calibration, network, calibration_file(weights_file(path)))
-        identity = replace(identity, calibration_sha256=calibration.sha256)
-    return Model(network, identity, calibration)
+    return Model(network, _with_calibration(identity, calibration), calibration)
+
+
+def identify(path: Path) -> tuple[ModelIdentity, Calibration | None]:
+    """Return what outputs say of the model at a path, and its calibration, without building its network.
+
+    Args:
+        path: as for `load_model`.
+
+    Raises:
+        CheckpointError: if there is no model there.
+        CalibrationError: if its calibration is broken or belongs to other weights.
+    """
+    calibration = load_calibration(path)
+    return _with_calibration(model_identity(path), calibration), calibration
+
+
+def _with_calibration(identity: ModelIdentity, calibration: Calibration | None) -> ModelIdentity:
+    return replace(identity, calibration_sha256=calibration.sha256 if calibration else None)
 
 
 def _check_fit(calibration: Calibration, network: HybridGNet, path: Path) -> None:
@@ -116,7 +134,7 @@ def calibration_file(weights: Path) -> Path:
 
 
 def model_identity(path: Path) -> ModelIdentity:
-    """Return what the model at a path is called, without building its network.
+    """Return what the weights at a path are called, without building their network and without their calibration.
 
     Args:
         path: as for `load_model`.

@@ -1,20 +1,28 @@
-"""LandmarkSegmentation: the finished result for one image, in pixels of that image. Every writer takes one."""
+"""LandmarkSegmentation: the finished result for one radiograph, in pixels of its image. Every writer takes one."""
 
 from __future__ import annotations
 
 import hashlib
+import io
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from monai_chexmask_u.anatomy import NODE_COUNT, ORGANS, Organ
-from monai_chexmask_u.geometry import fill_polygon, polygon_area
+from monai_chexmask_u.anatomy import NODE_COUNT, NODE_IDS, ORGANS, Organ, organ_of_node
+from monai_chexmask_u.geometry import contour_normals, fill_polygon, polygon_area, std_along
+from monai_chexmask_u.radiograph import Radiograph
 
-__all__ = ["Estimate", "LandmarkSegmentation", "ModelIdentity", "Origin", "Reliability"]
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+__all__ = ["SCHEMA", "Estimate", "LandmarkSegmentation", "ModelIdentity", "Origin", "Reliability"]
+
+SCHEMA: Final = "chexmask-u/1"  # of `LandmarkSegmentation.to_dict`
 
 
 @dataclass(frozen=True)
@@ -23,6 +31,17 @@ class Estimate:
 
     value: float
     std: float
+
+    def in_words(self) -> str:
+        """Return both for people.
+
+        Example:
+            >>> Estimate(0.432, 0.0204).in_words()
+            '0.432 ± 0.020'
+        """
+        if not math.isfinite(self.value):
+            return "not measurable"
+        return f"{self.value:.3f} ± {self.std:.3f}" if math.isfinite(self.std) else f"{self.value:.3f}"
 
 
 @dataclass(frozen=True)
@@ -102,6 +121,7 @@ class LandmarkSegmentation:
         scores: how foreign the image is to the network, by the name of the score, higher is more foreign; empty
             without a calibration.
         origin: what it was computed from, if that is known.
+        radiograph: what was segmented, to show the result on; None if it was not kept.
     """
 
     landmarks: NDArray[np.float64]
@@ -121,6 +141,7 @@ class LandmarkSegmentation:
     samples: NDArray[np.float32] | None = None
     scores: Mapping[str, float] = field(default_factory=dict)
     origin: Origin | None = None
+    radiograph: Radiograph | None = None
 
     def __post_init__(self) -> None:
         """Check shapes and that every number can be written to a file.
@@ -128,6 +149,8 @@ class LandmarkSegmentation:
         Raises:
             ValueError: if a shape does not fit or a coordinate is not finite.
         """
+        if self.radiograph is not None and self.radiograph.shape != self.shape:
+            raise ValueError(f"the radiograph must have shape {self.shape}, got {self.radiograph.shape}")
         for name, array, shape in (
             ("landmarks", self.landmarks, (NODE_COUNT, 2)),
             ("covariance", self.covariance, (NODE_COUNT, 2, 2)),
@@ -135,6 +158,26 @@ class LandmarkSegmentation:
         ):
             if array is not None and (array.shape != shape or not np.isfinite(array).all()):
                 raise ValueError(f"{name} must be finite and have shape {shape}, got {array.shape}")
+
+    def __repr__(self) -> str:
+        """Describe the result in a few lines, without anything that names the patient."""
+        rows, columns = self.shape
+        size = f"{rows} x {columns} pixels"
+        if self.spacing_mm is not None:
+            size += f" of {self.spacing_mm[0]:.4g} x {self.spacing_mm[1]:.4g} mm"
+        reasons = "; ".join(map(self.reliability.in_words, self.reliability.reasons))
+        measure = "predictive" if self.total_px1024 is None else "total"
+        return (
+            f"LandmarkSegmentation of a radiograph of {size}\n"
+            f"  verdict: {self.reliability.verdict}{f' ({reasons})' if reasons else ''}\n"
+            f"  cardiothoracic ratio: {self.cardiothoracic_ratio.in_words()}\n"
+            f"  {measure} uncertainty: {self.score:.1f} px at 1024, {self.sample_count} samples\n"
+            f"  model: {self.model.name} {self.model.version}"
+        )
+
+    def with_radiograph(self, radiograph: Radiograph) -> LandmarkSegmentation:
+        """Return this result with the radiograph to be shown on."""
+        return self if self.radiograph is radiograph else replace(self, radiograph=radiograph)
 
     @property
     def identity(self) -> str:
@@ -171,6 +214,16 @@ class LandmarkSegmentation:
         mean: NDArray[np.float64] = np.sqrt(np.diagonal(self.error_covariance, axis1=1, axis2=2)).mean(axis=1)
         return mean
 
+    @property
+    def shown_uncertainty(self) -> NDArray[np.float64]:
+        """What nodes are colored by, ``(120,)`` in pixels: the total uncertainty, or `node_uncertainty` without one."""
+        return self.node_uncertainty if self.total_uncertainty is None else self.total_uncertainty
+
+    @property
+    def shown_measure(self) -> str:
+        """What `shown_uncertainty` is called."""
+        return "node uncertainty" if self.total_uncertainty is None else "total node uncertainty"
+
     @cached_property
     def distance_mm(self) -> NDArray[np.float64] | None:
         """Root mean square distance of the samples from each landmark, ``(120,)``, or None without spacing."""
@@ -184,9 +237,19 @@ class LandmarkSegmentation:
         """Return the organ's landmarks ``(node, 2)``, a closed polygon without its repeated first point."""
         return self.landmarks[organ.nodes]
 
-    def mask(self, organ: Organ) -> NDArray[np.bool_]:
-        """Return the organ's filled mask ``(row, column)``."""
-        return fill_polygon(self.contour(organ), self.shape)
+    def polygons(self) -> dict[str, NDArray[np.float64]]:
+        """Return the contour of each organ, ``(node, 2)``, by the organ's name."""
+        return {organ.name: self.contour(organ) for organ in ORGANS}
+
+    @overload
+    def mask(self, organ: None = None) -> NDArray[np.uint8]: ...
+
+    @overload
+    def mask(self, organ: Organ) -> NDArray[np.bool_]: ...
+
+    def mask(self, organ: Organ | None = None) -> NDArray[np.uint8] | NDArray[np.bool_]:
+        """Return the filled mask ``(row, column)`` of an organ, or without one that of all, as `label_mask`."""
+        return self.label_mask() if organ is None else fill_polygon(self.contour(organ), self.shape)
 
     def label_mask(self) -> NDArray[np.uint8]:
         """Return one mask ``(row, column)``: 1 right lung, 2 left lung, 3 heart, which covers the lungs."""
@@ -235,3 +298,173 @@ class LandmarkSegmentation:
     def organ_total_px(self, organ: Organ) -> float | None:
         """Return the mean total node uncertainty of the organ in pixels, or None without calibration."""
         return None if self.total_uncertainty is None else float(self.total_uncertainty[organ.nodes].mean())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything that the result says, as JSON types; coordinates are pixels of the original image.
+
+        A number that is not known (no spacing, no calibration, a ratio that cannot be measured) is None. The image is
+        named by its SOP Instance UID, None without a DICOM header, and by the SHA-256 of its file, since a path may
+        lead elsewhere by now; all of these are None where the radiograph was not kept.
+        """
+        radiograph = self.radiograph
+        header = None if radiograph is None else radiograph.header
+        height, width = self.shape
+        ratio = self.cardiothoracic_ratio
+        return {
+            "schema": SCHEMA,
+            "image": {
+                "path": None if radiograph is None else str(radiograph.path),
+                "sop_instance_uid": None if header is None else str(header.SOPInstanceUID),
+                "sha256": None if radiograph is None else radiograph.sha256,
+                "height": height,
+                "width": width,
+                "spacing_mm": list(self.spacing_mm) if self.spacing_mm else None,
+                "view": None if radiograph is None else radiograph.view,
+                "notes": [] if radiograph is None else list(radiograph.notes),
+            },
+            "model": {
+                "name": self.model.name,
+                "version": self.model.version,
+                "sha256": self.model.sha256,
+                "calibration_sha256": self.model.calibration_sha256,
+            },
+            "samples": self.sample_count,
+            "landmarks": self.landmark_rows(),
+            "organs": {
+                organ.name: {
+                    "area_px": self.area_px(organ),
+                    "area_std_px": _finite(area_std),
+                    "area_mm2": self.area_mm2(organ),
+                    "uncertainty_px": self.organ_uncertainty_px(organ),
+                    "total_uncertainty_px": self.organ_total_px(organ),
+                }
+                for organ, area_std in zip(ORGANS, self.area_std_px, strict=True)
+            },
+            "cardiothoracic_ratio": {"value": _finite(ratio.value), "std": _finite(ratio.std)},
+            "uncertainty": {
+                "latent": self.latent_uncertainty,
+                "predictive_px1024": self.predictive_px1024,
+                "total_px1024": self.total_px1024,
+                "score": self.score,
+            },
+            "reliability": {
+                "verdict": self.reliability.verdict,
+                "reasons": list(self.reliability.reasons),
+                "scores": {name: _finite(float(score)) for name, score in self.scores.items()},
+            },
+        }
+
+    def landmark_rows(self) -> list[dict[str, Any]]:
+        """Return one dictionary per landmark, in node order."""
+        total, radius = self.total_uncertainty, self.radius90
+        across = std_along(contour_normals(self.landmarks), self.covariance)
+        return [
+            {
+                "id": identifier,
+                "organ": organ_of_node(node).name,
+                "x": float(self.landmarks[node, 0]),
+                "y": float(self.landmarks[node, 1]),
+                "std_x": float(self.std[node, 0]),
+                "std_y": float(self.std[node, 1]),
+                "cov_xy": float(self.covariance[node, 0, 1]),
+                "std_normal": float(across[node]),
+                "uncertainty_px": None if total is None else float(total[node]),
+                "radius90": None if radius is None else _finite(float(radius[node])),
+            }
+            for node, identifier in enumerate(NODE_IDS)
+        ]
+
+    def to_dataframe(self) -> Any:
+        """Return a pandas table with one row per landmark, and the columns of the CSV file.
+
+        Raises:
+            ImportError: if pandas is not installed.
+        """
+        try:
+            import pandas as pd
+        except ImportError as error:
+            raise ImportError("to_dataframe needs the package pandas; install it: pip install pandas") from error
+        return pd.DataFrame(self.landmark_rows())
+
+    @cached_property
+    def overlay(self) -> Image:
+        """The radiograph with contours, nodes colored by their uncertainty, color bar and verdict, in RGB.
+
+        The longer side of the radiograph is about 1200 pixels, and a caption is below. It is shown as it was stored.
+
+        Raises:
+            ValueError: if the radiograph was not kept.
+        """
+        from monai_chexmask_u.drawing import add_caption, draw_landmarks
+
+        radiograph, uncertainty = self._kept_radiograph(), self.shown_uncertainty
+        image = draw_landmarks(radiograph.pixels, self.landmarks, uncertainty)
+        return add_caption(image, uncertainty, self.shown_measure, self._sentences(radiograph))
+
+    def _repr_png_(self) -> bytes | None:
+        """Return the overlay for notebooks, or None if the radiograph was not kept."""
+        if self.radiograph is None:
+            return None
+        stream = io.BytesIO()
+        self.overlay.save(stream, format="PNG")
+        return stream.getvalue()
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw radiograph, contours and nodes, colored by their uncertainty, with Matplotlib.
+
+        Args:
+            ax: axes to draw into; the current ones by default. They are in pixels of the image, y downwards.
+
+        Returns:
+            The axes.
+
+        Raises:
+            ImportError: if Matplotlib is not installed.
+        """
+        try:
+            from matplotlib import pyplot as plt
+        except ImportError as error:
+            raise ImportError("plot needs the package matplotlib; install it: pip install matplotlib") from error
+        ax = plt.gca() if ax is None else ax
+        rows, columns = self.shape
+        shown = np.zeros(self.shape, np.float32) if self.radiograph is None else self.radiograph.pixels
+        ax.imshow(shown, cmap="gray", vmin=0, vmax=1)
+        for organ in ORGANS:
+            contour = np.vstack([self.contour(organ), self.contour(organ)[:1]])
+            ax.plot(*contour.T, color=np.array(organ.color) / 255, linewidth=1, label=organ.title)
+        ax.scatter(*self.landmarks.T, c=self.shown_uncertainty, cmap="RdYlBu_r", s=8, zorder=3)
+        ax.set(xlim=(-0.5, columns - 0.5), ylim=(rows - 0.5, -0.5), aspect=self._pixel_shape)
+        return ax
+
+    @property
+    def _pixel_shape(self) -> float:
+        """Height over width of a pixel."""
+        if self.radiograph is not None:
+            return self.radiograph.height_over_width
+        return 1.0 if self.spacing_mm is None else self.spacing_mm[0] / self.spacing_mm[1]
+
+    def _kept_radiograph(self) -> Radiograph:
+        if self.radiograph is None:
+            raise ValueError("this result does not hold its radiograph; add it with with_radiograph")
+        return self.radiograph
+
+    def _sentences(self, radiograph: Radiograph) -> list[str]:
+        """Return what stands below the overlay."""
+        reliability, model = self.reliability, self.model
+        reasons = "; ".join(map(reliability.in_words, reliability.reasons))
+        sentences = [
+            f"Verdict: {reliability.verdict}{f' ({reasons})' if reasons else ''}.",
+            f"Cardiothoracic ratio {self.cardiothoracic_ratio.in_words()}.",
+            f"Predictive uncertainty {self.predictive_px1024:.1f} px at 1024, "
+            f"latent {self.latent_uncertainty:.2f}, {self.sample_count} samples.",
+            f"Model {model.name} {model.version}, {model.sha256[:12]}.",
+        ]
+        if self.total_px1024 is not None:
+            sentences.insert(2, f"Total uncertainty {self.total_px1024:.1f} px at 1024.")
+        if radiograph.notes:
+            sentences.append(f"Notes: {', '.join(radiograph.notes)}.")
+        return [*sentences, "For research use only, not for diagnosis."]
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

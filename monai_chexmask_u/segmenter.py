@@ -1,4 +1,4 @@
-"""The one path from a radiograph to its segmentation, which every door of the project uses."""
+"""Segmenter: the one path from a radiograph to its segmentation, which every door of the project uses."""
 
 from __future__ import annotations
 
@@ -6,19 +6,24 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Protocol
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from monai_chexmask_u.anatomy import ORGANS
+from monai_chexmask_u.dicom.reading.header import check_size
+from monai_chexmask_u.dicom.reading.pixels import stretched
 from monai_chexmask_u.geometry import Frame, cardiothoracic_ratio, polygon_area
 from monai_chexmask_u.inferers import LandmarkUncertaintyInferer
-from monai_chexmask_u.model import Model
+from monai_chexmask_u.model import Model, load_model
 from monai_chexmask_u.networks.examiner import SCORES
 from monai_chexmask_u.posterior import LandmarkPosterior
-from monai_chexmask_u.radiograph import Radiograph
+from monai_chexmask_u.radiograph import Radiograph, RadiographError
+from monai_chexmask_u.reading import read_radiograph
 from monai_chexmask_u.segmentation import Estimate, LandmarkSegmentation, ModelIdentity, Origin
 from monai_chexmask_u.transforms.network_frame import fit_frame, to_network_image
 from monai_chexmask_u.uncertainty import (
@@ -31,7 +36,101 @@ from monai_chexmask_u.uncertainty import (
 )
 from monai_chexmask_u.uncertainty.calibration import Calibration
 
-__all__ = ["ImageGeometry", "Segmenter", "segmentation_from_posterior"]
+__all__ = ["ImageGeometry", "Segmenter", "radiograph_of_array", "segment", "segmentation_from_posterior"]
+
+
+def segment(
+    image: Path | str | NDArray[Any] | Radiograph,
+    *,
+    model: Model | Path | str | None = None,
+    num_samples: int = 50,
+    seed: int = 0,
+    device: str = "auto",
+    crop_border: bool = False,
+    bright_is_dense: bool = True,
+    spacing_mm: tuple[float, float] | None = None,
+) -> LandmarkSegmentation:
+    """Segment one radiograph; for many, load the model once or use `segment_folder`.
+
+    Args:
+        image: a file (DICOM, PNG, JPEG, TIFF), an array as for `radiograph_of_array`, or a `Radiograph`.
+        model: from `load_model`, or its path; the project's own by default.
+        num_samples: as for `Segmenter`, like `seed`, `device` and `crop_border`.
+        seed: of the samples.
+        device: where the network runs.
+        crop_border: leave out the black border around the exposed field.
+        bright_is_dense: of an array: bone is bright. Files and radiographs say themselves what they are.
+        spacing_mm: of an array: height and width of a pixel.
+
+    Raises:
+        RadiographError: if the image cannot be used; `code` tells why.
+        CheckpointError: if there is no model, or it is broken.
+        CalibrationError: if the model's calibration is broken.
+        TypeError: if the image is none of these.
+        ValueError: if an argument does not fit.
+
+    Example:
+        ``segment("chest.png").reliability.verdict``
+    """
+    if isinstance(image, np.ndarray):
+        radiograph = radiograph_of_array(image, bright_is_dense=bright_is_dense, spacing_mm=spacing_mm)
+    elif not isinstance(image, Path | str | Radiograph):
+        raise TypeError(f"expected a path, a NumPy array (H, W) or a Radiograph, got {type(image).__name__}")
+    elif not bright_is_dense or spacing_mm is not None:
+        raise ValueError("bright_is_dense and spacing_mm are for arrays alone; files and radiographs say it themselves")
+    else:
+        radiograph = image if isinstance(image, Radiograph) else _read(Path(image))
+    loaded = model if isinstance(model, Model) else load_model(model)
+    segmenter = Segmenter(loaded, num_samples=num_samples, seed=seed, device=device, crop_border=crop_border)
+    return segmenter.segment(radiograph)
+
+
+def radiograph_of_array(
+    pixels: NDArray[Any], *, bright_is_dense: bool = True, spacing_mm: tuple[float, float] | None = None
+) -> Radiograph:
+    """Make a radiograph of an array; the patient is taken to stand upright, the right lung on the left.
+
+    Args:
+        pixels: ``(H, W)`` of an integer or floating-point type. 8-bit values, and floating-point ones in 0..1, are
+            taken as they are; others are stretched over most of their range, as those of image files are.
+        bright_is_dense: bone is bright; else the gray levels are inverted.
+        spacing_mm: height and width of a pixel, if known.
+
+    Raises:
+        ValueError: if shape or type do not fit, or a value is not finite.
+        RadiographError: if the image is blank, too large or too small.
+    """
+    found = f"an array of shape {pixels.shape} and type {pixels.dtype}"
+    if pixels.ndim != 2 or not (np.issubdtype(pixels.dtype, np.integer) or np.issubdtype(pixels.dtype, np.floating)):
+        raise ValueError(f"expected one gray image (H, W) of integers or floating-point numbers, got {found}")
+    check_size(*pixels.shape)
+    if not np.isfinite(pixels).all():
+        count = int(np.count_nonzero(~np.isfinite(pixels)))
+        raise ValueError(f"expected finite values, got {found} with {count} that are NaN or infinite; replace them")
+    low, high = pixels.min(), pixels.max()
+    if low == high:
+        raise RadiographError("constant_image", f"all pixels have one value in {found}")
+    notes = ["orientation_assumed", "view_unknown", *(["spacing_unknown"] if spacing_mm is None else [])]
+    if pixels.dtype == np.uint8:
+        gray = pixels.astype(np.float32) / np.float32(255)
+    elif np.issubdtype(pixels.dtype, np.floating) and low >= 0 and high <= 1:
+        gray = pixels.astype(np.float32)
+    else:
+        exact = pixels.astype(np.float64) if pixels.dtype == np.float16 else pixels
+        gray = stretched(exact, exact)
+        notes.insert(0, "intensity_stretched")
+    if not bright_is_dense:
+        gray = np.float32(1) - gray
+        notes.insert(0, "photometric_inverted")
+    shown = np.ascontiguousarray(gray, dtype=np.float32)
+    return Radiograph(shown, Path("array"), spacing_mm=spacing_mm, notes=tuple(notes))
+
+
+def _read(path: Path) -> Radiograph:
+    try:
+        return read_radiograph(path)
+    except RadiographError as error:
+        raise RadiographError(error.code, f"{path}: {error}") from error
 
 
 class ImageGeometry(Protocol):
@@ -63,7 +162,7 @@ class Segmenter:
         ValueError: if the device does not exist or a number is too small.
 
     Example:
-        ``Segmenter(load_model()).segment(read_radiograph(Path("chest.dcm"))).cardiothoracic_ratio``
+        ``Segmenter(load_model()).segment(read_radiograph("chest.dcm")).cardiothoracic_ratio``
     """
 
     def __init__(
@@ -90,8 +189,22 @@ class Segmenter:
         Raises:
             ValueError: if the network's output is not finite.
         """
-        posterior, frame = self.infer(radiograph)
+        return self.finish(*self.infer(radiograph), radiograph)
+
+    def finish(self, posterior: LandmarkPosterior, frame: Frame, radiograph: ImageGeometry) -> LandmarkSegmentation:
+        """Take a posterior of `infer` back to its image.
+
+        Args:
+            posterior: a batch of one.
+            frame: how the image was shown to the network.
+            radiograph: the image; with its geometry alone, the result does not say what it was computed from.
+
+        Raises:
+            ValueError: if the posterior is of several images or not finite.
+        """
         result = segmentation_from_posterior(posterior, radiograph, frame, self.identity, self.calibration)
+        if not isinstance(radiograph, Radiograph):
+            return result
         return replace(result, origin=Origin(self._digest(radiograph), result.landmarks.copy()))
 
     def _digest(self, radiograph: Radiograph) -> str:
@@ -179,6 +292,7 @@ def segmentation_from_posterior(
         reliability=NOT_CALIBRATED,
         area_std_px=tuple(float(np.std(polygon_area(samples[:, organ.nodes]))) for organ in ORGANS),
         samples=samples.astype(np.float32),
+        radiograph=radiograph if isinstance(radiograph, Radiograph) else None,
     )
     if calibration is None or not posterior.scores.shape[-1]:
         return result

@@ -18,7 +18,7 @@ __all__ = ["EngineError", "evaluate", "train"]
 
 
 class EngineError(ValueError):
-    """A training or an evaluation cannot go on; the message names the cause and the way out."""
+    """A training or an evaluation cannot continue; the message names the cause and what to do."""
 
 
 def train(data: Sequence[Path], output: Path, **settings: Any) -> None:
@@ -31,8 +31,8 @@ def train(data: Sequence[Path], output: Path, **settings: Any) -> None:
         settings: entries of ``train.json`` to change, such as ``epochs=10`` or ``resume=True``.
 
     Raises:
-        EngineError: if there is nothing to validate on, a setting is of no use, or memory runs out.
-        ValueError: if a data set is of no use.
+        EngineError: if there is nothing to validate on, a setting cannot be used, or memory runs out.
+        ValueError: if a data set cannot be used.
     """
     _refuse_unknown(settings)
     absent = [folder for folder in data if not (folder / "train").is_dir()]
@@ -59,8 +59,8 @@ def evaluate(data: Path, output: Path, model: Path | None = None, **settings: An
         settings: entries of the configurations to change, such as ``spacing_mm=0.35``.
 
     Raises:
-        EngineError: if a setting is of no use, or memory runs out.
-        ValueError: if the data are of no use.
+        EngineError: if a setting cannot be used, or memory runs out.
+        ValueError: if the data cannot be used.
         CheckpointError: if there is no model, or it is broken.
     """
     weights = weights_file(model or default_bundle())
@@ -125,8 +125,8 @@ def _explained() -> Iterator[None]:
     except Exception as error:  # MONAI raises RuntimeError around nearly anything
         cause = _cause(error)
         if _is_out_of_memory(cause):
-            way_out = "use a smaller batch (--batch-size) or smaller images (--set image_size=256)"
-            raise EngineError(f"memory ran out; {way_out}, and --resume to go on from the last checkpoint") from error
+            advice = "use a smaller batch (--batch-size) or smaller images (--set image_size=256)"
+            raise EngineError(f"memory ran out; {advice}, and --resume to continue from the last checkpoint") from error
         if isinstance(cause, ValueError | OSError | TypeError):
             raise EngineError(str(cause)) from error
         raise

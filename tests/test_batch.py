@@ -10,7 +10,8 @@ from PIL import Image
 from support.samples.dicom import make_dx, save
 from support.samples.segmentations import make_segmentation
 
-from monai_chexmask_u.batch import Outcome, check_targets, segment_files
+from monai_chexmask_u.batch import Outcome, check_targets, segment_files, segment_folder
+from monai_chexmask_u.model import Model
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.segmentation import LandmarkSegmentation
 from monai_chexmask_u.writers.formats import FORMATS, Format
@@ -61,12 +62,12 @@ def test_same_name_in_two_folders_gives_two_results(tmp_path: Path, folder: Path
     assert sorted(path.name for path in folder.iterdir()) == ["x_1.png.json", "y_1.png.json"]
 
 
-def test_a_image_is_left_without_dicom_outputs(tmp_path: Path, folder: Path) -> None:
+def test_an_image_file_is_left_without_dicom_outputs(tmp_path: Path, folder: Path) -> None:
     (outcome,) = run([image(tmp_path / "a.png")], folder, "seg", "json", "sr")
     assert outcome == Outcome(tmp_path / "a.png", (folder / "a.json",), ("seg", "sr"), verdict="review")
 
 
-def test_a_image_for_dicom_outputs_alone_is_a_failure(tmp_path: Path, folder: Path) -> None:
+def test_an_image_file_for_dicom_outputs_alone_is_a_failure(tmp_path: Path, folder: Path) -> None:
     (outcome,) = run([image(tmp_path / "a.png")], folder, "seg", "sr")
     assert (outcome.code, outcome.written, outcome.left_out, outcome.verdict) == ("needs_dicom", (), (), None)
     assert "json or png instead" in outcome.message
@@ -152,3 +153,24 @@ def test_images_of_two_patients_with_one_identifier_are_never_mixed(tmp_path: Pa
 def test_images_have_no_identity(tmp_path: Path, folder: Path) -> None:
     outcomes = run([image(tmp_path / "1.png"), image(tmp_path / "2.png")], folder)
     assert [outcome.code for outcome in outcomes] == [None, None]
+
+
+def test_a_folder_is_segmented_by_paths_as_text(tmp_path: Path, tiny_model: Model) -> None:
+    image(tmp_path / "in" / "a.png")
+    (tmp_path / "in" / "b.png").write_bytes(b"no image")
+    output = tmp_path / "out"
+    done, failed = segment_folder(
+        str(tmp_path / "in"), str(output), formats="csv,json", model=tiny_model, num_samples=2, device="cpu"
+    )
+    assert done.written == (output / "a.json", output / "a.landmarks.csv")
+    assert failed.path == tmp_path / "in" / "b.png"
+    assert failed.code is not None
+    assert sorted(path.name for path in output.iterdir() if not path.name.startswith(".")) == [
+        "a.json",
+        "a.landmarks.csv",
+    ]
+
+
+def test_a_folder_without_images_is_said(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no image found"):
+        segment_folder(tmp_path, tmp_path / "out")

@@ -13,6 +13,7 @@ from monai_chexmask_u.files.checksum import sha256_of
 from monai_chexmask_u.model import (
     calibration_file,
     default_bundle,
+    identify,
     load_calibration,
     load_model,
     model_identity,
@@ -163,6 +164,14 @@ def test_weights_without_a_calibration_have_none(tiny_bundle: Path, calibrated: 
     for path in (lone, lone.parent, tiny_bundle):
         model = load_model(path)
         assert (model.calibration, model.identity.calibration_sha256, load_calibration(path)) == (None, None, None)
+
+
+def test_a_model_is_identified_without_its_network(calibrated: Path, tiny_bundle: Path) -> None:
+    identity, calibration = identify(calibrated)
+    assert calibration is not None
+    assert identity == load_model(calibrated).identity
+    assert identity.calibration_sha256 == calibration.sha256
+    assert identify(tiny_bundle) == (load_model(tiny_bundle).identity, None)
 
 
 @pytest.mark.parametrize("content", [b"", b"no calibration"])

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import io
+import json
+import sys
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from support.samples.segmentations import make_radiograph, make_segmentation
 
-from monai_chexmask_u.anatomy import HEART, LEFT_LUNG, ORGANS, RIGHT_LUNG
+from monai_chexmask_u.anatomy import HEART, LEFT_LUNG, NODE_IDS, ORGANS, RIGHT_LUNG
 from monai_chexmask_u.geometry import fill_polygon
 from monai_chexmask_u.segmentation import LandmarkSegmentation
 
@@ -110,3 +114,77 @@ def test_contours_are_the_organs_landmarks(result: LandmarkSegmentation) -> None
 
 def test_score_is_the_predictive_uncertainty(result: LandmarkSegmentation) -> None:
     assert result.score == result.predictive_px1024 == 8.5
+
+
+def test_mask_without_an_organ_is_that_of_all(result: LandmarkSegmentation) -> None:
+    np.testing.assert_array_equal(result.mask(), result.label_mask())
+
+
+def test_polygons_are_the_contours_by_name(result: LandmarkSegmentation) -> None:
+    polygons = result.polygons()
+    assert list(polygons) == ["right_lung", "left_lung", "heart"]
+    for organ in ORGANS:
+        np.testing.assert_array_equal(polygons[organ.name], result.contour(organ))
+
+
+def test_a_result_says_in_a_few_lines_what_it_is(result: LandmarkSegmentation) -> None:
+    assert repr(result).splitlines() == [
+        "LandmarkSegmentation of a radiograph of 250 x 200 pixels of 0.4 x 0.3 mm",
+        "  verdict: review (The model is not calibrated)",
+        "  cardiothoracic ratio: 0.430 ± 0.020",
+        "  predictive uncertainty: 8.5 px at 1024, 50 samples",
+        "  model: tiny 1.2.3",
+    ]
+    calibrated = replace(result, total_px1024=12.04, spacing_mm=None)
+    assert "total uncertainty: 12.0 px" in repr(calibrated)
+    assert "chest" not in repr(result), "the file's name may be the patient's"
+
+
+def test_notebooks_show_the_overlay(result: LandmarkSegmentation) -> None:
+    png = result._repr_png_()
+    assert png is not None
+    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(png))), np.asarray(result.overlay))
+    assert result.overlay is result.overlay, "it is drawn once"
+    assert replace(result, radiograph=None)._repr_png_() is None
+    with pytest.raises(ValueError, match="does not hold its radiograph"):
+        _ = replace(result, radiograph=None).overlay
+
+
+def test_a_radiograph_of_another_shape_is_refused(result: LandmarkSegmentation) -> None:
+    with pytest.raises(ValueError, match=r"must have shape \(250, 200\), got \(250, 201\)"):
+        result.with_radiograph(make_radiograph(250, 201))
+
+
+def test_without_its_radiograph_a_record_lacks_the_image_alone(result: LandmarkSegmentation) -> None:
+    whole, record = result.to_dict(), replace(result, radiograph=None).to_dict()
+    json.dumps(record, allow_nan=False)
+    assert record.keys() == whole.keys()
+    assert {name for name in whole if whole[name] != record[name]} == {"image"}
+    assert record["image"] | {"path": "images/chest.png"} == whole["image"]
+
+
+def test_the_table_has_a_row_per_landmark(result: LandmarkSegmentation, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("pandas")
+    table = result.to_dataframe()
+    assert table["id"].tolist() == list(NODE_IDS)
+    np.testing.assert_array_equal(table[["x", "y"]].to_numpy(), result.landmarks)
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(ImportError, match="to_dataframe needs the package pandas; install it"):
+        result.to_dataframe()
+
+
+def test_plot_draws_image_contours_and_nodes(result: LandmarkSegmentation, monkeypatch: pytest.MonkeyPatch) -> None:
+    figures = pytest.importorskip("matplotlib.figure")
+    ax = figures.Figure().subplots()
+    assert result.plot(ax) is ax
+    assert result.radiograph is not None
+    np.testing.assert_array_equal(ax.images[0].get_array(), result.radiograph.pixels)
+    for line, organ in zip(ax.lines, ORGANS, strict=True):
+        np.testing.assert_array_equal(line.get_xydata()[:-1], result.contour(organ))
+        np.testing.assert_array_equal(line.get_xydata()[-1], result.contour(organ)[0])
+    np.testing.assert_array_equal(ax.collections[0].get_offsets(), result.landmarks)
+    assert ax.get_ylim() == (249.5, -0.5)
+    assert ax.get_aspect() == pytest.approx(0.4 / 0.3)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(ImportError, match="plot needs the package matplotlib; install it"):
+        result.plot(ax)

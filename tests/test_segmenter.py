@@ -9,16 +9,18 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 from support.samples.dicom import chest_phantom
 from torch import Tensor, nn
 
+from monai_chexmask_u import segmenter
 from monai_chexmask_u.anatomy import ORGANS
 from monai_chexmask_u.geometry import cardiothoracic_ratio
 from monai_chexmask_u.inferers import LandmarkUncertaintyInferer
 from monai_chexmask_u.model import Model
-from monai_chexmask_u.radiograph import Radiograph
+from monai_chexmask_u.radiograph import Radiograph, RadiographError
 from monai_chexmask_u.segmentation import LandmarkSegmentation, ModelIdentity, Reliability
-from monai_chexmask_u.segmenter import Segmenter, segmentation_from_posterior
+from monai_chexmask_u.segmenter import Segmenter, radiograph_of_array, segmentation_from_posterior
 from monai_chexmask_u.transforms import fit_frame, to_network_image
 from monai_chexmask_u.uncertainty import predictive_uncertainty
 
@@ -215,3 +217,78 @@ def test_landmarks_that_were_not_computed_stand_for_themselves(tiny_model: Model
     landmarks = first.landmarks
     landmarks += 1  # in place
     assert first.identity not in identities
+
+
+GRAY = np.round(PIXELS * 255).astype(np.uint8)
+
+
+def test_a_file_an_array_and_a_radiograph_give_one_result(tiny_model: Model, tmp_path: Path) -> None:
+    path = tmp_path / "chest.png"
+    Image.fromarray(GRAY).save(path)
+    results = [
+        segmenter.segment(image, model=tiny_model, num_samples=2, device="cpu")
+        for image in (path, str(path), GRAY, GRAY / 255, radiograph(GRAY / np.float32(255)))
+    ]
+    for result in results[1:]:
+        np.testing.assert_allclose(result.landmarks, results[0].landmarks, atol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", ["uint16", "int16", "int32", "uint64", "float16", "float32", "float64"])
+def test_arrays_of_other_types_are_stretched_like_image_files(dtype: str) -> None:
+    values = (GRAY.astype(np.float64) * 10).astype(dtype)
+    shown = radiograph_of_array(values)
+    assert "intensity_stretched" in shown.notes
+    assert float(shown.pixels.min()) == 0
+    assert float(shown.pixels.max()) == 1
+    assert np.corrcoef(shown.pixels.ravel(), GRAY.ravel())[0, 1] > 0.98
+
+
+def test_8_bits_and_numbers_in_0_to_1_are_taken_as_they_are() -> None:
+    np.testing.assert_array_equal(radiograph_of_array(GRAY).pixels, GRAY / np.float32(255))
+    np.testing.assert_array_equal(radiograph_of_array(PIXELS).pixels, PIXELS)
+
+
+def test_what_an_array_does_not_say_is_an_argument() -> None:
+    shown = radiograph_of_array(255 - GRAY, bright_is_dense=False, spacing_mm=(0.2, 0.1))
+    np.testing.assert_allclose(shown.pixels, GRAY / np.float32(255), atol=1e-6)
+    assert shown.spacing_mm == (0.2, 0.1)
+    assert shown.notes == ("photometric_inverted", "orientation_assumed", "view_unknown")
+    assert "spacing_unknown" in radiograph_of_array(GRAY).notes
+
+
+@pytest.mark.parametrize(
+    ("array", "said"),
+    [
+        (GRAY[..., None], r"one gray image \(H, W\).*shape \(100, 80, 1\) and type uint8"),
+        (GRAY > 9, r"integers or floating-point numbers, got an array of shape \(100, 80\) and type bool"),
+        (GRAY.astype(complex), "type complex128"),
+        (GRAY.astype(object), "type object"),
+        (np.where(GRAY > 9, np.nan, 1.0), r"expected finite values.*shape \(100, 80\) and type float64 with \d+"),
+        (np.full((100, 80), 7), r"one value in an array of shape \(100, 80\) and type int64"),
+        (GRAY[:3], "too small or too narrow"),
+        (np.zeros((0, 80)), "too small or too narrow"),
+    ],
+)
+def test_unusable_arrays_are_refused_with_shape_and_type(array: Any, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        segmenter.segment(array)
+
+
+def test_errors_name_the_file_and_what_was_given(tmp_path: Path) -> None:
+    with pytest.raises(RadiographError, match=r"nowhere\.png: there is no such file") as caught:
+        segmenter.segment(tmp_path / "nowhere.png")
+    assert caught.value.code == "not_found"
+    with pytest.raises(TypeError, match=r"expected a path, .*, got list"):
+        segmenter.segment([[1, 2]])  # type: ignore[arg-type]
+    for option in ({"spacing_mm": (1.0, 1.0)}, {"bright_is_dense": False}):
+        with pytest.raises(ValueError, match="are for arrays alone"):
+            segmenter.segment(tmp_path / "x.png", **option)
+
+
+def test_a_result_holds_its_radiograph_and_what_it_was_computed_from(pointer: Model) -> None:
+    image = radiograph()
+    found = Segmenter(pointer, device="cpu", num_samples=2)
+    result = found.segment(image)
+    assert result.radiograph is image
+    assert result.origin is not None
+    assert found.finish(*found.infer(image), image).identity == result.identity

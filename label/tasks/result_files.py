@@ -14,8 +14,8 @@ from monai_chexmask_u.annotations.slicer_plane import slicer_plane
 from monai_chexmask_u.files.atomic import atomic_path
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.segmentation import LandmarkSegmentation
+from monai_chexmask_u.writers.images import write_mask
 from monai_chexmask_u.writers.markups import write_markups
-from monai_chexmask_u.writers.mask import write_mask
 from monai_chexmask_u.writers.record import segmentation_record
 
 __all__ = ["LANDMARK_WRITERS", "MASK_WRITERS", "ResultWriter"]

@@ -21,7 +21,7 @@ from monai_chexmask_u.model import Model
 from monai_chexmask_u.radiograph import RadiographError
 from monai_chexmask_u.reading import read_radiograph
 from monai_chexmask_u.segmentation import ModelIdentity
-from monai_chexmask_u.segmenter import Segmenter, segmentation_from_posterior
+from monai_chexmask_u.segmenter import Segmenter
 
 __all__ = ["LandmarkUncertaintyScoring"]
 
@@ -144,7 +144,7 @@ def _examine(
     try:
         radiograph = read_radiograph(Path(datastore.get_image_uri(image_id)))
         posterior, frame = segmenter.infer(radiograph)
-        result = segmentation_from_posterior(posterior, radiograph, frame, model.identity, model.calibration)
+        result = segmenter.finish(posterior, frame, radiograph)
     except ImageNotFoundException:  # somebody has deleted it meanwhile
         return _failure("not_readable", "the image is gone"), None
     except ArchiveError as error:  # it may answer next time

@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from monai_chexmask_u.anatomy import HEART, NODE_COUNT, NODE_IDS, ORGANS, Organ
 from monai_chexmask_u.annotations.landmark_placement import landmarks_of_contour
 from monai_chexmask_u.annotations.markups_json import Markup, read_markups
-from monai_chexmask_u.geometry import Frame
-from monai_chexmask_u.image_plane import ImagePlane
+from monai_chexmask_u.geometry import Frame, ImagePlane
 
 __all__ = ["landmarks_of_markups", "read_landmarks"]
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from monai_chexmask_u.anatomy import Organ, organ_called
 from monai_chexmask_u.annotations.mask_files import masks_of_labels
-from monai_chexmask_u.image_plane import ImagePlane
+from monai_chexmask_u.geometry import ImagePlane
 
 __all__ = ["read_volume"]
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from PIL import Image
 
-from monai_chexmask_u.image_plane import ImagePlane
+from monai_chexmask_u.geometry import ImagePlane
 from monai_chexmask_u.radiograph import Radiograph
 
 __all__ = ["plane_of_image", "slicer_plane"]

@@ -14,10 +14,10 @@ from PIL import Image
 from monai_chexmask_u.anatomy import NODE_IDS, ORGANS, organ_of_node
 from monai_chexmask_u.demo.alterations import IMAGE_SIDE
 from monai_chexmask_u.demo.sessions import Shown
+from monai_chexmask_u.drawing import round_up, uncertainty_color
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.segmentation import LandmarkSegmentation
 from monai_chexmask_u.uncertainty.ellipses import confidence_ellipse
-from monai_chexmask_u.writers.overlay import round_up, uncertainty_color
 
 __all__ = ["MEASURES", "Measure", "color_bar", "draw_figure", "node_values", "radiograph_image", "scale_end"]
 

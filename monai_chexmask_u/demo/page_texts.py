@@ -15,7 +15,6 @@ from monai_chexmask_u.writers.summary_text import (
     VERDICT_SENTENCES,
     measure_rows,
     organ_rows,
-    ratio_words,
 )
 
 __all__ = ["change_table", "download_links", "measures", "message", "verdict"]
@@ -75,7 +74,10 @@ def measures(shown: Shown, *, altered: bool) -> str:
         ORGAN_COLUMNS,
         organ_rows(shown.result),
     )
-    whole = [("Cardiothoracic ratio", ratio_words(shown.result)), *measure_rows(shown.result, shown.radiograph)]
+    whole = [
+        ("Cardiothoracic ratio", shown.result.cardiothoracic_ratio.in_words()),
+        *measure_rows(shown.result, shown.radiograph),
+    ]
     return _table(f"Measures {_which(altered)}", ("Measure", "Value"), whole) + organs
 
 

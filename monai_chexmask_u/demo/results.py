@@ -161,8 +161,8 @@ def points(session: Session, kind: str, measure: Measure) -> dict[str, list[tupl
 
 
 def _remember(session: Session, shown: Shown) -> None:
-    """Keep a result for the plot, without its samples: in live mode there are many results."""
-    session.remember(Past(shown.alteration.severities, replace(shown.result, samples=None)))
+    """Keep a result for the plot, without its samples and pixels: in live mode there are many results."""
+    session.remember(Past(shown.alteration.severities, replace(shown.result, samples=None, radiograph=None)))
 
 
 def _box(result: LandmarkSegmentation, cover: str | None) -> NDArray[np.bool_] | None:

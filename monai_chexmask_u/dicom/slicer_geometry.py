@@ -16,7 +16,7 @@ import numpy as np
 
 from monai_chexmask_u.dicom.reading.attributes import meta_text, text
 from monai_chexmask_u.dicom.reading.header import SECONDARY_CAPTURE
-from monai_chexmask_u.image_plane import ImagePlane
+from monai_chexmask_u.geometry import ImagePlane
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset

@@ -36,6 +36,6 @@ class KLWeightSchedule:
         engine.add_event_handler(Events.EPOCH_STARTED, self)
 
     def __call__(self, engine: Engine) -> None:
-        """Set the weight of the epoch that starts; it depends on the epoch alone, so that a resumed run goes on."""
+        """Set the weight of the epoch that starts; it depends on the epoch alone, also in a resumed run."""
         progress = min(1.0, (engine.state.epoch - 1) / self.epochs) if self.epochs else 1.0
         self.loss.kl_weight = self.start + progress * (self.end - self.start)

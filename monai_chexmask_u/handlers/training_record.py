@@ -25,13 +25,13 @@ FIXED: Final = ("training_images", "batch_size", "learning_rate", "latent_learni
 class TrainingRecord:
     """Writes ``training_record.json`` after every epoch, so that a training that was killed has left one too.
 
-    A resumed training goes on with the record it finds: its time is added up, and it is counted as a session.
+    A resumed training continues the record that it finds: its time is added up, and it is counted as a session.
 
     Args:
         output_dir: where the record goes, beside the checkpoints.
         validator: engine that keeps the best validation metric.
         settings: what was chosen: data, sizes, learning rates, seed.
-        resume: go on with the record in the folder.
+        resume: continue the record in the folder.
 
     Raises:
         ValueError: if a training is to be resumed with another batch size, learning rate, image size or data set.

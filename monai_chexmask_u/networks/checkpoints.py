@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 
 class CheckpointError(ValueError):
-    """A file holds no weights of this network; the message names the file, the cause and the way out."""
+    """A file holds no weights of this network; the message names the file, the cause and what to do."""
 
 
 def read_checkpoint(path: Path) -> HybridGNet:
@@ -82,7 +82,7 @@ def start_from(network: HybridGNet, path: str | Path) -> None:
         path: weights, as for `read_checkpoint`.
 
     Raises:
-        CheckpointError: if the file is of no use or belongs to another variant.
+        CheckpointError: if the file cannot be used or belongs to another variant.
     """
     source = read_checkpoint(Path(path))
     state = source.state_dict()

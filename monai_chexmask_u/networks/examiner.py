@@ -106,7 +106,7 @@ def examiner_from_state(state: object) -> Examiner:
 
     Raises:
         StateError: if tensors are missing, left over, of other shapes or kinds, not finite, or no distance can be
-            computed with them; the message goes on from "the file ...".
+            computed with them; the message continues "the file ...".
     """
     if not isinstance(state, Mapping) or not all(
         isinstance(name, str) and isinstance(value, Tensor) for name, value in state.items()

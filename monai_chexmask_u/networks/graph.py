@@ -4,7 +4,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch_geometric.utils import dense_to_sparse, get_laplacian, to_dense_adj
 
 from monai_chexmask_u.networks.rows import sum_rows
 
@@ -21,7 +20,7 @@ def chebyshev_basis(adjacency: NDArray[np.float64], order: int) -> Tensor:
     default for ``ChebConv``.
 
     Args:
-        adjacency: ``(node, node)``, symmetric.
+        adjacency: ``(node, node)``, symmetric; each node has a neighbor.
         order: number of polynomials, starting with the identity.
 
     Returns:
@@ -30,10 +29,9 @@ def chebyshev_basis(adjacency: NDArray[np.float64], order: int) -> Tensor:
     References:
         Defferrard et al., https://arxiv.org/abs/1606.09375
     """
-    edges, weights = dense_to_sparse(torch.from_numpy(adjacency))
-    edges, weights = get_laplacian(edges, weights, normalization="sym")
     identity = torch.eye(len(adjacency), dtype=torch.float64)
-    scaled = to_dense_adj(edges, edge_attr=weights, max_num_nodes=len(adjacency))[0] - identity
+    norm = torch.from_numpy(adjacency).sum(dim=1).rsqrt()
+    scaled = -norm[:, None] * torch.from_numpy(adjacency) * norm  # the Laplacian is this and the identity
     basis = [identity, scaled]
     while len(basis) < order:
         basis.append(2 * scaled @ basis[-1] - basis[-2])

@@ -14,7 +14,7 @@ SHOWN: Final = 3
 
 
 class StateError(ValueError):
-    """The tensors of a file do not fit a network; the message goes on from "the file ..."."""
+    """The tensors of a file do not fit a network; the message continues "the file ..."."""
 
 
 def check_state(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:

@@ -52,12 +52,13 @@ WHITE_IS_ZERO: Final = 0
 PHOTOMETRIC_TAG: Final = 262
 
 
-def read_radiograph(path: Path) -> Radiograph:
+def read_radiograph(path: Path | str) -> Radiograph:
     """Read a frontal chest radiograph from DICOM, PNG, JPEG, TIFF or a raw file of the JSRT data set.
 
     Raises:
         RadiographError: if the file is none of these, is broken, or must not be used; `code` tells why.
     """
+    path = Path(path)
     head = read_head(path)
     is_image_file = head.startswith(IMAGE_STARTS) and head[128:132] != b"DICM"  # DICOM may start with a TIFF header
     if is_image_file or (path.suffix.lower() in IMAGE_SUFFIXES and not looks_like_dicom(head)):

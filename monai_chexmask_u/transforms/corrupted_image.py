@@ -1,4 +1,4 @@
-"""A radiograph as an 8-bit radiograph, and what spoils it.
+"""A radiograph as an 8-bit image, and what corrupts it.
 
 Lengths are in pixels of a 1024-pixel image and scale with the longer side of the radiograph.
 OpenCV belongs to an extra, so that the functions that need it import it themselves.
@@ -49,15 +49,15 @@ class CorruptedImage:
     """A radiograph on its way through a corruption.
 
     Attributes:
-        grey: ``(row, column)``, whole numbers in 0..255 at the start; any numbers at the end.
+        gray: ``(row, column)``, whole numbers in 0..255 at the start; any numbers at the end.
         landmarks: ``(120, 2)``, (x, y) in pixels of the radiograph as it was at the start, NaN where unknown; or None.
         random: where noise and places come from.
-        partner: grey levels of the image to blend in.
+        partner: gray levels of the image to blend in.
         matrix: ``(3, 3)``, from (x, y, 1) at the start to (x, y, 1) now, in pixels.
         boxes: the squares that were altered, where the corruption is a local one.
     """
 
-    grey: Floats
+    gray: Floats
     landmarks: NDArray[np.float64] | None
     random: np.random.Generator
     partner: Floats | None = None
@@ -67,28 +67,28 @@ class CorruptedImage:
     @property
     def scale(self) -> float:
         """Pixels of this image per pixel of a 1024-pixel image."""
-        return float(max(self.grey.shape) / PUBLISHED_SIDE)
+        return float(max(self.gray.shape) / PUBLISHED_SIDE)
 
     @property
     def as_uint8(self) -> NDArray[np.uint8]:
-        """The grey levels as OpenCV wants them."""
-        return self.grey.astype(np.uint8)
+        """The gray levels as OpenCV wants them."""
+        return self.gray.astype(np.uint8)
 
     def altered(
         self,
-        grey: NDArray[np.generic],
+        gray: NDArray[np.generic],
         *,
         matrix: NDArray[np.float64] | None = None,
         boxes: tuple[Box, ...] = (),
     ) -> CorruptedImage:
-        """Return the radiograph with other grey levels, and with how its pixels moved or which squares were altered."""
+        """Return the radiograph with other gray levels, and with how its pixels moved or which squares were altered."""
         moved = self.matrix if matrix is None else matrix
-        return CorruptedImage(grey.astype(np.float32), self.landmarks, self.random, self.partner, moved, boxes)
+        return CorruptedImage(gray.astype(np.float32), self.landmarks, self.random, self.partner, moved, boxes)
 
 
 def gaussian_noise(image: CorruptedImage, std: float) -> CorruptedImage:
-    """Add noise of a standard deviation in grey levels; fractions are cut off, as published."""
-    return image.altered(np.floor(image.grey + std * image.random.standard_normal(image.grey.shape)))
+    """Add noise of a standard deviation in gray levels; fractions are cut off, as published."""
+    return image.altered(np.floor(image.gray + std * image.random.standard_normal(image.gray.shape)))
 
 
 def gaussian_blur(image: CorruptedImage, half: float) -> CorruptedImage:
@@ -108,7 +108,7 @@ def median_blur(image: CorruptedImage, half: float) -> CorruptedImage:
     kernel = _kernel(image, half)
     if kernel <= LARGEST_MEDIAN:
         return image.altered(cv2.medianBlur(image.as_uint8, kernel))
-    rows, columns = image.grey.shape
+    rows, columns = image.gray.shape
     times = kernel / LARGEST_MEDIAN
     small = _resized(image.as_uint8, math.ceil(rows / times), math.ceil(columns / times))
     blurred = np.asarray(cv2.medianBlur(small, LARGEST_MEDIAN), dtype=np.uint8)
@@ -123,10 +123,10 @@ def occlusion(count: int) -> Callable[[CorruptedImage, float], CorruptedImage]:
     """
 
     def apply(image: CorruptedImage, side: float) -> CorruptedImage:
-        grey, boxes = image.grey.copy(), _squares(image, count, side)
+        gray, boxes = image.gray.copy(), _squares(image, count, side)
         for box in boxes:
-            grey[box.slices] = 0
-        return image.altered(grey, boxes=boxes)
+            gray[box.slices] = 0
+        return image.altered(gray, boxes=boxes)
 
     return apply
 
@@ -134,10 +134,10 @@ def occlusion(count: int) -> Callable[[CorruptedImage, float], CorruptedImage]:
 def local_blur(image: CorruptedImage, half: float) -> CorruptedImage:
     """Blur as `gaussian_blur` does, but only in one square of 241 pixels, as published."""
     boxes = _squares(image, 1, LOCAL_BLUR_SIDE)
-    blurred, grey = gaussian_blur(image, half).grey, image.grey.copy()
+    blurred, gray = gaussian_blur(image, half).gray, image.gray.copy()
     for box in boxes:
-        grey[box.slices] = blurred[box.slices]
-    return image.altered(grey, boxes=boxes)
+        gray[box.slices] = blurred[box.slices]
+    return image.altered(gray, boxes=boxes)
 
 
 def blending(image: CorruptedImage, share: float) -> CorruptedImage:
@@ -146,51 +146,51 @@ def blending(image: CorruptedImage, share: float) -> CorruptedImage:
     Raises:
         ValueError: if there is no partner of the same shape.
     """
-    if image.partner is None or image.partner.shape != image.grey.shape:
+    if image.partner is None or image.partner.shape != image.gray.shape:
         has = "none" if image.partner is None else f"shape {image.partner.shape}"
-        raise ValueError(f"blending needs a partner image of shape {image.grey.shape}, got {has}")
-    return image.altered((1 - share) * image.grey + share * image.partner)
+        raise ValueError(f"blending needs a partner image of shape {image.gray.shape}, got {has}")
+    return image.altered((1 - share) * image.gray + share * image.partner)
 
 
 def contrast_loss(image: CorruptedImage, loss: float) -> CorruptedImage:
-    """Bring the grey levels closer to their mean by a share of their distance."""
-    mean = image.grey.mean(dtype=np.float64)
-    return image.altered(mean + (1 - loss) * (image.grey - mean))
+    """Bring the gray levels closer to their mean by a share of their distance."""
+    mean = image.gray.mean(dtype=np.float64)
+    return image.altered(mean + (1 - loss) * (image.gray - mean))
 
 
 def overexposure(image: CorruptedImage, stops: float) -> CorruptedImage:
-    """Double the grey levels so many times."""
-    return image.altered(image.grey * 2.0**stops)
+    """Double the gray levels so many times."""
+    return image.altered(image.gray * 2.0**stops)
 
 
 def underexposure(image: CorruptedImage, stops: float) -> CorruptedImage:
-    """Halve the grey levels so many times."""
-    return image.altered(image.grey / 2.0**stops)
+    """Halve the gray levels so many times."""
+    return image.altered(image.gray / 2.0**stops)
 
 
 def rotation(image: CorruptedImage, degrees: float) -> CorruptedImage:
     """Turn the radiograph counter-clockwise around its middle; the corners become black."""
     import cv2
 
-    rows, columns = image.grey.shape
+    rows, columns = image.gray.shape
     turn = cv2.getRotationMatrix2D(((columns - 1) / 2, (rows - 1) / 2), degrees, 1.0)
-    turned = cv2.warpAffine(image.grey, turn, (columns, rows), flags=cv2.INTER_LINEAR)
+    turned = cv2.warpAffine(image.gray, turn, (columns, rows), flags=cv2.INTER_LINEAR)
     return image.altered(turned, matrix=np.vstack([turn, (0, 0, 1)]))
 
 
 def crop(image: CorruptedImage, share: float) -> CorruptedImage:
     """Cut off a share of the height and of the width, at a place that is kept whatever the share."""
-    height, width = (max(1, round(side * (1 - share))) for side in image.grey.shape)
-    rows, columns = image.grey.shape
+    height, width = (max(1, round(side * (1 - share))) for side in image.gray.shape)
+    rows, columns = image.gray.shape
     down, right = image.random.uniform(size=2)
     top, left = int(down * (rows - height + 1)), int(right * (columns - width + 1))
     matrix = np.array([[1.0, 0, -left], [0, 1, -top], [0, 0, 1]])
-    return image.altered(image.grey[top : top + height, left : left + width], matrix=matrix)
+    return image.altered(image.gray[top : top + height, left : left + width], matrix=matrix)
 
 
 def low_resolution(image: CorruptedImage, factor: float) -> CorruptedImage:
     """Show the radiograph through pixels that are 1 + factor times as wide as those of a 1024-pixel image."""
-    rows, columns = image.grey.shape
+    rows, columns = image.gray.shape
     times = max(1.0, (1 + factor) * image.scale)
     small = _resized(image.as_uint8, max(1, round(rows / times)), max(1, round(columns / times)))
     return image.altered(_resized(small, rows, columns))
@@ -208,17 +208,17 @@ def _kernel(image: CorruptedImage, half: float) -> int:
     return 2 * max(1, round(half * image.scale)) + 1
 
 
-def _resized(grey: NDArray[np.uint8], rows: int, columns: int) -> NDArray[np.uint8]:
+def _resized(gray: NDArray[np.uint8], rows: int, columns: int) -> NDArray[np.uint8]:
     """Resample by the mean of what falls into a pixel where the image shrinks, linearly where it grows."""
     import cv2
 
-    kind = cv2.INTER_AREA if rows * columns < grey.size else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(grey, (columns, rows), interpolation=kind), dtype=np.uint8)
+    kind = cv2.INTER_AREA if rows * columns < gray.size else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(gray, (columns, rows), interpolation=kind), dtype=np.uint8)
 
 
 def _squares(image: CorruptedImage, count: int, side: float) -> tuple[Box, ...]:
     """Return squares on random places, cut off at the image's border; one that lies outside altogether is left out."""
-    rows, columns = image.grey.shape
+    rows, columns = image.gray.shape
     size = max(1, round(side * image.scale))
     boxes = []
     for x, y in _centers(image, count):
@@ -233,7 +233,7 @@ def _squares(image: CorruptedImage, count: int, side: float) -> tuple[Box, ...]:
 def _centers(image: CorruptedImage, count: int) -> list[tuple[float, float]]:
     """Choose landmarks of the lungs, or points in the middle of the radiograph where there are no landmarks."""
     if image.landmarks is None:
-        rows, columns = image.grey.shape
+        rows, columns = image.gray.shape
         return [(columns * x, rows * y) for x, y in image.random.uniform(0.25, 0.75, (count, 2))]
     every = np.arange(NODE_COUNT)
     lungs = [every[lung.nodes] for lung in (RIGHT_LUNG, LEFT_LUNG)]

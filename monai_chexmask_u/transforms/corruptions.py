@@ -1,6 +1,6 @@
 """Corruptions of a radiograph, each with one severity: those of the paper, and those of everyday practice.
 
-A corruption acts on the grey levels 0..255 of an 8-bit radiograph, as published, and gives such grey levels back: what
+A corruption acts on the gray levels 0..255 of an 8-bit radiograph, as published, and gives such gray levels back: what
 is lost by rounding and clipping is lost. Lengths are in pixels of a 1024-pixel image and scale with the image.
 
 References:
@@ -31,7 +31,7 @@ class Corrupted:
     """What a corruption made of a radiograph.
 
     Attributes:
-        pixels: ``(row, column)`` in 0..1, on the 256 grey levels of an 8-bit image.
+        pixels: ``(row, column)`` in 0..1, on the 256 gray levels of an 8-bit image.
         landmarks: ``(120, 2)``, (x, y) in pixels, moved along; None if none were given.
         matrix: ``(3, 3)``, from (x, y, 1) in pixels of the image given to (x, y, 1) in pixels of the corrupted one.
         boxes: the squares that were altered, where the corruption is a local one.
@@ -115,14 +115,14 @@ def corrupt(
     Args:
         pixels: ``(row, column)`` in 0..1, 1 is bright.
         name: of `CORRUPTIONS`.
-        severity: in the corruption's unit; 0 leaves the image as it is, but for its 256 grey levels.
+        severity: in the corruption's unit; 0 leaves the image as it is, but for its 256 gray levels.
         seed: of noise and places; the same seed gives nested severities of the same noise and the same places.
         landmarks: ``(120, 2)``, (x, y) in pixels, NaN where unknown; occlusions and local blur are centered on some
             of the lungs', and without landmarks on points in the middle of the image.
         partner: for blending, an image of the same shape.
 
     Raises:
-        ValueError: if name, severity, or an array is of no use, or something the corruption needs is missing.
+        ValueError: if name, severity, or an array is invalid, or something the corruption needs is missing.
         ModuleNotFoundError: if the corruption needs OpenCV and it is not installed.
 
     Example:
@@ -142,7 +142,7 @@ def corrupt(
                 f"{name} needs the package {error.name}: pip install 'monai-chexmask-u[experiments]'", name=error.name
             ) from error
     moved = None if points is None else points @ result.matrix[:2, :2].T + result.matrix[:2, 2]
-    return Corrupted(_rounded(result.grey) / np.float32(255), moved, result.matrix, result.boxes)
+    return Corrupted(_rounded(result.gray) / np.float32(255), moved, result.matrix, result.boxes)
 
 
 def _checked_landmarks(landmarks: NDArray[np.floating], corruption: Corruption) -> Floats:
@@ -163,8 +163,8 @@ def _grey_levels(pixels: NDArray[np.floating]) -> NDArray[np.float32]:
     return _rounded(values * 255)
 
 
-def _rounded(grey: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.clip(np.rint(grey), 0, 255).astype(np.float32)
+def _rounded(gray: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.clip(np.rint(gray), 0, 255).astype(np.float32)
 
 
 def _steps(start: float, stop: float, step: float) -> tuple[float, ...]:
@@ -177,7 +177,7 @@ BLURS: Final = _steps(0, 48, 4)
 CORRUPTIONS: Final[dict[str, Corruption]] = {
     "gaussian_noise": Corruption(
         corrupted_image.gaussian_noise,
-        "standard deviation, grey levels",
+        "standard deviation, gray levels",
         (*_steps(0, 190, 10), 250, 320, 400, 500, 650, 800, 1000),
         100_000,
         published=190,

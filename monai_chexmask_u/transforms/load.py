@@ -27,7 +27,7 @@ class LoadRadiographd(MapTransform):
         """Read the files of one item.
 
         Raises:
-            RadiographError: if a file is of no use; it names the file.
+            RadiographError: if a file cannot be used; it names the file.
         """
         item = dict(data)
         for key in self.key_iterator(item):

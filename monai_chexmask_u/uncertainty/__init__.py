@@ -1,7 +1,8 @@
 """Measures of uncertainty and the verdict."""
 
+from monai_chexmask_u.geometry import contour_normals
 from monai_chexmask_u.uncertainty.conformal import conformal_quantile, error_scale
-from monai_chexmask_u.uncertainty.ellipses import confidence_ellipse, contour_normals, normal_std, tangential_std
+from monai_chexmask_u.uncertainty.ellipses import confidence_ellipse, normal_std, tangential_std
 from monai_chexmask_u.uncertainty.measures import (
     PUBLISHED_IMAGE_SIZE,
     latent_uncertainty,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,18 +18,37 @@ from monai_chexmask_u.files.atomic import atomic_path
 from monai_chexmask_u.files.checksum import sha256_of
 from monai_chexmask_u.networks.examiner import Examiner, examiner_from_state
 from monai_chexmask_u.networks.states import StateError
-from monai_chexmask_u.uncertainty.calibration_checks import checked_factors, checked_limits, checked_record
 from monai_chexmask_u.uncertainty.conformal import error_scale
-from monai_chexmask_u.uncertainty.reliability import Limits
+from monai_chexmask_u.uncertainty.measures import PUBLISHED_IMAGE_SIZE
+from monai_chexmask_u.uncertainty.reliability import Limit, Limits, criteria
 
-__all__ = ["FORMAT", "Calibration", "CalibrationError", "read_calibration", "write_calibration", "write_record"]
+__all__ = [
+    "FACTOR_RANGE",
+    "FORMAT",
+    "Calibration",
+    "CalibrationError",
+    "checked_factors",
+    "checked_limits",
+    "limit_range",
+    "read_calibration",
+    "write_calibration",
+    "write_record",
+]
 
 FORMAT: Final = "chexmask-u-calibration/1"
 CONTENTS: Final = ("format", "weights_sha256", "examiner", "error_factors", "radius_factors", "limits", "record")
+FACTOR_RANGE: Final = (0.01, 100.0)
+"""Of what expected errors are multiplied by; a calibrated model has factors around 1."""
+
+# Limits beyond these would be none: six times an uncertainty as large as the image (six is what rejection is from the
+# usual one), more than all gray levels, a thousand times what 95 % of the images stay within.
+_UNCERTAINTIES: Final = (0.0, 6.0 * PUBLISHED_IMAGE_SIZE)
+_SCORES: Final = {"flatness": (0.0, 2.0), "saturation": (0.0, 2.0)}
+_OTHERS: Final = (-1000.0, 1000.0)
 
 
 class CalibrationError(ValueError):
-    """A calibration cannot be used; the message names the file, the cause and the way out."""
+    """A calibration cannot be used; the message names the file, the cause and what to do."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,7 +151,7 @@ def read_calibration(path: Path, weights_sha256: str) -> Calibration:
 
     Raises:
         CalibrationError: if the file cannot be read, is no calibration, belongs to other weights, or one of its
-            numbers is of no use: not finite, out of range, limits out of order.
+            numbers is invalid: not finite, out of range, limits out of order.
     """
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
@@ -162,7 +182,7 @@ def _calibration(content: Mapping[str, Any], weights_sha256: str, sha256: str) -
     """Build a calibration from what its file holds.
 
     Raises:
-        ValueError: if any of it is of no use.
+        ValueError: if any of it cannot be used.
     """
     if missing := [name for name in CONTENTS if name not in content]:
         raise ValueError(f"the file is incomplete: {missing[0]} is missing")
@@ -173,5 +193,85 @@ def _calibration(content: Mapping[str, Any], weights_sha256: str, sha256: str) -
     except StateError as error:
         raise ValueError(f"the file {error}") from error
     errors, radii = (checked_factors(name, content[name]) for name in ("error_factors", "radius_factors"))
-    limits, record = checked_limits(content["limits"]), checked_record(content["record"])
+    limits, record = checked_limits(content["limits"]), _checked_record(content["record"])
     return Calibration(examiner, errors, radii, limits, weights_sha256, record, sha256)
+
+
+def limit_range(criterion: str) -> tuple[float, float]:
+    """Return the lowest and the greatest limit that a criterion may have."""
+    return _UNCERTAINTIES if criterion.startswith("uncertainty:") else _SCORES.get(criterion, _OTHERS)
+
+
+def checked_factors(name: str, content: object) -> dict[str, float]:
+    """Return the factors of a file, one per organ.
+
+    Args:
+        name: what they are called there.
+        content: as read.
+
+    Raises:
+        ValueError: if an organ is missing or unknown, or a factor is no number or out of `FACTOR_RANGE`.
+    """
+    values = _entries(name, content, {organ.name for organ in ORGANS})
+    return {organ.name: _number(f"{name} of {organ.name}", values[organ.name], FACTOR_RANGE) for organ in ORGANS}
+
+
+def checked_limits(content: object) -> Limits:
+    """Return the limits of a file, a pair for each criterion.
+
+    Raises:
+        ValueError: if a criterion is missing or unknown, or a limit is no number, out of range (`limit_range`) or
+            above that of rejection.
+    """
+    names = criteria(defaultdict(float), defaultdict(float)).keys()
+    values = _entries("limits", content, set(names))
+    limits = {}
+    for name in values:  # in the file's order
+        pair = values[name]
+        if not isinstance(pair, list | tuple) or len(pair) != 2:
+            raise ValueError(f"the limit of {name} is no pair of numbers, of review and of rejection")
+        review, reject = (
+            _number(f"the limit of {what} of {name}", value, limit_range(name))
+            for what, value in zip(("review", "rejection"), pair, strict=True)
+        )
+        if name.startswith("uncertainty:") and not review > 0:
+            raise ValueError(f"the limit of review of {name} is {review:g}, and must be positive")
+        if review > reject:
+            raise ValueError(f"the limit of review of {name} ({review:g}) is above that of rejection ({reject:g})")
+        limits[name] = Limit(review, reject)
+    return Limits(limits)
+
+
+def _checked_record(content: object) -> dict[str, Any]:
+    """Return the record of a file: what JSON can hold.
+
+    Raises:
+        ValueError: if it is something else.
+    """
+    try:
+        if isinstance(content, dict) and json.loads(json.dumps(content, allow_nan=False)) == content:
+            return content
+    except (TypeError, ValueError, RecursionError):
+        pass
+    raise ValueError("the record is not what JSON can hold")
+
+
+def _entries(name: str, content: object, expected: set[str]) -> Mapping[str, object]:
+    """Return a mapping of just these names."""
+    if not isinstance(content, Mapping):
+        raise ValueError(f"{name} has no entries")
+    if missing := sorted(expected - content.keys()):
+        raise ValueError(f"{name} is incomplete: {missing[0]} is missing")
+    if unknown := sorted(repr(key)[:40] for key in content.keys() - expected):
+        raise ValueError(f"{name} has an entry of an unknown name, {unknown[0]}")
+    return content
+
+
+def _number(name: str, value: object, allowed: tuple[float, float]) -> float:
+    low, high = allowed
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"{name} is of the type {type(value).__name__}, and must be a number")
+    if not low <= value <= high:  # nor is what is not a number
+        found = f"{value:g}" if isinstance(value, float) else "an integer"  # it may have hundreds of digits
+        raise ValueError(f"{name} is {found}, and must be in {low:g} to {high:g}")
+    return float(value)

@@ -62,7 +62,7 @@ class Limits:
         """Build from pairs of numbers.
 
         Raises:
-            ValueError: if a limit is of no use.
+            ValueError: if a limit cannot be used.
         """
         return cls({name: Limit(float(review), float(reject)) for name, (review, reject) in content.items()})
 

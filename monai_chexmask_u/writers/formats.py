@@ -13,10 +13,8 @@ import numpy as np
 from monai_chexmask_u.files.naming import RESULT_SUFFIXES
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.segmentation import LandmarkSegmentation
-from monai_chexmask_u.writers.color_table import write_color_table
+from monai_chexmask_u.writers.images import write_color_table, write_mask, write_overlay
 from monai_chexmask_u.writers.markups import write_markups
-from monai_chexmask_u.writers.mask import write_mask
-from monai_chexmask_u.writers.overlay import draw_overlay, write_overlay
 from monai_chexmask_u.writers.record import write_json, write_table
 
 if TYPE_CHECKING:
@@ -60,7 +58,9 @@ def _write_capture(
 ) -> None:
     from monai_chexmask_u.dicom.write import write_capture
 
-    write_capture(np.asarray(draw_overlay(segmentation, radiograph)), segmentation, radiograph, path, numbering)
+    write_capture(
+        np.asarray(segmentation.with_radiograph(radiograph).overlay), segmentation, radiograph, path, numbering
+    )
 
 
 def _write_document(
@@ -161,7 +161,7 @@ def output_writers(
 ) -> Iterator[Callable[[], Path]]:
     """Yield what writes each of the files when it is called, and returns its path; else as `write_outputs`.
 
-    So a caller may go on with the next format after one that failed.
+    So a caller can continue with the next format after one that failed.
     """
     for key in formats:
         output = FORMATS[key]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from monai_chexmask_u.anatomy import NODE_IDS, ORGANS, Organ
 from monai_chexmask_u.annotations.slicer_plane import slicer_plane
 from monai_chexmask_u.files.atomic import atomic_path
-from monai_chexmask_u.image_plane import ImagePlane
+from monai_chexmask_u.geometry import ImagePlane
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.segmentation import LandmarkSegmentation
 from monai_chexmask_u.writers.record import segmentation_record

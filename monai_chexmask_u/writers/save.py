@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,14 +10,13 @@ import torch
 from monai.transforms import MapTransform, SaveImaged
 
 from monai_chexmask_u.files.naming import OutputNames
-from monai_chexmask_u.model import load_calibration, model_identity
+from monai_chexmask_u.model import identify
 from monai_chexmask_u.posterior import LandmarkPosterior
 from monai_chexmask_u.radiograph import RadiographError
 from monai_chexmask_u.reading import read_radiograph
 from monai_chexmask_u.segmenter import segmentation_from_posterior
 from monai_chexmask_u.transforms.network_frame import fit_frame
 from monai_chexmask_u.writers.formats import parse_formats, write_outputs
-from monai_chexmask_u.writers.record import segmentation_record
 from monai_chexmask_u.writers.result_sets import file_ids, new_results, output_folder
 
 if TYPE_CHECKING:
@@ -48,9 +46,7 @@ class ToLandmarkSegmentationd(MapTransform):
     def __init__(self, keys: Any, weights: str, image_key: str = "image", crop_border: bool = False) -> None:
         """Read the calibration and the model's name."""
         super().__init__(keys)
-        self.calibration = load_calibration(Path(weights))
-        digest = self.calibration.sha256 if self.calibration else None
-        self.identity = replace(model_identity(Path(weights)), calibration_sha256=digest)
+        self.identity, self.calibration = identify(Path(weights))
         self.image_key = image_key
         self.crop_border = crop_border
 
@@ -71,7 +67,7 @@ class ToLandmarkSegmentationd(MapTransform):
         for key in self.key_iterator(item):
             posterior = LandmarkPosterior(**{name: value.unsqueeze(0) for name, value in item[key].items()})
             segmentation = segmentation_from_posterior(posterior, radiograph, frame, self.identity, self.calibration)
-            record = segmentation_record(segmentation, radiograph)
+            record = segmentation.to_dict()
             del record["image"]["path"]
             item[key] = torch.from_numpy(segmentation.label_mask().T.copy())
             item |= {"segmented": (segmentation, radiograph), "result": record}
@@ -96,13 +92,13 @@ class SaveLandmarkSegmentationd(SaveImaged):
     def __init__(self, keys: Any, output_dir: str, formats: Sequence[str] | str) -> None:
         """Keep the settings."""
         MapTransform.__init__(self, keys)  # nothing else of what saves an array is of use here
-        self.formats = parse_formats(formats if isinstance(formats, str) else ",".join(formats))
+        self.formats = parse_formats(formats)
         self.output_dir = Path(output_dir)
         self._names = OutputNames()
         self._numbering: Numbering | None = None
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Write the outputs of one item; it goes on as it is.
+        """Write the outputs of one item, which is returned unchanged.
 
         They replace all that an earlier run left under their name.
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 from io import BytesIO
 from typing import Any, Final
 
-from reportlab.lib.colors import HexColor
+from reportlab.graphics.shapes import Drawing, Line, Rect, String
+from reportlab.lib.colors import Color, HexColor
 from reportlab.lib.pagesizes import A4
 from reportlab.pdfgen.canvas import Canvas
+from reportlab.platypus import Image
 
 from monai_chexmask_u import __version__
+from monai_chexmask_u.anatomy import ORGANS
+from monai_chexmask_u.drawing import color_bar_end, draw_landmarks, uncertainty_color
 from monai_chexmask_u.radiograph import Radiograph, note_in_words
 from monai_chexmask_u.segmentation import LandmarkSegmentation
 from monai_chexmask_u.writers.page_style import (
@@ -27,7 +31,6 @@ from monai_chexmask_u.writers.page_style import (
     register_fonts,
     table,
 )
-from monai_chexmask_u.writers.summary_image import LEGEND_HEIGHT, legend, radiograph_image
 from monai_chexmask_u.writers.summary_text import (
     EXPLANATIONS,
     ORGAN_COLUMNS,
@@ -35,7 +38,6 @@ from monai_chexmask_u.writers.summary_text import (
     identity_rows,
     measure_rows,
     organ_rows,
-    ratio_words,
 )
 
 __all__ = ["PURPOSE", "TITLE", "summary_page"]
@@ -52,6 +54,10 @@ _MARGIN: Final = 36
 _GAP, _LARGEST_GAP = 9, 18
 _RADIOGRAPH_SHARE: Final = 0.65
 _LEAST_RADIOGRAPH_HEIGHT: Final = 190
+_LEGEND_HEIGHT: Final = 36
+# Hardly to be told from the original at 260 dots per inch, at a third of a PNG's size.
+_JPEG_QUALITY: Final = 92
+_BAR_WIDTH, _BAR_STEPS, _WORDS_SIZE = 90, 45, 7.5
 
 
 def summary_page(segmentation: LandmarkSegmentation, radiograph: Radiograph) -> bytes:
@@ -86,11 +92,11 @@ def _draw(canvas: Any, segmentation: LandmarkSegmentation, radiograph: Radiograp
         above = [_heading(width), _verdict(segmentation, width)]
         measures = _measures(segmentation, radiograph, (1 - _RADIOGRAPH_SHARE) * width)
         below = [_organs(segmentation, width), *_notes(radiograph, width), _identity(segmentation, radiograph, width)]
-        room = height - sum(height_of(block, width) + _GAP for block in (*above, *below)) - LEGEND_HEIGHT
-        if room >= max(_LEAST_RADIOGRAPH_HEIGHT, height_of(measures, width) - LEGEND_HEIGHT):
+        room = height - sum(height_of(block, width) + _GAP for block in (*above, *below)) - _LEGEND_HEIGHT
+        if room >= max(_LEAST_RADIOGRAPH_HEIGHT, height_of(measures, width) - _LEGEND_HEIGHT):
             break
         scale *= 0.96
-    image = [radiograph_image(segmentation, radiograph, _RADIOGRAPH_SHARE * width - 12, room), legend(segmentation)]
+    image = [_radiograph_image(segmentation, radiograph, _RADIOGRAPH_SHARE * width - 12, room), _legend(segmentation)]
     canvas.translate(_MARGIN, _MARGIN)
     canvas.scale(scale, scale)
     _stack(canvas, [*above, _beside(image, measures, width), *below], width, height)
@@ -146,11 +152,49 @@ def _verdict(segmentation: LandmarkSegmentation, width: float) -> Any:
     )
 
 
+def _radiograph_image(segmentation: LandmarkSegmentation, radiograph: Radiograph, width: float, height: float) -> Any:
+    """Return the radiograph with contours and nodes, as large as fits into so many points."""
+    image = draw_landmarks(radiograph.pixels, segmentation.landmarks, segmentation.shown_uncertainty)
+    scale = min(width / image.width, height / image.height)
+    content = BytesIO()
+    image.save(content, "JPEG", quality=_JPEG_QUALITY, subsampling=0, optimize=True)
+    return Image(content, scale * image.width, scale * image.height, hAlign="LEFT")
+
+
+def _legend(segmentation: LandmarkSegmentation) -> Any:
+    """Return the color bar of the nodes' uncertainty and the lines of the organs' contours."""
+    drawing = Drawing(3 * _BAR_WIDTH, _LEGEND_HEIGHT, hAlign="LEFT", initialFontName=REGULAR)
+    step = _BAR_WIDTH / _BAR_STEPS
+    for number in range(_BAR_STEPS):
+        color = _color(uncertainty_color(number / (_BAR_STEPS - 1)))
+        # A little wider than its step: viewers show a seam between shapes that only touch.
+        drawing.add(Rect(number * step, 20, 1.3 * step, 9, fillColor=color, strokeColor=None))
+    measure = segmentation.shown_measure.capitalize()
+    words = f"{measure} 0 to {color_bar_end(segmentation.shown_uncertainty):g} px of this image"
+    drawing.add(_words(_BAR_WIDTH + 8, 22, words))
+    for number, organ in enumerate(ORGANS):
+        left = number * _BAR_WIDTH
+        drawing.add(Line(left, 9, left + 18, 9, strokeColor=_color(organ.color), strokeWidth=2.5))
+        drawing.add(_words(left + 23, 6.5, organ.title))
+    return drawing
+
+
+def _words(x: float, y: float, words: str) -> Any:
+    return String(x, y, words, fontName=REGULAR, fontSize=_WORDS_SIZE, fillColor=INK)
+
+
+def _color(rgb: tuple[int, int, int]) -> Any:
+    return Color(*(band / 255 for band in rgb))
+
+
 def _measures(segmentation: LandmarkSegmentation, radiograph: Radiograph, width: float) -> Any:
     """Return the ratio in large, the other measures, and what the words mean."""
     # What must not be used is not to catch the eye.
     color = PALE if segmentation.reliability.verdict == "reject" else INK
-    ratio = [paragraph("Cardiothoracic ratio"), paragraph(ratio_words(segmentation), size=15, font=BOLD, color=color)]
+    ratio = [
+        paragraph("Cardiothoracic ratio"),
+        paragraph(segmentation.cardiothoracic_ratio.in_words(), size=15, font=BOLD, color=color),
+    ]
     rows = pairs(measure_rows(segmentation, radiograph), [0.57 * width, 0.43 * width])
     words = [paragraph(sentence, size=6.5) for sentence in EXPLANATIONS]
     gap = ("BOTTOMPADDING", (0, 0), (-1, -1), 8)

@@ -20,7 +20,6 @@ __all__ = [
     "identity_rows",
     "measure_rows",
     "organ_rows",
-    "ratio_words",
 ]
 
 VERDICT_SENTENCES: Final = {
@@ -43,14 +42,6 @@ EXPLANATIONS: Final = (
     "At 1024: in pixels of an image of 1024 pixels. After ±: standard deviation over the samples.",
 )
 _UNKNOWN: Final = "-"
-
-
-def ratio_words(segmentation: LandmarkSegmentation) -> str:
-    """Return the cardiothoracic ratio with its standard deviation over the samples."""
-    ratio = segmentation.cardiothoracic_ratio
-    if not math.isfinite(ratio.value):
-        return "not measurable"
-    return f"{ratio.value:.3f} ± {ratio.std:.3f}" if math.isfinite(ratio.std) else f"{ratio.value:.3f}"
 
 
 def measure_rows(segmentation: LandmarkSegmentation, radiograph: Radiograph) -> list[tuple[str, str]]:

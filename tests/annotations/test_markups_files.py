@@ -13,8 +13,7 @@ from support.samples.segmentations import make_radiograph, make_segmentation
 
 from monai_chexmask_u.anatomy import HEART, LEFT_LUNG, ORGANS, RIGHT_LUNG
 from monai_chexmask_u.annotations.markups_files import read_landmarks
-from monai_chexmask_u.geometry import Frame, fill_polygon
-from monai_chexmask_u.image_plane import ImagePlane
+from monai_chexmask_u.geometry import Frame, ImagePlane, fill_polygon
 from monai_chexmask_u.writers.markups import markups_document
 
 RADIOGRAPH: Final = make_radiograph(rows=500, columns=400)

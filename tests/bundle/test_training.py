@@ -205,6 +205,6 @@ def test_a_missing_extra_is_named(landmark_data: Path, tmp_path: Path, monkeypat
         train([landmark_data], tmp_path, epochs=1, **SMALL)
 
 
-def test_lack_of_memory_is_said_with_a_way_out(landmark_data: Path, tmp_path: Path) -> None:
+def test_lack_of_memory_is_said_with_a_advice(landmark_data: Path, tmp_path: Path) -> None:
     with pytest.raises(EngineError, match="memory ran out; use a smaller batch"):
         train([landmark_data], tmp_path, epochs=1, **(SMALL | {"network_def#latent_size": 1 << 40}))

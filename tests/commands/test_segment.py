@@ -167,14 +167,14 @@ def test_results_among_the_images_are_not_segmented_again(segment: Segment, imag
         assert lines(result.stdout)[0] == f"1 of 1 images segmented, 3 files written to {image.parent}"
 
 
-def test_a_image_is_done_without_its_dicom_outputs(segment: Segment, image: Path, tmp_path: Path) -> None:
+def test_an_image_is_done_without_its_dicom_outputs(segment: Segment, image: Path, tmp_path: Path) -> None:
     result = segment(image, "-o", tmp_path / "out", "--write", "json,seg")
     assert result.exit_code == 0
     assert result.stderr == f"chexmask-u: {image}: no DICOM image, so without seg\n"
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["chest.json"]
 
 
-def test_a_image_for_dicom_outputs_alone_fails(segment: Segment, image: Path, tmp_path: Path) -> None:
+def test_an_image_file_for_dicom_outputs_alone_fails(segment: Segment, image: Path, tmp_path: Path) -> None:
     result = segment(image, "-o", tmp_path / "out", "--write", "seg")
     assert result.exit_code == 1
     (line,) = lines(result.stderr)

@@ -11,8 +11,8 @@ from monai_chexmask_u.demo.alterations import Alteration
 from monai_chexmask_u.demo.figure import Measure, color_bar, draw_figure, node_values, scale_end
 from monai_chexmask_u.demo.page_texts import change_table, measures, message, verdict
 from monai_chexmask_u.demo.sessions import Shown
+from monai_chexmask_u.drawing import uncertainty_color
 from monai_chexmask_u.segmentation import Reliability
-from monai_chexmask_u.writers.overlay import uncertainty_color
 
 
 def shown(**changes: object) -> Shown:

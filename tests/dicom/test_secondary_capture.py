@@ -22,7 +22,6 @@ from monai_chexmask_u.dicom.reading.read import read_dicom
 from monai_chexmask_u.dicom.secondary_capture import build_secondary_capture
 from monai_chexmask_u.radiograph import Radiograph, RadiographError
 from monai_chexmask_u.segmentation import LandmarkSegmentation, Reliability
-from monai_chexmask_u.writers.overlay import draw_overlay
 
 Results = Callable[..., LandmarkSegmentation]
 Radiographs = Callable[[str], Radiograph]
@@ -31,7 +30,7 @@ Codes = Callable[[Dataset], set[tuple[str, str, str]]]
 
 @pytest.fixture(scope="module")
 def image(radiograph: Radiograph, result: LandmarkSegmentation) -> NDArray[np.uint8]:
-    return np.asarray(draw_overlay(result, radiograph))
+    return np.asarray(result.with_radiograph(radiograph).overlay)
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +74,7 @@ def test_real_radiograph_with_spacing_of_zero(
 ) -> None:
     radiograph = read_dicom(chest_cr)
     result = result_for(radiograph)
-    overlay = np.asarray(draw_overlay(result, radiograph))
+    overlay = np.asarray(result.with_radiograph(radiograph).overlay)
     build_secondary_capture(overlay, result, radiograph).save_as(tmp_path / "x.sc.dcm", enforce_file_format=True)
     assert dciodvfy(tmp_path / "x.sc.dcm") == []
     np.testing.assert_array_equal(pydicom.dcmread(tmp_path / "x.sc.dcm").pixel_array, overlay)

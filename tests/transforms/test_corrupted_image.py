@@ -15,7 +15,7 @@ from monai_chexmask_u.geometry import Box
 from monai_chexmask_u.transforms import corrupt
 from monai_chexmask_u.transforms.corruptions import Corrupted
 
-Grey = NDArray[np.float32]
+Gray = NDArray[np.float32]
 
 CHEST = chest_phantom(120, 96)
 POINTS = phantom_landmarks(120, 96)
@@ -28,17 +28,17 @@ def spoilt(name: str, severity: float, *, seed: int = 0) -> Corrupted:
     return corrupt(CHEST, name, severity, seed=seed, landmarks=POINTS, partner=PARTNER)
 
 
-def levels_of(corrupted: Corrupted) -> Grey:
-    grey: Grey = corrupted.pixels * 255
-    return grey
+def levels_of(corrupted: Corrupted) -> Gray:
+    gray: Gray = corrupted.pixels * 255
+    return gray
 
 
-def eight_bit(pixels: Grey) -> NDArray[np.uint8]:
+def eight_bit(pixels: Gray) -> NDArray[np.uint8]:
     return np.rint(pixels * 255).astype(np.uint8)
 
 
-def halved(pixels: Grey) -> Grey:
-    mean: Grey = pixels.reshape(512, 2, 512, 2).mean(axis=(1, 3))
+def halved(pixels: Gray) -> Gray:
+    mean: Gray = pixels.reshape(512, 2, 512, 2).mean(axis=(1, 3))
     return mean
 
 
@@ -51,8 +51,8 @@ def covered(boxes: tuple[Box, ...], shape: tuple[int, ...]) -> NDArray[np.bool_]
 
 @given(seed=SEEDS, weak=st.floats(1, 30), strong=st.floats(1, 30))
 def test_noise_of_two_strengths_is_the_same_noise(seed: int, weak: float, strong: float) -> None:
-    grey = np.full((16, 12), 128 / 255)
-    one, other = (levels_of(corrupt(grey, "gaussian_noise", std, seed=seed)) - 128 for std in (weak, strong))
+    gray = np.full((16, 12), 128 / 255)
+    one, other = (levels_of(corrupt(gray, "gaussian_noise", std, seed=seed)) - 128 for std in (weak, strong))
     inside = (np.abs(one) < 120) & (np.abs(other) < 120)  # not clipped
     assert inside.any()
     # Each is cut down to a whole number, which is up to 1 less.
@@ -63,9 +63,9 @@ def test_noise_is_added_clipped_and_cut_off_as_published() -> None:
     noise = np.random.default_rng(5).standard_normal(CHEST.shape)
     expected = np.clip(eight_bit(CHEST) + 60 * noise, 0, 255).astype(np.uint8)
     np.testing.assert_array_equal(eight_bit(spoilt("gaussian_noise", 60, seed=5).pixels), expected)
-    grey = levels_of(corrupt(np.full((300, 300), 0.5), "gaussian_noise", 20))
-    assert grey.std() == pytest.approx(20, rel=0.02)
-    assert grey.mean() == pytest.approx(127.5, abs=0.3)  # 128, less half a grey level
+    gray = levels_of(corrupt(np.full((300, 300), 0.5), "gaussian_noise", 20))
+    assert gray.std() == pytest.approx(20, rel=0.02)
+    assert gray.mean() == pytest.approx(127.5, abs=0.3)  # 128, less half a gray level
 
 
 @pytest.mark.parametrize("half", [2, 24, 48])
@@ -157,14 +157,14 @@ def test_blending_is_opencvs_weighted_sum(share: float) -> None:
     np.testing.assert_array_equal(spoilt("blending", 1).pixels, eight_bit(PARTNER) / np.float32(255))
 
 
-def painted(x: float, y: float, shape: tuple[int, int]) -> Grey:
+def painted(x: float, y: float, shape: tuple[int, int]) -> Gray:
     """Return a soft dot."""
     rows, columns = np.mgrid[: shape[0], : shape[1]]
-    dot: Grey = np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / 18).astype(np.float32)
+    dot: Gray = np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / 18).astype(np.float32)
     return dot
 
 
-def place_of(pixels: Grey) -> tuple[float, float]:
+def place_of(pixels: Gray) -> tuple[float, float]:
     rows, columns = np.mgrid[: pixels.shape[0], : pixels.shape[1]]
     return float((columns * pixels).sum() / pixels.sum()), float((rows * pixels).sum() / pixels.sum())
 
@@ -207,7 +207,7 @@ def test_crops_of_one_seed_lie_in_each_other(seed: int, shares: tuple[float, flo
 
 
 def test_exposure_and_contrast_follow_their_formulas() -> None:
-    grey = np.array([[0, 40, 100, 200]])
+    gray = np.array([[0, 40, 100, 200]])
     for name, severity, expected in (
         ("overexposure", 1, [0, 80, 200, 255]),
         ("overexposure", 0.5, [0, 57, 141, 255]),
@@ -215,7 +215,7 @@ def test_exposure_and_contrast_follow_their_formulas() -> None:
         ("contrast_loss", 0.5, [42, 62, 92, 142]),  # the mean is 85; halves are rounded to even numbers
         ("contrast_loss", 1, [85, 85, 85, 85]),
     ):
-        np.testing.assert_allclose(levels_of(corrupt(grey / 255, name, severity))[0], expected, atol=1e-4)
+        np.testing.assert_allclose(levels_of(corrupt(gray / 255, name, severity))[0], expected, atol=1e-4)
 
 
 @pytest.mark.parametrize("side", [256, 1024, 1500])

@@ -42,10 +42,10 @@ def test_every_level_gives_grey_levels_of_an_eight_bit_image(name: str) -> None:
     for severity in (*CORRUPTIONS[name].levels, CORRUPTIONS[name].largest):
         result = spoilt(name, severity)
         assert result.pixels.dtype == np.float32
-        grey = result.pixels * 255
-        assert grey.min() >= 0
-        assert grey.max() <= 255
-        np.testing.assert_allclose(grey, np.rint(grey), rtol=0, atol=1e-4)
+        gray = result.pixels * 255
+        assert gray.min() >= 0
+        assert gray.max() <= 255
+        np.testing.assert_allclose(gray, np.rint(gray), rtol=0, atol=1e-4)
         assert name == "crop" or result.pixels.shape == CHEST.shape
 
 

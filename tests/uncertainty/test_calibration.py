@@ -21,10 +21,11 @@ from monai_chexmask_u.uncertainty import Limit
 from monai_chexmask_u.uncertainty.calibration import (
     FORMAT,
     CalibrationError,
+    checked_factors,
+    checked_limits,
     read_calibration,
     write_calibration,
 )
-from monai_chexmask_u.uncertainty.calibration_checks import checked_factors, checked_limits
 
 WEIGHTS = "ab" * 32
 CALIBRATION = make_calibration(WEIGHTS)

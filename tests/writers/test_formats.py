@@ -1,14 +1,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import pydicom
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
+from support.samples.dicom import make_dx, save
 from support.samples.segmentations import make_radiograph, make_segmentation
 
-from monai_chexmask_u.reading import is_candidate
-from monai_chexmask_u.writers.formats import FORMATS, parse_formats, write_outputs
+from monai_chexmask_u import segmentation as results
+from monai_chexmask_u.reading import is_candidate, read_radiograph
+from monai_chexmask_u.writers.formats import FORMATS, Format, output_writers, parse_formats, write_outputs
 
 SUFFIXES = {
     "json": ".json",
@@ -52,7 +58,7 @@ def test_unknown_formats_are_refused_with_those_there_are(names: str, said: str)
         parse_formats(names)
 
 
-def test_outputs_of_a_image_are_written_without_dicom(tmp_path: Path) -> None:
+def test_outputs_of_an_image_file_are_written_without_dicom(tmp_path: Path) -> None:
     radiograph = make_radiograph()
     written = write_outputs(make_segmentation(radiograph), radiograph, tmp_path, "chest", list(SUFFIXES))
     assert [path.name for path in written] == [
@@ -72,3 +78,37 @@ def test_no_output_is_taken_for_an_input(tmp_path: Path) -> None:
         is_image = path.suffix in (".dcm", ".png")
         path.write_bytes(b"\0" * 128 + b"DICM" if is_image else b"some text")
         assert not is_candidate(path)
+
+
+def test_the_overlay_is_drawn_once_for_all_formats(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    radiograph = read_radiograph(save(make_dx(), tmp_path / "chest.dcm"))
+    drawn = []
+    sentences = results.LandmarkSegmentation._sentences
+
+    def count(self: results.LandmarkSegmentation, *args: Any) -> list[str]:
+        drawn.append(self)
+        return sentences(self, *args)
+
+    monkeypatch.setattr(results.LandmarkSegmentation, "_sentences", count)
+    write_outputs(make_segmentation(radiograph), radiograph, str(tmp_path), "chest", "sc,png")
+    assert len(drawn) == 1
+    with Image.open(tmp_path / "chest.overlay.png") as overlay:
+        capture = pydicom.dcmread(tmp_path / "chest.sc.dcm").pixel_array
+        np.testing.assert_array_equal(np.asarray(overlay), capture)
+
+
+def test_formats_after_one_that_fails_can_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setitem(FORMATS, "png", Format(".overlay.png", refuse))
+    radiograph = make_radiograph()
+    found = []
+    for write in output_writers(
+        make_segmentation(radiograph), radiograph, tmp_path, "x", ["json", "png", "seg", "csv"]
+    ):
+        try:
+            found.append(write().name)
+        except OSError:
+            found.append("failed")
+    assert found == ["x.json", "failed", "x.landmarks.csv"]

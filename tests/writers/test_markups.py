@@ -9,7 +9,7 @@ import pytest
 from support.samples.segmentations import make_radiograph, make_segmentation
 
 from monai_chexmask_u.anatomy import NODE_IDS, ORGANS
-from monai_chexmask_u.image_plane import ImagePlane
+from monai_chexmask_u.geometry import ImagePlane
 from monai_chexmask_u.segmentation import LandmarkSegmentation
 from monai_chexmask_u.writers.markups import MARKUPS_SCHEMA, markups_document, write_markups
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -111,8 +112,10 @@ def test_what_others_wrote_is_not(tmp_path: Path, everything: Path, key: str) ->
     assert not is_own_file(path, key)
 
 
-def test_a_run_with_fewer_formats_leaves_nothing_of_another_patient(tmp_path: Path, folder: Path) -> None:
-    run([image(tmp_path, "A")], folder, *EVERYTHING)
+def test_a_run_with_fewer_formats_leaves_nothing_of_another_patient(
+    tmp_path: Path, folder: Path, everything: Path
+) -> None:
+    shutil.copytree(everything, folder, dirs_exist_ok=True)
     assert len(names(folder)) == len(EVERYTHING)
     second = image(tmp_path, "B")
     (outcome,) = run([second], folder, "json")
@@ -121,8 +124,10 @@ def test_a_run_with_fewer_formats_leaves_nothing_of_another_patient(tmp_path: Pa
     assert json.loads((folder / "radiograph.json").read_text())["image"]["sha256"] == read_radiograph(second).sha256
 
 
-def test_an_image_that_is_refused_leaves_nothing_of_another_patient(tmp_path: Path, folder: Path) -> None:
-    run([image(tmp_path, "A")], folder, *EVERYTHING)
+def test_an_image_that_is_refused_leaves_nothing_of_another_patient(
+    tmp_path: Path, folder: Path, everything: Path
+) -> None:
+    shutil.copytree(everything, folder, dirs_exist_ok=True)
     broken = image(tmp_path, "B")
     broken.write_bytes(broken.read_bytes()[:-1000])
     (outcome,) = run([broken], folder, "json")
@@ -181,9 +186,10 @@ def test_an_empty_file_that_a_power_failure_left_is_replaced(tmp_path: Path, fol
 
 
 def test_new_results_come_together_and_the_record_last(
-    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, folder: Path, everything: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run([image(tmp_path, "A")], folder, "json", "png", "seg")
+    for key in ("json", "png", "seg"):
+        shutil.copy(everything / f"radiograph{RESULT_SUFFIXES[key]}", folder)
     steps: list[list[str]] = []
     move, unlink = Path.replace, Path.unlink
 

@@ -16,9 +16,9 @@ from support.samples.dicom import make_dx
 from support.samples.segmentations import make_radiograph, make_segmentation
 
 from monai_chexmask_u.anatomy import HEART, LEFT_LUNG, ORGANS
+from monai_chexmask_u.drawing import draw_landmarks
 from monai_chexmask_u.radiograph import READING_NOTES, Radiograph, note_in_words
 from monai_chexmask_u.segmentation import Estimate, LandmarkSegmentation, ModelIdentity, Reliability
-from monai_chexmask_u.writers.overlay import draw_over_radiograph
 from monai_chexmask_u.writers.summary_page import PURPOSE, TITLE, summary_page
 
 REASONS = (
@@ -245,13 +245,14 @@ def test_image_is_the_radiograph_with_its_contours(
     page: PageObject, result: LandmarkSegmentation, radiograph: Radiograph
 ) -> None:
     (image,) = page.images
-    drawn = np.asarray(draw_over_radiograph(result, radiograph)).astype(float)
+    drawn = np.asarray(draw_landmarks(radiograph.pixels, result.landmarks, result.shown_uncertainty)).astype(float)
     assert image.image is not None
     shown = np.asarray(image.image.convert("RGB")).astype(float)
     assert shown.shape == drawn.shape
     assert len(image.data) < 1_000_000
     # JPEG changes contours a little, and far less than if they were not there.
-    plain = np.asarray(draw_over_radiograph(make_segmentation(radiograph), radiograph)).astype(float)
+    other = make_segmentation(radiograph)
+    plain = np.asarray(draw_landmarks(radiograph.pixels, other.landmarks, other.shown_uncertainty)).astype(float)
     assert np.abs(shown - drawn).mean() < 2
     assert np.abs(shown - drawn).max() < 60
     assert np.abs(plain - drawn).max() > 150

@@ -23,7 +23,7 @@ from monai_chexmask_u.files.faults import fault_of
 from monai_chexmask_u.geometry import Frame
 from monai_chexmask_u.model import load_model
 from monai_chexmask_u.posterior import LandmarkPosterior
-from monai_chexmask_u.segmenter import Segmenter, segmentation_from_posterior
+from monai_chexmask_u.segmenter import Segmenter
 from monai_chexmask_u.transforms.network_frame import fit_frame, to_network_image
 
 if TYPE_CHECKING:
@@ -198,8 +198,7 @@ class RadiographWork:
 
     def _row(self, item: Decoded, arrays: dict[str, NDArray[np.float32]]) -> dict[str, Any]:
         posterior = LandmarkPosterior(**{name: torch.from_numpy(array) for name, array in arrays.items()})
-        segmenter = self.segmenter
-        result = segmentation_from_posterior(posterior, item, item.frame, segmenter.identity, segmenter.calibration)
+        result = self.segmenter.finish(posterior, item.frame, item)
         row = radiograph_row(result, item.frame, masks=self.recipe.masks)
         row |= {
             "image_id": item.item.image_id,

@@ -13,7 +13,7 @@ from pydicom.uid import UID
 from support.samples.dicom import make_cr, save
 
 from monai_chexmask_u.annotations.slicer_plane import slicer_plane
-from monai_chexmask_u.image_plane import ImagePlane
+from monai_chexmask_u.geometry import ImagePlane
 from monai_chexmask_u.reading import read_radiograph
 
 CR, DX = UID("1.2.840.10008.5.1.4.1.1.1"), UID("1.2.840.10008.5.1.4.1.1.1.1")

@@ -26,8 +26,8 @@ from monai_chexmask_u.model import Model
 from monai_chexmask_u.reading import read_radiograph
 from monai_chexmask_u.segmentation import LandmarkSegmentation
 from monai_chexmask_u.segmenter import Segmenter
+from monai_chexmask_u.writers.images import write_mask
 from monai_chexmask_u.writers.markups import write_markups
-from monai_chexmask_u.writers.mask import write_mask
 
 if TYPE_CHECKING:
     from label.images.dicomweb_datastore import ChestDICOMwebDatastore

@@ -15,7 +15,7 @@ from support.servers.label_server import LabelServer
 from support.servers.orthanc_server import free_port
 
 from monai_chexmask_u.anatomy import ORGANS
-from monai_chexmask_u.writers.color_table import color_table
+from monai_chexmask_u.writers.images import color_table
 
 MODULE = Path(__file__).parents[3] / "label" / "slicer" / "ChestLandmarks"
 

@@ -9,8 +9,7 @@ import torch
 from monai_chexmask_u.anatomy import ORGANS
 from monai_chexmask_u.networks import Examiner
 from monai_chexmask_u.uncertainty import Limit, Limits
-from monai_chexmask_u.uncertainty.calibration import Calibration
-from monai_chexmask_u.uncertainty.calibration_checks import limit_range
+from monai_chexmask_u.uncertainty.calibration import Calibration, limit_range
 
 __all__ = ["CRITERIA", "make_calibration", "make_examiner", "make_limits"]
 

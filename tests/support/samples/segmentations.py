@@ -16,7 +16,7 @@ __all__ = ["make_radiograph", "make_segmentation"]
 
 
 def make_radiograph(rows: int = 250, columns: int = 200, **options: Any) -> Radiograph:
-    """Return the phantom as a image, without a DICOM header."""
+    """Return the phantom as read from an image file, without a DICOM header."""
     return Radiograph(chest_phantom(rows, columns), Path("images/chest.png"), **options)
 
 
@@ -34,5 +34,6 @@ def make_segmentation(radiograph: Radiograph, **changes: Any) -> LandmarkSegment
         cardiothoracic_ratio=Estimate(0.43, 0.02),
         model=ModelIdentity("tiny", "1.2.3", "ab" * 32),
         reliability=Reliability("review", ("not_calibrated",)),
+        radiograph=radiograph,
     )
     return replace(plain, **changes)

@@ -11,15 +11,10 @@ from PIL import Image, ImageDraw
 from support.samples.segmentations import make_radiograph, make_segmentation
 
 from monai_chexmask_u.anatomy import ORGANS
+from monai_chexmask_u.drawing import color_bar_end, draw_landmarks, uncertainty_color
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.segmentation import Estimate, LandmarkSegmentation, Reliability
-from monai_chexmask_u.writers.overlay import (
-    color_bar_end,
-    draw_over_radiograph,
-    draw_overlay,
-    uncertainty_color,
-    write_overlay,
-)
+from monai_chexmask_u.writers.images import write_overlay
 
 TOP = 10.0
 
@@ -40,6 +35,11 @@ def result(radiograph: Radiograph) -> LandmarkSegmentation:
 def image(result: LandmarkSegmentation, radiograph: Radiograph) -> NDArray[np.uint8]:
     """The part of the overlay that shows the radiograph."""
     return np.asarray(draw_overlay(result, radiograph))[:1200].astype(np.uint8)
+
+
+def draw_overlay(result: LandmarkSegmentation, radiograph: Radiograph) -> Image.Image:
+    """Return the overlay of a copy, for which nothing is drawn yet."""
+    return replace(result, radiograph=radiograph).overlay
 
 
 def alone(points: NDArray[np.float64], distance: float) -> NDArray[np.int64]:
@@ -162,10 +162,10 @@ def test_caption_ends_by_saying_what_the_image_is_not_for(
 def test_radiograph_is_the_overlay_without_its_caption(
     result: LandmarkSegmentation, radiograph: Radiograph, image: NDArray[np.uint8], words: list[str]
 ) -> None:
-    drawn = draw_over_radiograph(result, radiograph)
+    drawn = draw_landmarks(radiograph.pixels, result.landmarks, result.shown_uncertainty)
     assert words == []
     np.testing.assert_array_equal(np.asarray(drawn), image)
-    assert color_bar_end(result) == TOP
+    assert color_bar_end(result.shown_uncertainty) == TOP
 
 
 @pytest.mark.parametrize(

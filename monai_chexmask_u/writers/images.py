@@ -1,15 +1,31 @@
-"""The color table of the label mask, for 3D Slicer."""
+"""Image files: the overlay, and the label mask with its table of colors for 3D Slicer."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from PIL import Image
+
 from monai_chexmask_u.anatomy import ORGANS
 from monai_chexmask_u.files.atomic import atomic_path
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.segmentation import LandmarkSegmentation
+from monai_chexmask_u.writers.own_files import png_mark
 
-__all__ = ["color_table", "write_color_table"]
+__all__ = ["color_table", "write_color_table", "write_mask", "write_overlay"]
+
+
+def write_overlay(segmentation: LandmarkSegmentation, radiograph: Radiograph, path: Path) -> None:
+    """Write the radiograph with contours, nodes, color bar and verdict as PNG."""
+    image = segmentation.with_radiograph(radiograph).overlay
+    with atomic_path(path) as temporary:
+        image.save(temporary, format="PNG", pnginfo=png_mark())
+
+
+def write_mask(segmentation: LandmarkSegmentation, radiograph: Radiograph, path: Path) -> None:
+    """Write the label mask as PNG of the radiograph's size: 0 background, 1 right lung, 2 left lung, 3 heart."""
+    with atomic_path(path) as temporary:
+        Image.fromarray(segmentation.label_mask()).save(temporary, format="PNG", pnginfo=png_mark())
 
 
 def color_table() -> str:
