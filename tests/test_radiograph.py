@@ -13,7 +13,10 @@ from monai_chexmask_u.radiograph import ATTRIBUTE_NOTES, READING_NOTES, note_in_
 PACKAGE = Path(monai_chexmask_u.__file__).parent
 DICOM = ("charsets", "decoding", "header", "identity", "pixels", "read", "spacing")
 READERS = [PACKAGE / "reading.py", PACKAGE / "jsrt.py", *(PACKAGE / "dicom" / f"{name}.py" for name in DICOM)]
-TABLES = [PACKAGE / "dataset" / f"{name}.py" for name in ("radiographs", "published_defects", "published_images")]
+TABLES = [
+    PACKAGE / "dataset" / f"{name}.py"
+    for name in ("building/radiograph_files", "published_tables/defects", "published_tables/placement")
+]
 
 
 def test_every_note_of_the_readers_has_words_and_no_other_has() -> None:

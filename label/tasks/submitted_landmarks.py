@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monai_chexmask_u.anatomy import ORGANS
-from monai_chexmask_u.annotations.markups_files import read_landmarks
+from monai_chexmask_u.annotations.slicer_markups import read_landmarks
 from monai_chexmask_u.annotations.slicer_plane import slicer_plane
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.transforms.network_frame import LANDMARK_MARGIN, fit_frame

@@ -19,7 +19,7 @@ Landmarks = NDArray[np.float64]
 
 
 def noise_radiograph(path: Path, seed: int) -> None:
-    """Write a image of 64 pixels with a gradient and noise, different for each seed."""
+    """Write an image of 64 pixels with a gradient and noise, different for each seed."""
     generator = np.random.default_rng(seed)
     gray = np.linspace(0, 160, 64)[None, :] + generator.integers(0, 90, (64, 64))
     Image.fromarray(gray.astype(np.uint8)).save(path)
