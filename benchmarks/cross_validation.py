@@ -4,7 +4,7 @@ Usage: python benchmarks/cross_validation.py --data DATA -o OUT [--folds 5] [--e
 
 DATA has train/ and val/; their images are pooled and dealt to the folds at random. Each fold is trained on the others
 with the bundle's train.json, for a fixed number of epochs: the last averaged weights are evaluated, not the best ones,
-so that the held-out images decide nothing. A run that was stopped goes on where it was.
+so that the held-out images decide nothing. A run that was stopped continues where it was.
 """
 
 from __future__ import annotations

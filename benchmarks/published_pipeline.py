@@ -110,10 +110,10 @@ def write_image(folder: Path, name: str, landmarks: NDArray[np.float32], varianc
 
 
 def read_network_image(path: Path, size: int) -> Tensor:
-    """Read a image, pad it to a square with black, resize it; ``(1, 1, size, size)`` in 0..1."""
+    """Read an image, pad it to a square with black, resize it; ``(1, 1, size, size)`` in 0..1."""
     image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION)
     if image is None:
-        raise ValueError(f"{path}: not a image that OpenCV reads")
+        raise ValueError(f"{path}: not an image that OpenCV reads")
     height, width = image.shape
     side = max(height, width)
     top, left = (side - height) // 2, (side - width) // 2

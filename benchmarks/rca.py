@@ -18,7 +18,7 @@ import typer
 from numpy.typing import NDArray
 
 from monai_chexmask_u.data import landmark_datalist
-from monai_chexmask_u.dataset.rca.estimate import (
+from monai_chexmask_u.dataset.rca.rating import (
     NEIGHBORS,
     Rating,
     ReferenceSet,
@@ -188,7 +188,7 @@ def _values(ratings: Sequence[Rating | None], name: str) -> Floats:
 
 
 def print_table(title: str, cases: Sequence[Case], threshold: float) -> None:
-    """Print how well each number foretells the true Dice; an uncertainty counts with its sign turned."""
+    """Print how well each number predicts the true Dice; an uncertainty counts with its sign turned."""
     dice = np.array([np.mean(case.dice) for case in cases])
     bad = dice < threshold
     print(f"\n{title} ({len(cases)}; true Dice {dice.mean():.3f}, {dice.min():.3f} to {dice.max():.3f};")

@@ -1,7 +1,7 @@
 """Ways to estimate the uncertainty of landmarks, side by side: `python benchmarks/uncertainty_means.py --data DATA`.
 
 DATA holds outlined radiographs, such as the validation radiographs of JSRT. Each way sees the same radiographs, clean
-and corrupted, and is judged by how well it foretells the error, and by what it costs. The table is printed in Markdown.
+and corrupted, and is judged by how well it predicts the error, and by what it costs. The table is printed in Markdown.
 """
 
 from __future__ import annotations

@@ -40,11 +40,11 @@ def main() -> None:
     parser.add_argument("--clicks", type=int, default=12)
     arguments = parser.parse_args()
     levels = [10 + 180 * step / (arguments.clicks - 1) for step in range(arguments.clicks)]
-    _print("click to image, in the browser", _in_browser(arguments.item, levels))
-    _print("of it the server: alter, segment twice at first, draw", _in_process(arguments.item, levels))
+    _print("click to image, in the browser", _in_browser(arguments.radiograph, levels))
+    _print("of it the server: alter, segment twice at first, draw", _in_process(arguments.radiograph, levels))
 
 
-def _in_browser(item: Path, levels: list[float]) -> list[float]:
+def _in_browser(radiograph: Path, levels: list[float]) -> list[float]:
     seconds = []
     with (
         tempfile.TemporaryDirectory() as temporary,
@@ -52,7 +52,7 @@ def _in_browser(item: Path, levels: list[float]) -> list[float]:
         chromium() as browser,
         open_page(browser, address) as page,
     ):
-        upload(page, item)
+        upload(page, radiograph)
         for level in levels:
             page.fill("#noise input[type=number]", str(round(level)))
             page.keyboard.press("Tab")
@@ -61,12 +61,12 @@ def _in_browser(item: Path, levels: list[float]) -> list[float]:
     return seconds
 
 
-def _in_process(item: Path, levels: list[float]) -> list[float]:
+def _in_process(radiograph: Path, levels: list[float]) -> list[float]:
     model = load_model()
     seconds = []
     with tempfile.TemporaryDirectory() as folder:
         session = Session(Path(folder))
-        results.open_radiograph(session, item)
+        results.open_radiograph(session, radiograph)
         for level in levels:
             start = time.perf_counter()
             results.segment(session, model, Alteration(noise=level), samples=50)

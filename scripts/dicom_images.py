@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def keep(image: Image.Image, path: Path) -> None:
-    """Write a image small enough for a document."""
+    """Write an image small enough for a document."""
     height = round(image.height * WIDTH / image.width)
     image.resize((WIDTH, height), Image.Resampling.LANCZOS).convert("RGB").save(path, quality=85)
 

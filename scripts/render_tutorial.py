@@ -64,7 +64,7 @@ def as_markdown(notebook: Any) -> tuple[str, dict[str, bytes]]:
 
 
 def _as_jpeg(png: bytes) -> bytes:
-    """Return a image of a radiograph a quarter as large."""
+    """Return an image of a radiograph a quarter as large."""
     stream = io.BytesIO()
     with Image.open(io.BytesIO(png)) as image:
         image.convert("RGB").save(stream, "JPEG", quality=85)

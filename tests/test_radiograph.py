@@ -12,7 +12,7 @@ from monai_chexmask_u.radiograph import ATTRIBUTE_NOTES, READING_NOTES, note_in_
 
 PACKAGE = Path(monai_chexmask_u.__file__).parent
 READERS = [*PACKAGE.glob("reading/*.py"), *PACKAGE.glob("dicom/reading/*.py")]
-TABLES = [*PACKAGE.glob("dataset/building/*.py"), *PACKAGE.glob("dataset/published/*.py")]
+TABLES = [*PACKAGE.glob("dataset/building/*.py"), *PACKAGE.glob("dataset/published_tables/*.py")]
 
 
 def test_every_note_of_the_readers_has_words_and_no_other_has() -> None:

@@ -1,4 +1,4 @@
-"""Training and evaluating one model with the bundle's configurations, so that a run that was cut off can go on."""
+"""Training and evaluating one model with the bundle's configurations, so that a run that was cut off can continue."""
 
 from __future__ import annotations
 
@@ -65,10 +65,10 @@ def run_model(name: str, setup: Setup, folder: Path, *, resume: bool = False) ->
         name: one of `TITLES`.
         setup: what all models share.
         folder: of this model's run.
-        resume: go on with the run in the folder, if there is one; a finished one is left as it is.
+        resume: continue the run in the folder, if there is one; a finished one is left as it is.
 
     Raises:
-        ValueError: if the data are of no use, or the folder holds another run, or one that was not to be resumed.
+        ValueError: if the data cannot be used, or the folder holds another run, or one that was not to be resumed.
     """
     for part in ("train", "val"):
         landmark_datalist(Path(setup.data) / part)
@@ -96,7 +96,7 @@ def _claim(folder: Path, setup: Setup, *, resume: bool) -> None:
     elif earlier != asdict(setup):
         raise ValueError(f"{folder}: holds a run with another setup, {earlier}; give another output folder")
     elif not resume:
-        raise ValueError(f"{folder}: holds a run already; go on with it (--resume), or give another output folder")
+        raise ValueError(f"{folder}: holds a run already; continue it with --resume, or give another output folder")
 
 
 def _train(name: str, setup: Setup, folder: Path) -> None:

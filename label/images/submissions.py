@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from label.images.image_names import label_extension
 from monai_chexmask_u.anatomy import ORGANS, Organ
-from monai_chexmask_u.annotations.markups_files import read_landmarks
 from monai_chexmask_u.annotations.mask_files import read_masks
+from monai_chexmask_u.annotations.slicer_markups import read_landmarks
 from monai_chexmask_u.annotations.slicer_plane import slicer_plane
 from monai_chexmask_u.dicom.seg.annotation import AlgorithmType
 from monai_chexmask_u.geometry import fill_polygon

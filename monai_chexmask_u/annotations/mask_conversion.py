@@ -104,7 +104,7 @@ def convert_masks(
             yield Conversion(image, landmarks)
         except ValueError as error:  # the project's own sentences
             yield Conversion(image, message=str(error))
-        except Exception as error:  # whatever is wrong with one radiograph, the others go on
+        except Exception as error:  # whatever is wrong with one radiograph, the others are still converted
             yield Conversion(image, message=fault_of(error)[1])
     if found:
         write_arrays(output / LANDMARKS, found)

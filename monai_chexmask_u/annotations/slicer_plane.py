@@ -21,7 +21,7 @@ TIFF_UNITS: Final = {2: 25.4, 3: 10.0}
 def slicer_plane(radiograph: Radiograph) -> ImagePlane:
     """Return where 3D Slicer puts the stored pixels of a radiograph.
 
-    A image is looked up at the radiograph's path once more; where there is none, a pixel is 1 mm wide and high.
+    An image file is looked up at the radiograph's path once more; where there is none, a pixel is 1 mm wide and high.
     """
     if radiograph.header is not None:
         from monai_chexmask_u.dicom.slicer_geometry import dicom_plane
@@ -31,7 +31,7 @@ def slicer_plane(radiograph: Radiograph) -> ImagePlane:
 
 
 def plane_of_image(path: Path) -> ImagePlane:
-    """Return where 3D Slicer puts a image: pixels have the size of the print that the file names, or 1 mm.
+    """Return where 3D Slicer puts an image file: pixels have the size of the print that the file names, or 1 mm.
 
     This is what ITK's readers do: JPEG by its JFIF header and TIFF by its resolution, both only if they are in inches
     or centimeters and neither number is zero; PNG never. Nothing says that a print had the size of the patient.

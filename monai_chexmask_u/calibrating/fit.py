@@ -84,7 +84,7 @@ def calibrate(
         model: any calibration it has is left aside.
         radiographs: to learn from and to be set by.
         settings: counts and seed.
-        work: folder in which collected examples are kept, so that a calibration that was stopped goes on from them.
+        work: folder in which collected examples are kept, so that a calibration that was stopped continues from them.
         progress: a function per stage: ``errors``, ``images``, ``error head``, ``detector``, ``held-out radiographs``.
 
     Returns:

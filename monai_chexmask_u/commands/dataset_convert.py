@@ -67,7 +67,7 @@ def convert(
     """Convert a table of CheXmask or CheXmask-U to a data set, or a data set to such a table.
 
     Ends with 0 if every row was converted, with 1 if some failed (see failures.parquet), with 2 if it could not start
-    or go on.
+    or continue.
     """
     require_packages("dataset", "pyarrow")
     from monai_chexmask_u.dataset.selection import Selection, parse_limits
@@ -99,7 +99,7 @@ def _table_to_data_set(
     where: Selection,
     workers: int,
 ) -> None:
-    from monai_chexmask_u.dataset.published.convert import convert_table
+    from monai_chexmask_u.dataset.published_tables.convert import convert_table
 
     with progress_bar(rate="rows/s") as progress:
         manifest = convert_table(
@@ -139,7 +139,7 @@ def _say_failures(folder: Path, count: int) -> None:
 def _data_set_to_table(
     data: Path, output: Path, layout: str | None, frame: str | None, source: str | None, where: Selection
 ) -> None:
-    from monai_chexmask_u.dataset.published.export import write_published
+    from monai_chexmask_u.dataset.published_tables.writing import write_published
 
     if not output.name.lower().endswith(_TABLES):
         raise ValueError(f"{output}: a data set is written as a table; name one that ends with .csv or .csv.gz with -o")

@@ -38,13 +38,16 @@ def _command(name: str) -> Callable[..., None]:
                 help="Folder of radiographs, outlined in at least one; give it again for more.", show_default=False
             ),
         ],
-        output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results; a run goes on in it.")],
+        output: Annotated[
+            Path, typer.Option("--output", "-o", help="Folder for the results; a run that was stopped continues in it.")
+        ],
         leave_out: Annotated[
             list[str] | None,
             typer.Option(help="Name of a file, without suffix, that is not what its folder says; again for more."),
         ] = None,
         radiographs: Annotated[
-            int | None, typer.Option(min=1, help="Radiographs of each folder to use; all by default.")
+            int | None,
+            typer.Option("--radiographs", "--films", min=1, help="Radiographs of each folder; all by default."),
         ] = None,
         samples: Annotated[int, typer.Option(min=2, help="Latent samples per image.")] = 50,
         seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of samples, noise and places.")] = 0,

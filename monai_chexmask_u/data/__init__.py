@@ -1,6 +1,5 @@
 """Data sets of radiographs, with and without landmarks."""
 
-from monai_chexmask_u.data.landmarks import landmark_datalist
-from monai_chexmask_u.data.radiographs import dicom_datalist, radiograph_datalist
+from monai_chexmask_u.data.datalists import dicom_datalist, landmark_datalist, radiograph_datalist
 
 __all__ = ["dicom_datalist", "landmark_datalist", "radiograph_datalist"]

@@ -1,4 +1,4 @@
-"""The radiographs of an experiment, read from folders that are known by what lies in them."""
+"""Sets of radiographs and what is known of them; a folder's kind is recognized by what lies in it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _PARTS: Final = ("train", "val", "test", "images")
 
 @dataclass(frozen=True, eq=False)
 class RadiographItem:
-    """One image of an experiment.
+    """A radiograph of a set, not read yet, and what is known of it.
 
     Attributes:
         path: the file.
@@ -106,7 +106,7 @@ def read_sets(
         leave_out: names of files, without suffix, that are not what their folder says.
 
     Raises:
-        ValueError: if a folder is of no use or none has outlines; the message names the folder.
+        ValueError: if a folder cannot be used or none has outlines; the message names the folder.
     """
     sets = [_read(folder, name) for folder, name in zip(folders, _names(folders), strict=True)]
     if not any(each.kind == "outlined" for each in sets):

@@ -1,4 +1,4 @@
-"""Is a data set whole, and is every byte as it was written?"""
+"""Check that a data set is whole, and that every byte is as it was written."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Problem:
 
 
 def check_dataset(folder: Path, *, masks: bool = False) -> Iterator[Problem]:
-    """Check a data set: every file's checksum, every radiograph once, every value of use.
+    """Check a data set: every file's checksum, every radiograph once, every landmark finite.
 
     Args:
         folder: of the data set.
@@ -125,9 +125,7 @@ def _strays(folder: Path, manifest: Manifest) -> Iterator[Problem]:
     for path in sorted((folder / "data").glob("*.parquet")):
         name = path.relative_to(folder).as_posix()
         if name not in known:
-            yield Problem(
-                name, "does not belong to the data set, but whoever reads the folder would read it; remove it"
-            )
+            yield Problem(name, "does not belong to the data set, but readers of the folder would read it; remove it")
 
 
 def _repeated(identifiers: list[pa.ChunkedArray]) -> Iterator[Problem]:

@@ -48,7 +48,7 @@ ROW_GROUP_ROWS: Final = 500
 
 
 class DatasetError(ValueError):
-    """A folder is no data set, or a broken one; the message names it and the way out."""
+    """A folder is no data set, or a broken one; the message names it and says what to do."""
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ Tables that were converted from published ones leave empty what those do not hol
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,7 +13,7 @@ import pyarrow as pa
 
 from monai_chexmask_u.anatomy import NODE_COUNT, ORGANS
 
-__all__ = ["COLUMNS", "FAILURE_SCHEMA", "FRAMES", "SCHEMA", "Column", "column_names", "mask_column"]
+__all__ = ["COLUMNS", "FAILURE_SCHEMA", "FRAMES", "SCHEMA", "Column", "column_names", "mask_column", "rows_table"]
 
 FRAMES: Final = ("image", "preprocessed")
 """In which pixels a row's coordinates are: those of the image as stored, or of the published square of 1024."""
@@ -138,3 +139,17 @@ def column_names(names: Any = None) -> list[str]:
     if unknown:
         raise ValueError(f"there is no column {unknown[0]!r}; the columns are {', '.join(every)}")
     return chosen
+
+
+def rows_table(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+    """Return rows as a table of `SCHEMA`; columns that a row lacks are empty.
+
+    Raises:
+        ValueError: if a row has a column that the schema lacks.
+    """
+    for row in rows:
+        unknown = set(row) - set(SCHEMA.names)
+        if unknown:
+            raise ValueError(f"there is no column {sorted(unknown)[0]!r}")
+    columns = [pa.array([row.get(field.name) for row in rows], type=field.type) for field in SCHEMA]
+    return pa.Table.from_arrays(columns, schema=SCHEMA)

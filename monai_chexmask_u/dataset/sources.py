@@ -24,8 +24,8 @@ class Source:
         name: as commands take it.
         title: as tables and people write it.
         id_column: header of its id in the published tables.
-        radiograph: pattern of the paths of its radiographs, frontal ones where the path tells; its group ``id`` is the
-            radiograph's id, below its group ``split`` if there is one.
+        pattern: of the paths of its radiographs, frontal ones where the path tells; its group ``id`` is the id of the
+            radiograph, below its group ``split`` if there is one.
         suffix: of the image files, which some published tables append to the id and others do not.
         crop_border: its preprocessing cut off the black border around the exposed field.
         license: under which its images are given.
@@ -38,7 +38,7 @@ class Source:
     name: str
     title: str
     id_column: str
-    item: re.Pattern[str]
+    pattern: re.Pattern[str]
     suffix: str
     crop_border: bool
     license: str
@@ -47,13 +47,13 @@ class Source:
     views: Mapping[str, str | None] = field(default_factory=dict)
 
     def id_of(self, path: PurePosixPath | str) -> str | None:
-        """Return the id of the radiograph at a path, or None if that is none of this source's.
+        """Return the id of the radiograph at a path, or None if it is not one of this source's.
 
         Example:
             >>> source_called("chexpert").id_of("CheXpert-v1.0/train/patient1/study1/view1_frontal.jpg")
             'train/patient1/study1/view1_frontal.jpg'
         """
-        match = self.item.search(f"/{path}")
+        match = self.pattern.search(f"/{path}")
         if match is None:
             return None
         return "/".join(part for part in (match.groupdict().get("split"), match["id"]) if part)

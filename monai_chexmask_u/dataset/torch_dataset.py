@@ -27,7 +27,6 @@ from monai_chexmask_u.dataset.access import (
     open_dataset,
     rows_of_batch,
 )
-from monai_chexmask_u.dataset.building.radiograph_files import read_radiograph_file
 from monai_chexmask_u.dataset.building.radiograph_index import RadiographIndex
 from monai_chexmask_u.dataset.folder import DatasetError
 from monai_chexmask_u.dataset.schema import column_names, mask_column
@@ -103,22 +102,22 @@ class _Source:
         return apply_transform(self.transform, item, map_items=False)
 
     def _image(self, index: RadiographIndex, row: Mapping[str, Any]) -> Any:
-        item = index.find(row["image_id"], image_path=row["image_path"], source=row["source"])
-        if item is None:
+        file = index.find(row["image_id"], image_path=row["image_path"], source=row["source"])
+        if file is None:
             raise DatasetError(
                 f"{row['image_id']}: this radiograph is not below {index.images}; check the folder of images"
             )
         if not self.load:
-            if item.member is not None:
+            if file.member is not None:
                 raise DatasetError(
-                    f"{item.image_path}: this radiograph lies in an archive and has no path; use load=True"
+                    f"{file.image_path}: this radiograph lies in an archive and has no path; use load=True"
                 )
-            return str(item.file)
-        radiograph, _ = read_radiograph_file(item)
+            return str(file.file)
+        radiograph = file.read()
         size = (row["height"], row["width"])
         if None not in size and radiograph.shape != size:
             raise DatasetError(
-                f"{item.image_path}: the radiograph has {radiograph.shape} pixels, but its row is for {size}"
+                f"{file.image_path}: the radiograph has {radiograph.shape} pixels, but its row is for {size}"
             )
         return radiograph
 

@@ -45,7 +45,7 @@ def published_severity(kind: str) -> float:
 
 
 def _all_levels() -> dict[str, tuple[float, ...]]:
-    """Return the levels above zero, a published one in place of its neighbor where it is none of the levels."""
+    """Return the levels above zero, a published one in place of its neighbor where it is not one of the levels."""
     found = {}
     for name, corruption in CORRUPTIONS.items():
         published = corruption.published

@@ -37,13 +37,13 @@ class Failure:
 
     Attributes:
         radiograph: its key.
-        kind: of the condition, empty where the radiograph itself is of no use.
+        kind: of the condition, empty where the radiograph itself cannot be read.
         severity: of the condition.
         code: machine-readable reason.
         message: one sentence.
     """
 
-    item: str
+    radiograph: str
     kind: str
     severity: float
     code: str
@@ -75,7 +75,7 @@ def run_jobs(jobs: Iterable[Job], segmenter: Segmenter, store: Store, advance: C
         jobs: what to do.
         segmenter: does the work; its seed is that of noise and places as well.
         store: takes the rows.
-        advance: is told how many conditions are done with, after each.
+        advance: called with the number of conditions that are done, after each.
 
     Returns:
         Radiographs that could not be read; conditions that failed are in the store, with the reason.
@@ -88,7 +88,7 @@ def run_jobs(jobs: Iterable[Job], segmenter: Segmenter, store: Store, advance: C
         try:
             radiograph = read_radiograph(job.item.path)
             partner = _partner(job, radiograph.shape)
-        except Exception as error:  # whatever is wrong with one radiograph, the others go on
+        except Exception as error:  # whatever is wrong with one radiograph, the others are still measured
             failures[job.item.key] = Failure(job.item.key, "", 0.0, *fault_of(error))
             advance(len(job.conditions))
             continue

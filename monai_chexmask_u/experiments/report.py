@@ -15,7 +15,7 @@ import pandas as pd
 
 from monai_chexmask_u.data.radiograph_sets import FRONTAL, RadiographSet
 from monai_chexmask_u.experiments.findings import Findings, Plot
-from monai_chexmask_u.experiments.published import COMPARISONS
+from monai_chexmask_u.experiments.published_numbers import COMPARISONS
 from monai_chexmask_u.files.atomic import atomic_path
 
 __all__ = ["Report", "comparison_rows"]

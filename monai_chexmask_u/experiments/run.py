@@ -11,7 +11,12 @@ from typing import Final
 import pandas as pd
 
 from monai_chexmask_u.data.radiograph_sets import RadiographItem, RadiographSet
-from monai_chexmask_u.experiments import calibration, corruption, error, ood
+from monai_chexmask_u.experiments import (
+    calibration_experiment,
+    corruption_experiment,
+    error_experiment,
+    ood_experiment,
+)
 from monai_chexmask_u.experiments.conditions import Part, Plan
 from monai_chexmask_u.experiments.findings import Findings, Measurements, write_table
 from monai_chexmask_u.experiments.jobs import Failure, list_jobs, run_jobs
@@ -22,7 +27,7 @@ from monai_chexmask_u.segmenter import Segmenter
 __all__ = ["EXPERIMENTS", "Experiment", "Progress", "run_experiments"]
 
 Progress = Callable[[int, int], None]
-"""Is told how many of how many images are done."""
+"""Called with how many of how many images are done."""
 
 
 @dataclass(frozen=True)
@@ -35,10 +40,10 @@ class Experiment:
 
 
 EXPERIMENTS: Final[dict[str, Experiment]] = {
-    "corruption": Experiment(("clean", "corrupted"), True, corruption.analyze),
-    "error": Experiment(("clean", "corrupted"), True, error.analyze),
-    "ood": Experiment(("clean", "foreign"), False, ood.analyze),
-    "calibration": Experiment(("clean",), True, calibration.analyze),
+    "corruption": Experiment(("clean", "corrupted"), True, corruption_experiment.analyze),
+    "error": Experiment(("clean", "corrupted"), True, error_experiment.analyze),
+    "ood": Experiment(("clean", "foreign"), False, ood_experiment.analyze),
+    "calibration": Experiment(("clean",), True, calibration_experiment.analyze),
 }
 
 
@@ -78,7 +83,7 @@ def run_experiments(
         progress(done, total)
 
     unreadable = run_jobs(jobs, segmenter, store, advance)
-    rows = _stored(store, needed, {failure.item for failure in unreadable})
+    rows = _stored(store, needed, {failure.radiograph for failure in unreadable})
     failures = _failures(unreadable, rows)
     outlined = {item.key for item, _ in needed if item.landmarks is not None}
     if (

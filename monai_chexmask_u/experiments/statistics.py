@@ -1,4 +1,4 @@
-"""How well one number foretells another: correlation, ranking, rejection and calibration, by their closed forms.
+"""How well one number predicts another: correlation, ranking, rejection and calibration, by their closed forms.
 
 References:
     [1] Geifman et al., Bias-Reduced Uncertainty Estimation for Deep Neural Classifiers, https://arxiv.org/abs/1805.08206

@@ -1,4 +1,4 @@
-"""What was measured so far: a file per radiograph and part, so that a run that was stopped goes on."""
+"""What was measured so far: a file per radiograph and part, so that a run that was stopped can continue."""
 
 from __future__ import annotations
 
@@ -69,8 +69,8 @@ class Store:
         if not path.is_file():
             return False
         try:
-            stored = pd.read_parquet(path, columns=["fingerprint"])["fingerprint"]
-        except (OSError, ValueError, KeyError):  # broken: it is measured again
+            stored = pd.read_parquet(path, columns=["radiograph", "fingerprint"])["fingerprint"]
+        except (OSError, ValueError, KeyError):  # broken, or of a version with other columns: it is measured again
             return False
         return bool((stored == item.fingerprint()).all())
 

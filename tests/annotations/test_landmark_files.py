@@ -1,4 +1,4 @@
-"""Landmarks from tables and from the folders of the published data set, as `landmark_datalist` lists them."""
+"""Landmarks in arrays, tables and the folders of the published data set."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from monai_chexmask_u.anatomy import HEART, NODE_IDS, ORGANS
+from monai_chexmask_u.annotations.landmark_files import read_arrays, write_arrays
 from monai_chexmask_u.data import landmark_datalist
 from monai_chexmask_u.geometry import Frame
 
@@ -253,3 +254,27 @@ def test_arrays_win_over_tables_and_tables_over_folders(tmp_path: Path) -> None:
     assert len(landmark_datalist(tmp_path)) == 1
     np.savez(tmp_path / "landmarks.npz", names=["b", "a"], landmarks=LANDMARKS)
     assert [item["name"] for item in landmark_datalist(tmp_path)] == ["b", "a"]
+
+
+def test_written_landmarks_are_read_back_in_their_order_with_unknown_organs(tmp_path: Path) -> None:
+    lungs_only = LANDMARKS[1].copy()
+    lungs_only[HEART.nodes] = np.nan
+    write_arrays(tmp_path / "landmarks.npz", {"b": LANDMARKS[0], "a": lungs_only})
+    found = read_arrays(tmp_path / "landmarks.npz")
+    assert list(found) == ["b", "a"]
+    np.testing.assert_array_equal(found["b"], LANDMARKS[0].astype(np.float32))
+    np.testing.assert_array_equal(found["a"], lungs_only.astype(np.float32))
+    assert [path.name for path in tmp_path.iterdir()] == ["landmarks.npz"]
+
+
+def test_what_could_not_be_read_is_not_written_and_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "landmarks.npz"
+    write_arrays(path, {"a": LANDMARKS[0]})
+    before = path.read_bytes()
+    torn = LANDMARKS[0].copy()
+    torn[3] = np.nan
+    with pytest.raises(ValueError, match="image 'a' has 43 landmarks of the right lung instead of 44"):
+        write_arrays(path, {"a": torn})
+    with pytest.raises(ValueError, match="there are no landmarks to write"):
+        write_arrays(path, {})
+    assert path.read_bytes() == before

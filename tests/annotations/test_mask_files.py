@@ -41,7 +41,7 @@ def assert_equals(masks: Any, labels: NDArray[np.uint8]) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif", ".bmp"])
-def test_a_image_is_taken_pixel_by_pixel(
+def test_an_image_is_taken_pixel_by_pixel(
     radiograph: Radiograph, labels: NDArray[np.uint8], tmp_path: Path, suffix: str
 ) -> None:
     path = tmp_path / f"mask{suffix}"
@@ -49,7 +49,7 @@ def test_a_image_is_taken_pixel_by_pixel(
     assert_equals(read_masks(path, radiograph), labels)
 
 
-def test_other_values_are_read_where_they_are_told(radiograph: Radiograph, tmp_path: Path) -> None:
+def test_other_values_are_read_as_the_labels_say(radiograph: Radiograph, tmp_path: Path) -> None:
     path = tmp_path / "mask.png"
     labels = make_segmentation(radiograph).label_mask()
     Image.fromarray(np.array([0, 50, 100, 255], np.uint8)[labels]).save(path)
@@ -62,7 +62,7 @@ def test_other_values_are_read_where_they_are_told(radiograph: Radiograph, tmp_p
     ("name", "cause"),
     [("small.png", "10x10 pixels, the image 250x200"), ("color.png", "one channel"), ("empty.png", "nothing in")],
 )
-def test_images_of_no_use_are_refused_by_name(radiograph: Radiograph, tmp_path: Path, name: str, cause: str) -> None:
+def test_unusable_images_are_refused_by_name(radiograph: Radiograph, tmp_path: Path, name: str, cause: str) -> None:
     images = {
         "small.png": np.ones((10, 10), np.uint8),
         "color.png": np.ones((*SHAPE, 3), np.uint8),

@@ -133,5 +133,5 @@ def test_masks_are_filled_outlines_row_by_row() -> None:
 
 def test_a_file_that_is_no_image_is_named(network: HybridGNet, tmp_path: Path) -> None:
     (tmp_path / "notes.png").write_text("no image")
-    with pytest.raises(ValueError, match=r"notes\.png: not a image"):
+    with pytest.raises(ValueError, match=r"notes\.png: not an image"):
         build_published_way([tmp_path / "notes.png"], tmp_path / "out", network, SAMPLES, SIZE, SEED)

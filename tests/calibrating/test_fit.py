@@ -82,11 +82,11 @@ def test_radii_hold_nine_tenths_of_the_held_out_landmarks(
     assert sorted(round(factor, 6) for factor in calibration.radius_factors.values()) == pytest.approx(factors)
     errors = np.linalg.norm(result.landmarks - phantom_landmarks(96, 80), axis=-1)
     assert 0.7 <= np.mean(errors <= result.radius90) <= 1
-    assert calibration.record["radiographs"]["held_out"] == {radiographs.held_out[0].source: 2}
+    assert calibration.record["films"]["held_out"] == {radiographs.held_out[0].source: 2}
     assert calibration.record["settings"]["rounds"] == 2
 
 
-def test_a_stopped_calibration_goes_on_from_what_it_collected_and_gives_the_same(
+def test_a_stopped_calibration_continues_from_what_it_collected_and_gives_the_same(
     model: Model, radiographs: CalibrationRadiographs, tmp_path: Path
 ) -> None:
     first = calibrate(model, radiographs, SETTINGS, work=tmp_path, progress=silent())
@@ -128,8 +128,8 @@ def test_command_writes_a_calibration_that_the_weights_load_with(
     record = json.loads((tmp_path / "record.json").read_text())
     assert record["calibration_sha256"] == calibration.sha256 == sha256_of(output)
     assert record["limits"] == calibration.limits.as_dict()
-    assert record["radiographs"] == calibration.record["radiographs"]
-    assert {name: sum(counts.values()) for name, counts in calibration.record["radiographs"].items()} == {
+    assert record["films"] == calibration.record["films"]
+    assert {name: sum(counts.values()) for name, counts in calibration.record["films"].items()} == {
         "outlined": 2,
         "frontal": 2,
         "held_out": 2,
@@ -171,7 +171,7 @@ def test_a_broken_radiograph_is_named_before_any_work(
     model: Model, radiographs: CalibrationRadiographs, tmp_path: Path
 ) -> None:
     broken = tmp_path / "broken.png"
-    broken.write_bytes(b"not a image")
+    broken.write_bytes(b"not an image")
     with pytest.raises(ValueError, match=r"broken\.png: .*--leave-out"):
         calibrate(
             model,

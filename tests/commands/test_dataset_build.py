@@ -11,13 +11,13 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 from pyarrow import Table
-from support.samples.datasets import write_radiographs
+from support.samples.builds import write_radiographs
 from typer.testing import CliRunner, Result
 
 from monai_chexmask_u.cli import app
-from monai_chexmask_u.commands import build_progress as progress
 from monai_chexmask_u.commands import console
-from monai_chexmask_u.dataset.building import build as building
+from monai_chexmask_u.commands.dataset_build import BuildProgress
+from monai_chexmask_u.dataset.building import shards
 from monai_chexmask_u.dataset.folder import Manifest, write_shard
 
 Run = Callable[..., Result]
@@ -132,25 +132,25 @@ def test_a_disk_that_fills_up_is_said_with_what_is_kept(
             raise OSError(28, "No space left on device")
         return original(folder, number, rows, failures)
 
-    monkeypatch.setattr(building, "write_shard", full)
+    monkeypatch.setattr(shards, "write_shard", full)
     result = run(*build_arguments(images, tmp_path / "out", tiny_bundle))
     assert result.exit_code == 2
     assert said(
-        "cannot go on (No space left on device); 2 of 5 radiographs are kept, and the same command goes on", result
+        "cannot continue (No space left on device); 2 of 5 radiographs are kept, and the same command continues", result
     )
 
 
-def test_a_person_who_stops_it_is_told_what_is_kept(
+def test_who_stops_a_build_reads_what_is_kept(
     run: Run, images: Path, tmp_path: Path, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def stop(self: progress.BuildProgress, shard: object) -> None:
+    def stop(self: BuildProgress, shard: object) -> None:
         self.kept_rows += 2
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(progress.BuildProgress, "shard_done", stop)
+    monkeypatch.setattr(BuildProgress, "shard_done", stop)
     result = run(*build_arguments(images, tmp_path / "out", tiny_bundle))
     assert result.exit_code == 130
-    assert said("stopped; 2 of 5 radiographs are kept, and the same command goes on with the others", result)
+    assert said("stopped; 2 of 5 radiographs are kept, and the same command continues with the others", result)
 
 
 def test_a_damaged_data_set_is_listed(run: Run, images: Path, tmp_path: Path, tiny_bundle: Path) -> None:
@@ -189,16 +189,16 @@ def test_radiographs_that_can_be_read_again_are_done_again_when_asked(
 def test_radiographs_that_have_gone_altogether_stop_the_build(
     run: Run, images: Path, tmp_path: Path, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = progress.BuildProgress.started
+    original = BuildProgress.started
 
-    def gone(self: progress.BuildProgress, manifest: Manifest) -> None:
+    def gone(self: BuildProgress, manifest: Manifest) -> None:
         original(self, manifest)
         images.rename(tmp_path / "elsewhere")
 
-    monkeypatch.setattr(progress.BuildProgress, "started", gone)
+    monkeypatch.setattr(BuildProgress, "started", gone)
     stopped = run(*build_arguments(images, tmp_path / "out", tiny_bundle))
     assert stopped.exit_code == 2
-    assert said("cannot go on (the radiographs are no longer there); 0 of 5 radiographs are kept", stopped)
+    assert said("cannot continue (the radiographs are no longer there); 0 of 5 radiographs are kept", stopped)
     monkeypatch.undo()
     (tmp_path / "elsewhere").rename(images)
     assert said("4 of 5 radiographs segmented", run(*build_arguments(images, tmp_path / "out", tiny_bundle)))

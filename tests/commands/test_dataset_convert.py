@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 import typer
-from support.samples.published import chexmask_header, chexmask_u_header, make_rows, write_table
+from support.samples.published_tables import chexmask_header, chexmask_u_header, make_rows, write_table
 from typer.testing import CliRunner, Result
 
 from monai_chexmask_u.commands.dataset_convert import convert
 from monai_chexmask_u.dataset.access import read_arrow
-from monai_chexmask_u.dataset.published.convert import convert_table
+from monai_chexmask_u.dataset.published_tables.convert import convert_table
 
 SHAPE = (160, 120)
 app = typer.Typer()

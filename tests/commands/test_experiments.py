@@ -6,12 +6,17 @@ import json
 from pathlib import Path
 
 import pytest
-from support.samples.experiments import FEW, Folders
+from support.samples.experiments import FEW, Folders, make_folders
 from typer.testing import CliRunner
 
 from monai_chexmask_u.cli import app
 from monai_chexmask_u.experiments import run as run_module
 from monai_chexmask_u.experiments.findings import Plot
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> Folders:
+    return make_folders(tmp_path)
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +59,7 @@ def test_broken_radiograph_ends_with_1_and_is_named(folders: Folders, tiny_bundl
     data = ("--data", folders.outlined, "--data", folders.frontal)
     code, _, stderr = run("ood", *data, "-o", tmp_path / "out", *options(tiny_bundle))
     assert code == 1
-    assert stderr == "chexmask-u: scanner/x: the plot ends early or is broken; fetch it again [truncated]\n"
+    assert stderr == "chexmask-u: scanner/x: the image ends early or is broken; fetch it again [truncated]\n"
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,11 @@ from support.samples.experiments import Folders, make_folders, save_radiographs
 from monai_chexmask_u.data.radiograph_sets import FRONTAL, read_sets
 
 
+@pytest.fixture
+def folders(tmp_path: Path) -> Folders:
+    return make_folders(tmp_path)
+
+
 def test_folders_are_known_by_what_lies_in_them(folders: Folders) -> None:
     outlined, labelled, frontal = read_sets(folders.all)
     assert [each.kind for each in (outlined, labelled, frontal)] == ["outlined", "labelled", "frontal"]

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pytest
-from support.samples.published import PublishedRow, chexmask_u_header, drawn_mask, make_rows, write_table
+from support.samples.published_tables import PublishedRow, chexmask_u_header, drawn_mask, make_rows, write_table
 
 from monai_chexmask_u.anatomy import HEART, ORGANS
 from monai_chexmask_u.dataset.access import (
@@ -26,9 +26,8 @@ from monai_chexmask_u.dataset.access import (
     vectors,
 )
 from monai_chexmask_u.dataset.folder import DatasetError, Manifest, write_manifest, write_shard
-from monai_chexmask_u.dataset.published.convert import convert_table
-from monai_chexmask_u.dataset.rows import rows_table
-from monai_chexmask_u.dataset.schema import FAILURE_SCHEMA, SCHEMA
+from monai_chexmask_u.dataset.published_tables.convert import convert_table
+from monai_chexmask_u.dataset.schema import FAILURE_SCHEMA, SCHEMA, rows_table
 from monai_chexmask_u.dataset.selection import Selection
 
 SHAPE = (160, 120)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from support.samples.datasets import in_process, radiographs_of, write_radiographs
+from support.samples.builds import in_process, radiographs_of, write_radiographs
 
 from monai_chexmask_u.dataset.building.work import Chunk, Recipe
 from monai_chexmask_u.dataset.check import check_dataset

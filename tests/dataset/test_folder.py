@@ -16,8 +16,7 @@ from monai_chexmask_u.dataset.folder import (
     write_manifest,
     write_shard,
 )
-from monai_chexmask_u.dataset.rows import rows_table
-from monai_chexmask_u.dataset.schema import FAILURE_SCHEMA, SCHEMA
+from monai_chexmask_u.dataset.schema import FAILURE_SCHEMA, SCHEMA, rows_table
 
 
 def rows(*names: str) -> pa.Table:

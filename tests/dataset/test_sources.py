@@ -6,8 +6,7 @@ import pytest
 from support.samples.collections import LAYOUTS, Layout, write_csv
 
 from monai_chexmask_u.dataset.building.listing import list_radiographs
-from monai_chexmask_u.dataset.building.radiograph_files import read_radiograph_file
-from monai_chexmask_u.dataset.building.view_tables import FOLDERS_ABOVE
+from monai_chexmask_u.dataset.building.radiograph_tables import FOLDERS_ABOVE
 from monai_chexmask_u.dataset.sources import SOURCES, source_called, source_of_column
 
 every_layout = pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.source)
@@ -27,7 +26,7 @@ def test_radiographs_of_a_source_have_its_ids_and_views(layout: Layout, tmp_path
     assert {item.image_id: item.view for item in listing.radiographs} == layout.views
     assert (listing.left_out, listing.notes) == (layout.left_out, ())
     for item in listing.radiographs:
-        assert read_radiograph_file(item)[0].path == Path(item.image_path)
+        assert item.read().path == Path(item.image_path)
 
 
 @with_table

@@ -10,12 +10,12 @@ import torch
 from monai.data import list_data_collate
 from monai.transforms import Compose, Lambdad
 from PIL import Image
-from support.samples.published import chexmask_u_header, drawn_mask, make_rows, write_table
+from support.samples.published_tables import chexmask_u_header, drawn_mask, make_rows, write_table
 from torch.utils.data import DataLoader
 
 from monai_chexmask_u.anatomy import HEART
 from monai_chexmask_u.dataset.folder import DatasetError
-from monai_chexmask_u.dataset.published.convert import convert_table
+from monai_chexmask_u.dataset.published_tables.convert import convert_table
 from monai_chexmask_u.dataset.selection import Selection
 from monai_chexmask_u.dataset.torch_dataset import RadiographDataset, ShuffledRadiographs
 from monai_chexmask_u.radiograph import Radiograph

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -106,27 +107,38 @@ def test_page_refers_to_nothing_outside(everything: tuple[Path, Report, Recorder
         assert words in page
 
 
-@pytest.mark.usefixtures("undrawn")
-def test_model_without_calibration_is_measured_by_what_it_says(
-    folders: Folders, plain: Segmenter, tmp_path: Path
-) -> None:
-    report, _ = run(folders, plain, tmp_path / "out")
+@pytest.fixture(scope="module")
+def uncalibrated(plain: Segmenter, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Folders, Report]:
+    """A whole run of a model without a calibration, without drawn figures, where it lies, and its radiographs."""
+    folder = tmp_path_factory.mktemp("uncalibrated")
+    folders = make_folders(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Plot, "drawn", lambda self, kind: b"")
+        report, _ = run(folders, plain, folder / "out")
+    return folder / "out", folders, report
+
+
+def test_model_without_calibration_is_measured_by_what_it_says(uncalibrated: tuple[Path, Folders, Report]) -> None:
+    out, _, report = uncalibrated
     assert len(report.notes) == 2
     assert "no calibration" in report.notes[0]
-    assert report.notes[0] in (tmp_path / "out" / "report.html").read_text()
+    assert report.notes[0] in (out / "report.html").read_text()
     assert "corruption.least_spearman_score" in report.summary
     assert not any("total" in key or "coverage90" in key for key in report.summary)
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_stopped_run_goes_on_to_the_same_tables(folders: Folders, plain: Segmenter, tmp_path: Path) -> None:
-    run(folders, plain, tmp_path / "whole")
-    run(folders, plain, tmp_path / "out")
+def test_stopped_run_continues_to_the_same_tables(
+    uncalibrated: tuple[Path, Folders, Report], plain: Segmenter, tmp_path: Path
+) -> None:
+    whole, folders, _ = uncalibrated
+    shutil.copytree(whole, tmp_path / "out")
+    shutil.rmtree(tmp_path / "out" / "tables")
     (tmp_path / "out" / "parts" / "corrupted" / "set_val" / "b.parquet").unlink()
     (tmp_path / "out" / "parts" / "foreign" / "scanner" / "x.parquet").write_bytes(b"cut off")
     _, recorder = run(folders, plain, tmp_path / "out")
     assert recorder.calls[-1] == (5 + 3, 5 + 3)
-    assert tables(tmp_path / "out") == tables(tmp_path / "whole")
+    assert tables(tmp_path / "out") == tables(whole)
     assert run(folders, plain, tmp_path / "out")[1].calls == []
 
 
@@ -151,26 +163,31 @@ def test_killed_run_keeps_what_it_measured(folders: Folders, tiny_model: Model, 
 
 @pytest.mark.usefixtures("undrawn")
 def test_result_of_a_radiograph_does_not_depend_on_the_other_radiographs(
-    folders: Folders, plain: Segmenter, tmp_path: Path
+    uncalibrated: tuple[Path, Folders, Report], plain: Segmenter, tmp_path: Path
 ) -> None:
-    run(folders, plain, tmp_path / "out")
+    whole, folders, _ = uncalibrated
     (tmp_path / "less").mkdir()
     sets = read_sets([folders.outlined], limit=2)
     turned = [replace(sets[0], radiographs=sets[0].radiographs[::-1])]
     run_experiments(["corruption"], turned, plain, tmp_path / "less", plan=FEW)
     part = "parts/corrupted/set_val/b.parquet"
-    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "less" / part), pd.read_parquet(tmp_path / "out" / part))
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "less" / part), pd.read_parquet(whole / part))
 
 
-@pytest.mark.parametrize(
-    ("name", "images"), [("corruption", 3 + 15), ("error", 3 + 15), ("ood", 7 + 18), ("calibration", 3)]
-)
-@pytest.mark.usefixtures("undrawn")
-def test_only_what_an_experiment_needs_is_measured(
-    folders: Folders, plain: Segmenter, tmp_path: Path, name: str, images: int
-) -> None:
-    _, recorder = run(folders, plain, tmp_path / "out", (name,))
-    assert recorder.calls[-1] == (images, images)
+def test_only_what_an_experiment_needs_is_measured(folders: Folders, tiny_model: Model, tmp_path: Path) -> None:
+    class Unable(Segmenter):
+        def segment(self, radiograph: Radiograph) -> LandmarkSegmentation:
+            raise ValueError("nothing is segmented where images are only counted")
+
+    images = {"corruption": 3 + 15, "error": 3 + 15, "ood": 7 + 18, "calibration": 3}
+    counted = {}
+    for name in images:
+        (tmp_path / name).mkdir()
+        recorder, segmenter = Recorder(), Unable(tiny_model, num_samples=3, device="cpu")
+        with pytest.raises(ValueError, match="none of the outlined radiographs could be measured"):
+            run_experiments([name], read_sets(folders.all), segmenter, tmp_path / name, plan=FEW, progress=recorder)
+        counted[name] = recorder.calls[-1]
+    assert counted == {name: (count, count) for name, count in images.items()}
 
 
 @pytest.mark.usefixtures("undrawn")
@@ -182,9 +199,11 @@ def test_changed_radiograph_is_measured_again(folders: Folders, plain: Segmenter
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_broken_radiograph_is_told_and_the_others_go_on(folders: Folders, plain: Segmenter, tmp_path: Path) -> None:
+def test_broken_radiograph_is_named_and_the_others_are_measured(
+    folders: Folders, plain: Segmenter, tmp_path: Path
+) -> None:
     (folders.outlined / "images" / "b.png").write_bytes(b"\x89PNG and no more")
-    report, _ = run(folders, plain, tmp_path / "out")
+    report, _ = run(folders, plain, tmp_path / "out", ("corruption",))
     failures = report.failures
     assert failures[failures["kind"] == ""][["radiograph", "code"]].to_numpy().tolist() == [["set_val/b", "truncated"]]
     # a would be blended with b
@@ -196,7 +215,7 @@ def test_broken_radiograph_is_told_and_the_others_go_on(folders: Folders, plain:
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_failure_of_one_condition_is_told_and_remembered(folders: Folders, tiny_model: Model, tmp_path: Path) -> None:
+def test_failure_of_one_condition_is_named_and_remembered(folders: Folders, tiny_model: Model, tmp_path: Path) -> None:
     class Picky(Segmenter):
         def segment(self, radiograph: Radiograph) -> LandmarkSegmentation:
             if radiograph.pixels.max() == 0:
@@ -221,16 +240,13 @@ def test_no_usable_outlined_radiograph_is_said_with_the_first_reason(
     for path in (folders.outlined / "images").iterdir():
         path.write_bytes(b"\x89PNG and no more")
     with pytest.raises(
-        ValueError, match="none of the outlined radiographs could be measured; set_val/a: the plot ends"
+        ValueError, match="none of the outlined radiographs could be measured; set_val/a: the image ends"
     ):
         run(folders, plain, tmp_path / "out")
 
 
-@pytest.mark.parametrize("difference", ["samples", "seed", "model", "levels"])
 @pytest.mark.usefixtures("undrawn")
-def test_measurements_of_other_settings_are_not_mixed(
-    folders: Folders, tiny_model: Model, tmp_path: Path, difference: str
-) -> None:
+def test_measurements_of_other_settings_are_not_mixed(folders: Folders, tiny_model: Model, tmp_path: Path) -> None:
     def experiment(model: Model, samples: int, seed: int, severity: float) -> None:
         segmenter = Segmenter(model, num_samples=samples, seed=seed, device="cpu")
         plan = replace(FEW, levels={"crop": (severity,)})
@@ -238,6 +254,12 @@ def test_measurements_of_other_settings_are_not_mixed(
 
     other = replace(tiny_model, identity=replace(tiny_model.identity, sha256="cd" * 32))
     experiment(tiny_model, 3, 0, 0.1)
-    model = other if difference == "model" else tiny_model
-    with pytest.raises(ValueError, match=f"holds measurements with another {difference}.*choose another folder"):
-        experiment(model, 3 + (difference == "samples"), int(difference == "seed"), 0.1 + (difference == "levels") / 10)
+    changed = {
+        "samples": (tiny_model, 4, 0, 0.1),
+        "seed": (tiny_model, 3, 1, 0.1),
+        "model": (other, 3, 0, 0.1),
+        "levels": (tiny_model, 3, 0, 0.2),
+    }
+    for difference, settings in changed.items():
+        with pytest.raises(ValueError, match=f"holds measurements with another {difference}.*choose another folder"):
+            experiment(*settings)

@@ -72,7 +72,7 @@ def test_what_others_call_partial_is_not_touched(tmp_path: Path, name: str) -> N
 
 
 def test_a_data_set_in_the_making_is_not_touched(tmp_path: Path) -> None:
-    convert = pytest.importorskip("monai_chexmask_u.dataset.published.convert", reason="data sets need pyarrow")
+    convert = pytest.importorskip("monai_chexmask_u.dataset.published_tables.convert", reason="data sets need pyarrow")
     with convert.new_folder(tmp_path / "chexmask-u-set") as making:
         (making / "part.parquet").write_text("rows")
         prepare_folder(tmp_path)

@@ -16,8 +16,13 @@ from typing import Final
 from monai_chexmask_u.dataset.building.archives import ARCHIVE_BROKEN, COMPRESSED_TAR, is_compressed_tar
 from monai_chexmask_u.dataset.building.radiograph_files import RadiographFile
 from monai_chexmask_u.dataset.building.radiograph_folders import radiographs_in_archive, radiographs_in_folder
-from monai_chexmask_u.dataset.building.radiograph_tables import TABLE_SUFFIXES, list_lines, manifest_rows
-from monai_chexmask_u.dataset.building.view_tables import read_views, tables_above
+from monai_chexmask_u.dataset.building.radiograph_tables import (
+    TABLE_SUFFIXES,
+    list_lines,
+    manifest_rows,
+    read_views,
+    tables_above,
+)
 from monai_chexmask_u.dataset.sources import Source
 from monai_chexmask_u.radiograph import RadiographError
 from monai_chexmask_u.reading import is_candidate, is_candidate_name

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from monai_chexmask_u.dataset.building.work import Chunk, Finished, RadiographWork, Recipe
 
 if TYPE_CHECKING:
-    from monai_chexmask_u.dataset.rca.estimate import ReferenceSet
+    from monai_chexmask_u.dataset.rca.rating import ReferenceSet
 
 __all__ = ["WorkerPool", "all_steps", "complete_step", "decode_step", "run_local"]
 

@@ -10,7 +10,7 @@ from monai_chexmask_u.dataset.building.archives import Member, read_member
 from monai_chexmask_u.radiograph import Radiograph, RadiographError
 from monai_chexmask_u.reading import is_candidate_name, read_radiograph
 
-__all__ = ["Radiograph", "read_radiograph_file"]
+__all__ = ["RadiographFile"]
 
 
 @dataclass(frozen=True)
@@ -31,32 +31,28 @@ class RadiographFile:
     member: Member | None = None
     view: str | None = None
 
+    def read(self) -> Radiograph:
+        """Read the radiograph; its path is that of the table.
 
-def read_radiograph_file(item: RadiographFile) -> tuple[Radiograph, str]:
-    """Read a radiograph.
-
-    Returns:
-        The radiograph, whose path is that of the table, and the SHA-256 of its bytes.
-
-    Raises:
-        RadiographError: if it cannot be read or must not be used; `code` tells why.
-    """
-    if item.file.exists() and not item.file.is_file():  # reading a pipe would wait for ever
-        raise RadiographError("not_readable", "this is a folder, a pipe or a device; give a file")
-    if item.member is None:
-        radiograph = read_radiograph(item.file)
-    else:
-        content = read_member(item.file, item.member)
-        # Readers take files; the suffix decides where content alone does not.
-        with tempfile.NamedTemporaryFile(suffix=_suffix(item.member.name)) as copy:
-            copy.write(content)
-            copy.flush()
-            radiograph = read_radiograph(Path(copy.name))
-    radiograph = replace(radiograph, path=Path(item.image_path))
-    if radiograph.view is None and item.view is not None:
-        notes = tuple("view_from_table" if note == "view_unknown" else note for note in radiograph.notes)
-        radiograph = replace(radiograph, view=item.view, notes=notes)
-    return radiograph, str(radiograph.sha256)
+        Raises:
+            RadiographError: if it cannot be read or must not be used; `code` tells why.
+        """
+        if self.file.exists() and not self.file.is_file():  # reading a pipe would never end
+            raise RadiographError("not_readable", "this is a folder, a pipe or a device; give a file")
+        if self.member is None:
+            radiograph = read_radiograph(self.file)
+        else:
+            content = read_member(self.file, self.member)
+            # Readers take files; the suffix decides where content alone does not.
+            with tempfile.NamedTemporaryFile(suffix=_suffix(self.member.name)) as copy:
+                copy.write(content)
+                copy.flush()
+                radiograph = read_radiograph(Path(copy.name))
+        radiograph = replace(radiograph, path=Path(self.image_path))
+        if radiograph.view is None and self.view is not None:
+            notes = tuple("view_from_table" if note == "view_unknown" else note for note in radiograph.notes)
+            radiograph = replace(radiograph, view=self.view, notes=notes)
+        return radiograph
 
 
 def _suffix(name: str) -> str:

@@ -1,21 +1,36 @@
-"""Read names of radiographs from lists and tables: text with a path per line, CSV, Parquet."""
+"""Lists and tables about radiographs: their paths and ids, and the views that public data sets tell in tables."""
 
 from __future__ import annotations
 
 import csv
 import gzip
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, TextIO
 
-__all__ = ["ID_COLUMNS", "PATH_COLUMNS", "TABLE_SUFFIXES", "list_lines", "manifest_rows", "table_columns", "table_rows"]
+from monai_chexmask_u.dataset.sources import Source
+
+__all__ = [
+    "ID_COLUMNS",
+    "PATH_COLUMNS",
+    "TABLE_SUFFIXES",
+    "list_lines",
+    "manifest_rows",
+    "read_views",
+    "table_columns",
+    "table_rows",
+    "tables_above",
+]
 
 PATH_COLUMNS: Final = ("path", "file", "filename", "image", "image_path")
 ID_COLUMNS: Final = ("image_id", "id")
 """How the columns of a manifest are called, unless an option names them; letter case does not matter."""
 
 TABLE_SUFFIXES: Final = (".csv", ".csv.gz", ".parquet")
+
+FOLDERS_ABOVE: Final = 5
+"""Folders in which a table is looked for: that of a MIMIC study is four below that of the table."""
 
 
 def list_lines(path: Path) -> Iterator[str]:
@@ -89,6 +104,35 @@ def table_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, ...]]:
     for row in rows:
         if row:
             yield tuple(row[place].strip() if place < len(row) else "" for place in places)
+
+
+def tables_above(place: Path, source: Source) -> list[Path]:
+    """Return the view tables in the nearest folder that has any, from a folder upwards.
+
+    Args:
+        place: the folder to begin with.
+        source: whose tables are looked for.
+    """
+    for folder in [place, *place.parents][:FOLDERS_ABOVE]:
+        found = [folder / name for name in source.view_tables if (folder / name).is_file()]
+        if found:
+            return found
+    return []
+
+
+def read_views(tables: Iterable[Path], source: Source) -> dict[str, str] | None:
+    """Return the views that tables tell, as they call them, by bare ids; None if none of the tables has its columns.
+
+    Raises:
+        ValueError: if a table is broken.
+    """
+    views: dict[str, str] = {}
+    usable = [table for table in sorted(tables) if set(source.view_columns) <= set(table_columns(table))]
+    names: dict[str, str] = {}  # each of the few names is kept once
+    for table in usable:
+        for item, view in table_rows(table, source.view_columns):
+            views[source.bare(source.id_of(item) or item)] = names.setdefault(view, view)
+    return views if usable else None
 
 
 def _chosen(columns: list[str], wanted: str | None, defaults: Sequence[str]) -> str | None:

@@ -17,7 +17,7 @@ from monai_chexmask_u.dataset.building.local_engine import WorkerPool, all_steps
 from monai_chexmask_u.dataset.building.work import Chunk, Finished, RadiographWork, Recipe
 
 if TYPE_CHECKING:
-    from monai_chexmask_u.dataset.rca.estimate import ReferenceSet
+    from monai_chexmask_u.dataset.rca.rating import ReferenceSet
 
 __all__ = ["run_ray"]
 
@@ -66,7 +66,7 @@ def run_ray(
         raise RuntimeError(f"no Ray cluster answers at {address}; check --ray-address ({error})") from error
     except ray.exceptions.RayError as error:
         cause = f"Ray gave up ({type(error).__name__}: see its logs)"
-        raise RuntimeError(f"{cause}; what is finished is kept, and the same command goes on") from error
+        raise RuntimeError(f"{cause}; what is finished is kept, and the same command continues") from error
     finally:
         if started:
             ray.shutdown()

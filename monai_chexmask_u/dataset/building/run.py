@@ -9,9 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from monai_chexmask_u.dataset.building.build import build, build_settings, pending_radiographs, start
 from monai_chexmask_u.dataset.building.listing import list_radiographs
 from monai_chexmask_u.dataset.building.local_engine import run_local
+from monai_chexmask_u.dataset.building.shards import build_settings, build_shards, claim_folder, pending_radiographs
 from monai_chexmask_u.dataset.building.work import Chunk, Finished, Recipe
 from monai_chexmask_u.dataset.folder import DatasetError, Manifest, Shard
 from monai_chexmask_u.dataset.sources import Source, source_called
@@ -20,7 +20,7 @@ from monai_chexmask_u.model import load_model
 from monai_chexmask_u.segmenter import Segmenter
 
 if TYPE_CHECKING:
-    from monai_chexmask_u.dataset.rca.estimate import ReferenceSet
+    from monai_chexmask_u.dataset.rca.rating import ReferenceSet
 
 __all__ = ["BuildOptions", "Observer", "build_dataset"]
 
@@ -76,7 +76,7 @@ class BuildOptions:
 
 
 class Observer(Protocol):
-    """Is told how a build goes."""
+    """What a build calls as it proceeds."""
 
     def listed(self, radiographs: int, left_out: Mapping[str, int], notes: Sequence[str]) -> None:
         """Take note of how many radiographs there are, what was left out and why, and what else is to be known."""
@@ -92,18 +92,18 @@ class Observer(Protocol):
 
 
 def build_dataset(options: BuildOptions, observer: Observer) -> Manifest:
-    """Build a data set, or go on with one that was begun.
+    """Build a data set, or continue one that was begun.
 
     Args:
         options: what to build.
-        observer: is told how it goes.
+        observer: called as the build proceeds.
 
     Returns:
         The manifest of the finished data set.
 
     Raises:
-        ValueError: if an option is of no use, there is no radiograph, or the folder holds something else.
-        OSError: if something cannot be read or written; what is finished stays, and the build can go on.
+        ValueError: if an option cannot be used, there is no radiograph, or the folder holds something else.
+        OSError: if something cannot be read or written; what is finished stays, and the build can continue.
     """
     _check(options)
     source = source_called(options.source) if options.source else None
@@ -124,9 +124,11 @@ def build_dataset(options: BuildOptions, observer: Observer) -> Manifest:
         films_per_shard=options.films_per_shard,
         rca=references.settings if references else None,
     )
-    with start(options.output, settings, len(listing.radiographs), retry_failed=options.retry_failed) as manifest:
+    with claim_folder(
+        options.output, settings, len(listing.radiographs), retry_failed=options.retry_failed
+    ) as manifest:
         observer.started(manifest)
-        return build(
+        return build_shards(
             options.output,
             manifest,
             pending_radiographs(listing.radiographs, manifest),
@@ -173,7 +175,7 @@ def _chunk_done(images: Path, observer: Observer, chunk: Finished) -> None:
 
 
 def _references(folder: Path, segmenter: Segmenter) -> ReferenceSet:
-    from monai_chexmask_u.dataset.rca.estimate import load_references  # of another extra
+    from monai_chexmask_u.dataset.rca.rating import load_references  # of another extra
 
     return load_references(folder, segmenter)
 

@@ -16,9 +16,9 @@ import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 
-from monai_chexmask_u.dataset.building.radiograph_files import RadiographFile, read_radiograph_file
-from monai_chexmask_u.dataset.rows import radiograph_row, rows_table
-from monai_chexmask_u.dataset.schema import FAILURE_SCHEMA
+from monai_chexmask_u.dataset.building.radiograph_files import RadiographFile
+from monai_chexmask_u.dataset.building.segmentation_row import segmentation_row
+from monai_chexmask_u.dataset.schema import FAILURE_SCHEMA, rows_table
 from monai_chexmask_u.files.faults import fault_of
 from monai_chexmask_u.geometry import Frame
 from monai_chexmask_u.model import load_model
@@ -27,7 +27,7 @@ from monai_chexmask_u.segmenter import Segmenter
 from monai_chexmask_u.transforms.network_frame import fit_frame, to_network_image
 
 if TYPE_CHECKING:
-    from monai_chexmask_u.dataset.rca.estimate import ReferenceSet
+    from monai_chexmask_u.dataset.rca.rating import ReferenceSet
 
 __all__ = ["Chunk", "Decoded", "Finished", "Inferred", "RadiographWork", "Recipe", "radiograph_seed"]
 
@@ -79,7 +79,7 @@ class Decoded:
     """A radiograph as the network sees it, and what is needed to come back; it stands in for its radiograph.
 
     Attributes:
-        radiograph: where it came from.
+        file: where it came from.
         image: ``(1, size, size)`` float32.
         frame: from its pixels to the network's.
         shape: rows and columns of the radiograph.
@@ -89,7 +89,7 @@ class Decoded:
         sha256: of its bytes.
     """
 
-    item: RadiographFile
+    file: RadiographFile
     image: NDArray[np.float32]
     frame: Frame
     shape: tuple[int, int]
@@ -144,18 +144,18 @@ class RadiographWork:
     def decode(self, chunk: Chunk) -> tuple[Chunk, list[Decoded | Failure]]:
         """Read the radiographs of a chunk and fit them to the network."""
         return chunk, [
-            _damaged(item) if item.image_id in chunk.damaged else self._decode(item) for item in chunk.radiographs
+            _damaged(file) if file.image_id in chunk.damaged else self._decode(file) for file in chunk.radiographs
         ]
 
     def infer(self, decoded: tuple[Chunk, Sequence[Decoded | Failure]]) -> Inferred:
         """Put the radiographs of a chunk through the network."""
         chunk, radiographs = decoded
-        usable = [item for item in radiographs if isinstance(item, Decoded)]
-        failures = tuple(item for item in radiographs if not isinstance(item, Decoded))
+        usable = [each for each in radiographs if isinstance(each, Decoded)]
+        failures = tuple(each for each in radiographs if not isinstance(each, Decoded))
         if not usable:
             return Inferred(chunk, (), failures)
-        images = torch.from_numpy(np.stack([item.image for item in usable]))
-        seeds = [radiograph_seed(self.recipe.seed, item.item.image_id) for item in usable]
+        images = torch.from_numpy(np.stack([each.image for each in usable]))
+        seeds = [radiograph_seed(self.recipe.seed, each.file.image_id) for each in usable]
         posteriors = self.segmenter.infer_images(images, seeds)
         arrays = [{name: posterior[name].numpy() for name in _TENSORS} for posterior in posteriors]
         return Inferred(chunk, tuple(zip(usable, arrays, strict=True)), failures)
@@ -163,13 +163,13 @@ class RadiographWork:
     def complete(self, inferred: Inferred) -> Finished:
         """Turn posteriors into rows."""
         rows, failures = [], list(inferred.failures)
-        for item, arrays in inferred.radiographs:
+        for decoded, arrays in inferred.radiographs:
             try:
-                rows.append(self._row(item, arrays))
-            except Exception as error:  # whatever is wrong with one radiograph, the others go on
+                rows.append(self._row(decoded, arrays))
+            except Exception as error:  # whatever is wrong with one radiograph, the others are still done
                 _raise_if_of_the_machine(error)
-                failures.append(_failure(item.item, *fault_of(error)))
-        order = {item.image_id: place for place, item in enumerate(inferred.chunk.radiographs)}
+                failures.append(_failure(decoded.file, *fault_of(error)))
+        order = {file.image_id: place for place, file in enumerate(inferred.chunk.radiographs)}
         failures.sort(key=lambda each: order[each["image_id"]])
         return Finished(inferred.chunk, rows_table(rows), pa.Table.from_pylist(failures, schema=FAILURE_SCHEMA))
 
@@ -177,49 +177,49 @@ class RadiographWork:
         """Do all three steps."""
         return self.complete(self.infer(self.decode(chunk)))
 
-    def _decode(self, item: RadiographFile) -> Decoded | Failure:
+    def _decode(self, file: RadiographFile) -> Decoded | Failure:
         try:
-            radiograph, digest = read_radiograph_file(item)
+            radiograph = file.read()
             frame = fit_frame(radiograph, self.recipe.image_size, crop_border=self.recipe.crop_border)
             image = to_network_image(torch.from_numpy(radiograph.pixels), frame).numpy()
-        except Exception as error:  # whatever is wrong with one radiograph, the others go on
+        except Exception as error:  # whatever is wrong with one radiograph, the others are still done
             _raise_if_of_the_machine(error)
-            return _failure(item, *fault_of(error))
+            return _failure(file, *fault_of(error))
         return Decoded(
-            item,
+            file,
             image,
             frame,
             radiograph.shape,
             radiograph.spacing_mm,
             radiograph.view,
             radiograph.notes,
-            digest,
+            str(radiograph.sha256),
         )
 
-    def _row(self, item: Decoded, arrays: dict[str, NDArray[np.float32]]) -> dict[str, Any]:
+    def _row(self, decoded: Decoded, arrays: dict[str, NDArray[np.float32]]) -> dict[str, Any]:
         posterior = LandmarkPosterior(**{name: torch.from_numpy(array) for name, array in arrays.items()})
-        result = self.segmenter.finish(posterior, item.frame, item)
-        row = radiograph_row(result, item.frame, masks=self.recipe.masks)
+        result = self.segmenter.finish(posterior, decoded.frame, decoded)
+        row = segmentation_row(result, decoded.frame, masks=self.recipe.masks)
         row |= {
-            "image_id": item.item.image_id,
-            "image_path": item.item.image_path,
+            "image_id": decoded.file.image_id,
+            "image_path": decoded.file.image_path,
             "source": self.recipe.source,
-            "view": item.view,
-            "notes": list(item.notes),
+            "view": decoded.view,
+            "notes": list(decoded.notes),
             "latent_mean": arrays["latent_mean"][0],
             "latent_std": arrays["latent_std"][0],
-            "seed": radiograph_seed(self.recipe.seed, item.item.image_id),
-            "image_sha256": item.sha256,
+            "seed": radiograph_seed(self.recipe.seed, decoded.file.image_id),
+            "image_sha256": decoded.sha256,
         }
-        return row | self._rating(item, arrays)
+        return row | self._rating(decoded, arrays)
 
-    def _rating(self, item: Decoded, arrays: dict[str, NDArray[np.float32]]) -> dict[str, float | None]:
+    def _rating(self, decoded: Decoded, arrays: dict[str, NDArray[np.float32]]) -> dict[str, float | None]:
         """Return the columns of reverse classification accuracy, none without references."""
         if self.references is None:
             return {}
-        from monai_chexmask_u.dataset.rca.estimate import rate  # of another extra
+        from monai_chexmask_u.dataset.rca.rating import rate  # of another extra
 
-        rating = rate(item.image[0], arrays["mean"][0], arrays["latent_mean"][0], self.references)
+        rating = rate(decoded.image[0], arrays["mean"][0], arrays["latent_mean"][0], self.references)
         return {"dice_rca_mean": rating.dice_mean, "dice_rca_max": rating.dice_max}
 
 
@@ -234,13 +234,13 @@ def _raise_if_of_the_machine(error: Exception) -> None:
         raise error
 
 
-def _failure(item: RadiographFile, code: str, message: str) -> Failure:
+def _failure(file: RadiographFile, code: str, message: str) -> Failure:
     """Return the row of a radiograph that has none in the table."""
-    return {"image_id": item.image_id, "image_path": item.image_path, "code": code, "message": message}
+    return {"image_id": file.image_id, "image_path": file.image_path, "code": code, "message": message}
 
 
-def _damaged(item: RadiographFile) -> Failure:
-    return _failure(item, "crashed", "reading the radiograph ends the process, so its file is damaged; fetch it again")
+def _damaged(file: RadiographFile) -> Failure:
+    return _failure(file, "crashed", "reading the radiograph ends the process, so its file is damaged; fetch it again")
 
 
 def radiograph_seed(seed: int, image_id: str) -> int:

@@ -1,6 +1,6 @@
 """The registration behind reverse classification accuracy, with ITK: an affine map, then a smooth displacement.
 
-How well the ratings foretell the true Dice, and what else was tried, stands in ``benchmarks/README.md``.
+How well the ratings predict the true Dice, and what else was tried, stands in ``benchmarks/README.md``.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from support.samples.dicom import make_cr, make_dx, phantom_landmarks, save
 from support.samples.segmentations import make_segmentation
 
 from monai_chexmask_u.anatomy import HEART, NODE_IDS, ORGANS, RIGHT_LUNG
-from monai_chexmask_u.annotations.markups_files import read_landmarks
+from monai_chexmask_u.annotations.slicer_markups import read_landmarks
 from monai_chexmask_u.annotations.slicer_plane import slicer_plane
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.reading import read_radiograph

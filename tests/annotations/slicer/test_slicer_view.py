@@ -35,7 +35,7 @@ def script(repository: Path) -> ModuleType:
 
 
 def shows(pixels: NDArray[np.uint8], place: NDArray[np.float64], color: tuple[int, int, int]) -> bool:
-    """Say whether a color appears near a place (column, row) of a image; edges of lines are blended."""
+    """Say whether a color appears near a place (column, row) of an image; edges of lines are blended."""
     column, row = np.round(place).astype(int)
     around = pixels[max(row - REACH, 0) : row + REACH + 1, max(column - REACH, 0) : column + REACH + 1]
     return bool((np.abs(around.astype(int) - color).sum(axis=2) < 60).any())

@@ -26,7 +26,6 @@ from support.samples.collections import (
 )
 
 from monai_chexmask_u.dataset.building.listing import Listing, list_radiographs
-from monai_chexmask_u.dataset.building.radiograph_files import read_radiograph_file
 from monai_chexmask_u.radiograph import RadiographError
 
 
@@ -216,4 +215,4 @@ def test_radiographs_are_found_from_another_folder_too(radiographs: Path, monkey
     listing = list_radiographs(Path("radiographs"))
     monkeypatch.chdir("/")
     assert ids(listing) == NAMES
-    assert read_radiograph_file(listing.radiographs[0])[0].shape == (72, 64)
+    assert listing.radiographs[0].read().shape == (72, 64)

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.samples.datasets import DeadlyPath, end_process, in_process, radiographs_of, write_radiographs
+from support.samples.builds import DeadlyPath, end_process, in_process, radiographs_of, write_radiographs
 
 from monai_chexmask_u.dataset.building.local_engine import WorkerPool, complete_step, decode_step, run_local
 from monai_chexmask_u.dataset.building.radiograph_files import RadiographFile

@@ -17,7 +17,7 @@ from support.samples.collections import (
 )
 
 from monai_chexmask_u.dataset.building.listing import list_radiographs
-from monai_chexmask_u.dataset.building.radiograph_files import RadiographFile, read_radiograph_file
+from monai_chexmask_u.dataset.building.radiograph_files import RadiographFile
 from monai_chexmask_u.radiograph import RadiographError
 from monai_chexmask_u.reading import read_radiograph
 
@@ -39,7 +39,7 @@ def radiograph_in(form: str, folder: Path, name: str, content: bytes) -> Radiogr
 
 def refusal(item: RadiographFile) -> str:
     with pytest.raises(RadiographError) as refused:
-        read_radiograph_file(item)
+        item.read()
     assert "Doe" not in str(refused.value)
     return refused.value.code
 
@@ -49,13 +49,13 @@ def refusal(item: RadiographFile) -> str:
 def test_a_radiograph_is_the_same_wherever_it_lies(kind: str, form: str, tmp_path: Path) -> None:
     (tmp_path / "collection").mkdir()
     item = radiograph_in(form, tmp_path / "collection", NAMES[kind], CONTENT[kind])
-    radiograph, digest = read_radiograph_file(item)
+    radiograph = item.read()
     plain = read_radiograph(write_files(tmp_path, {NAMES[kind]: CONTENT[kind]}) / NAMES[kind])
     np.testing.assert_array_equal(radiograph.pixels, plain.pixels)
     assert radiograph.path == Path(item.image_path)
     assert radiograph.header == plain.header
     assert replace(radiograph, pixels=plain.pixels, path=plain.path, header=None) == replace(plain, header=None)
-    assert digest == hashlib.sha256(CONTENT[kind]).hexdigest()
+    assert radiograph.sha256 == hashlib.sha256(CONTENT[kind]).hexdigest()
 
 
 @pytest.mark.parametrize("form", ["folder", "zip", "tar"])
@@ -67,9 +67,7 @@ def test_the_suffix_tells_what_the_content_does_not(form: str, tmp_path: Path) -
 @pytest.mark.parametrize("form", ["zip", "tar"])
 def test_a_name_that_no_file_could_have_is_read(form: str, tmp_path: Path) -> None:
     item = radiograph_in(form, tmp_path, "a." + "x" * 300, dicom_radiograph())
-    np.testing.assert_array_equal(
-        read_radiograph_file(item)[0].pixels, read_radiograph_of(dicom_radiograph(), tmp_path)
-    )
+    np.testing.assert_array_equal(item.read().pixels, read_radiograph_of(dicom_radiograph(), tmp_path))
 
 
 def read_radiograph_of(content: bytes, folder: Path) -> object:
@@ -102,16 +100,16 @@ def test_a_folder_in_the_place_of_a_radiograph_is_not_readable(tmp_path: Path) -
 
 def test_the_view_of_a_table_is_taken_where_the_file_says_nothing(tmp_path: Path) -> None:
     item = radiograph_in("folder", tmp_path, "a.png", png_radiograph())
-    radiograph = read_radiograph_file(replace(item, view="AP"))[0]
+    radiograph = replace(item, view="AP").read()
     assert radiograph.view == "AP"
     assert set(radiograph.notes) == {"view_from_table", *SILENT} - {"view_unknown"}
-    assert read_radiograph_file(item)[0].view is None
-    assert read_radiograph_file(item)[0].notes == SILENT
+    assert item.read().view is None
+    assert item.read().notes == SILENT
 
 
 def test_the_view_of_the_header_goes_before_that_of_a_table(tmp_path: Path) -> None:
     item = radiograph_in("folder", tmp_path, "a.dcm", dicom_radiograph())
-    radiograph = read_radiograph_file(replace(item, view="AP"))[0]
+    radiograph = replace(item, view="AP").read()
     assert radiograph.view == "PA"
     assert "view_from_table" not in radiograph.notes
 

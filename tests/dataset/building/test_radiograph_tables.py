@@ -11,7 +11,6 @@ from support.samples.collections import RADIOGRAPH_NAMES as NAMES
 from support.samples.collections import RADIOGRAPHS, ids, paths, png_radiograph, write_csv, write_files
 
 from monai_chexmask_u.dataset.building.listing import list_radiographs
-from monai_chexmask_u.dataset.building.radiograph_files import read_radiograph_file
 from monai_chexmask_u.radiograph import RadiographError
 
 
@@ -34,7 +33,7 @@ def test_a_list_names_radiographs_relative_to_its_folder(radiographs: Path, tmp_
     (radiographs / "list.txt").write_text("\r\n".join(lines), encoding="utf-8-sig")
     listing = list_radiographs(radiographs / "list.txt")
     assert ids(listing) == paths(listing) == ["../radiographs/no.png", str(outside), *NAMES]
-    assert [read_radiograph_file(item)[0].path.name for item in listing.radiographs[1:]] == [
+    assert [item.read().path.name for item in listing.radiographs[1:]] == [
         "x.png",
         "c.jpg",
         "d.dcm",
@@ -48,7 +47,7 @@ def test_a_missing_file_of_a_list_fails_when_it_is_read(name: str, radiographs: 
     listing = list_radiographs(radiographs / name)
     assert ids(listing) == ["b.png", "gone.png"]
     with pytest.raises(RadiographError) as refused:
-        read_radiograph_file(listing.radiographs[1])
+        listing.radiographs[1].read()
     assert refused.value.code == "not_found"
 
 

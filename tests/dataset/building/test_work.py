@@ -8,10 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from support.samples.datasets import radiographs_of, write_radiographs
+from support.samples.builds import radiographs_of, write_radiographs
 
 from monai_chexmask_u.anatomy import ORGANS
-from monai_chexmask_u.dataset.building import work
 from monai_chexmask_u.dataset.building.radiograph_files import RadiographFile
 from monai_chexmask_u.dataset.building.work import Chunk, RadiographWork, Recipe, radiograph_seed
 from monai_chexmask_u.dataset.schema import SCHEMA
@@ -146,7 +145,7 @@ def test_trouble_of_the_machine_is_no_failure_of_a_radiograph(
     def trouble(item: RadiographFile) -> None:
         raise error
 
-    monkeypatch.setattr(work, "read_radiograph_file", trouble)
+    monkeypatch.setattr(RadiographFile, "read", trouble)
     with pytest.raises(OSError) as caught:  # noqa: PT011 (the number tells)
         RadiographWork(recipe)(Chunk(0, 0, radiographs))
     assert caught.value.errno == number

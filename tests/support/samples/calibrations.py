@@ -49,6 +49,6 @@ def make_calibration(weights_sha256: str, **changes: Any) -> Calibration:
         "radius_factors": {"right_lung": 1.25, "left_lung": 1.5, "heart": 2.0},
         "limits": make_limits(),
         "weights_sha256": weights_sha256,
-        "record": {"radiographs": {"phantom": 1}, "seed": 0},
+        "record": {"films": {"phantom": 1}, "seed": 0},
     }
     return Calibration(**(plain | changes))
