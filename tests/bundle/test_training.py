@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -32,19 +33,35 @@ def record_of(folder: Path) -> dict[str, Any]:
     return content
 
 
-def test_two_epochs_leave_checkpoints_weights_tensorboard_and_a_record(landmark_data: Path, tmp_path: Path) -> None:
-    train([landmark_data], tmp_path, epochs=2, **SMALL)
-    assert read_checkpoint(tmp_path / "best.pt").image_size == 64
-    assert {path.name for path in tmp_path.glob("checkpoint*")} == {"checkpoint_epoch=1.pt", "checkpoint_epoch=2.pt"}
-    assert list(tmp_path.glob("events.out.tfevents.*"))
-    record = record_of(tmp_path)
+@pytest.fixture(scope="module")
+def kept() -> dict[str, Path]:
+    return {}
+
+
+@pytest.fixture
+def trained(landmark_data: Path, kept: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two epochs, trained once, since the images are the same in every test; which must not change the folder."""
+    if not kept:
+        folder = tmp_path_factory.mktemp("trained")
+        train([landmark_data], folder, epochs=2, **SMALL)
+        kept["folder"] = folder
+    return kept["folder"]
+
+
+def test_two_epochs_leave_checkpoints_weights_tensorboard_and_a_record(trained: Path) -> None:
+    assert read_checkpoint(trained / "best.pt").image_size == 64
+    assert {path.name for path in trained.glob("checkpoint*")} == {"checkpoint_epoch=1.pt", "checkpoint_epoch=2.pt"}
+    assert list(trained.glob("events.out.tfevents.*"))
+    record = record_of(trained)
     assert (record["epochs"], record["steps"], record["sessions"]) == (2, 2, 1)
     assert record["settings"]["training_images"] == record["settings"]["validation_images"] == 4
     assert record["best"]["metric"] == "val_mse_px1024"
 
 
-def test_resumed_training_goes_on_at_its_epoch_and_keeps_the_best(landmark_data: Path, tmp_path: Path) -> None:
-    train([landmark_data], tmp_path, epochs=2, **SMALL)
+def test_resumed_training_continues_at_its_epoch_and_keeps_the_best(
+    landmark_data: Path, trained: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
     # As if the first epochs had been far better than any later one: it must not take the place of the best.
     best = torch.load(tmp_path / "best.pt", weights_only=True)
     best["checkpointer"]["_saved"] = [(-1.0, "best.pt")]
@@ -95,20 +112,22 @@ def test_sets_of_lungs_train_beside_sets_of_lungs_and_heart(landmark_data: Path,
     assert np.isfinite(record["best"]["value"])
 
 
-def test_training_twice_with_one_seed_gives_the_same_weights(landmark_data: Path, tmp_path: Path) -> None:
-    for name in ("first", "second"):
-        train([landmark_data], tmp_path / name, epochs=1, **SMALL)
-    first, second = (read_checkpoint(tmp_path / name / "best.pt").state_dict() for name in ("first", "second"))
+def test_training_twice_with_one_seed_gives_the_same_weights(
+    landmark_data: Path, trained: Path, tmp_path: Path
+) -> None:
+    train([landmark_data], tmp_path, epochs=2, **SMALL)
+    first, second = (read_checkpoint(folder / "final.pt").state_dict() for folder in (trained, tmp_path))
     for name, value in first.items():
         torch.testing.assert_close(second[name], value, rtol=0, atol=0)
 
 
-def test_training_starts_from_the_weights_of_a_smaller_image(landmark_data: Path, tmp_path: Path) -> None:
-    train([landmark_data], tmp_path / "small", epochs=1, **SMALL)
-    start = tmp_path / "small" / "best.pt"
+def test_training_starts_from_the_weights_of_a_smaller_image(
+    landmark_data: Path, trained: Path, tmp_path: Path
+) -> None:
+    start = trained / "best.pt"
     frozen = {"learning_rate": 0.0, "latent_learning_rate": 0.0, "image_size": 96, "initial_weights": str(start)}
-    train([landmark_data], tmp_path / "large", epochs=1, **(SMALL | frozen))
-    small, large = (read_checkpoint(tmp_path / name / "best.pt") for name in ("small", "large"))
+    train([landmark_data], tmp_path, epochs=1, **(SMALL | frozen))
+    small, large = (read_checkpoint(folder / "best.pt") for folder in (trained, tmp_path))
     assert large.image_size == 96
     torch.testing.assert_close(large.decoder.state_dict(), small.decoder.state_dict(), rtol=0, atol=1e-6)
 
@@ -144,14 +163,13 @@ def test_the_configuration_of_truthful_spread_trains_a_bounded_network(landmark_
     assert network.encode(torch.rand(1, 1, 64, 64))[1].max() <= 0
 
 
-def test_evaluation_writes_a_row_per_image_and_a_summary(landmark_data: Path, tmp_path: Path) -> None:
-    train([landmark_data], tmp_path / "runs", epochs=1, **SMALL)
-    evaluate(landmark_data / "val", tmp_path / "eval", tmp_path / "runs" / "best.pt", spacing_mm=0.35)
+def test_evaluation_writes_a_row_per_image_and_a_summary(landmark_data: Path, trained: Path, tmp_path: Path) -> None:
+    evaluate(landmark_data / "val", tmp_path / "eval", trained / "best.pt", spacing_mm=0.35)
     with (tmp_path / "eval" / "per_image.csv").open() as stream:
         rows = list(csv.DictReader(stream))
     assert [row["image"] for row in rows] == [f"val{number}.png" for number in range(4)]
     summary = json.loads((tmp_path / "eval" / "summary.json").read_text())
-    assert summary["weights_sha256"] == sha256_of(tmp_path / "runs" / "best.pt")
+    assert summary["weights_sha256"] == sha256_of(trained / "best.pt")
     mean = np.mean([float(row["mse"]) for row in rows])
     assert summary["metrics"]["mse"]["mean"] == pytest.approx(mean, rel=1e-4)
     assert float(rows[0]["distance_mm"]) == pytest.approx(0.35 * float(rows[0]["distance_px1024"]), rel=1e-4)
@@ -168,7 +186,7 @@ def test_evaluation_writes_a_row_per_image_and_a_summary(landmark_data: Path, tm
         ({"learning_rate": 1e30, "batch_size": 1}, "diverged"),
     ],
 )
-def test_settings_of_no_use_are_refused(
+def test_unusable_settings_are_refused(
     landmark_data: Path, tmp_path: Path, settings: dict[str, Any], words: str
 ) -> None:
     with pytest.raises(EngineError, match=words):
@@ -205,6 +223,6 @@ def test_a_missing_extra_is_named(landmark_data: Path, tmp_path: Path, monkeypat
         train([landmark_data], tmp_path, epochs=1, **SMALL)
 
 
-def test_lack_of_memory_is_said_with_a_advice(landmark_data: Path, tmp_path: Path) -> None:
+def test_lack_of_memory_is_said_with_advice(landmark_data: Path, tmp_path: Path) -> None:
     with pytest.raises(EngineError, match="memory ran out; use a smaller batch"):
         train([landmark_data], tmp_path, epochs=1, **(SMALL | {"network_def#latent_size": 1 << 40}))
