@@ -46,7 +46,7 @@ def test_limit_holds_for_each_label(folders: Folders) -> None:
     assert [item.label for item in labelled.radiographs] == ["hand", FRONTAL]
 
 
-def test_sets_of_one_name_are_told_apart(folders: Folders, tmp_path: Path) -> None:
+def test_sets_of_one_name_are_distinguished(folders: Folders, tmp_path: Path) -> None:
     save_radiographs(tmp_path / "again" / "scanner", ["x"])
     sets = read_sets([*folders.all, tmp_path / "again" / "scanner"])
     assert [each.name for each in sets] == ["set_val", "teaching", "scanner", "scanner-2"]
@@ -81,7 +81,7 @@ def test_fingerprint_tells_radiograph_outline_and_partner(folders: Folders) -> N
         (lambda f: f.outlined.rename(f.outlined.with_name("train")), "val: there is no such folder"),
     ],
 )
-def test_folders_of_no_use_are_refused_by_name(folders: Folders, change: object, words: str) -> None:
+def test_folders_that_cannot_be_used_are_refused_by_name(folders: Folders, change: object, words: str) -> None:
     assert callable(change)
     change(folders)
     with pytest.raises(ValueError, match=words):

@@ -102,7 +102,7 @@ def test_a_source_that_contradicts_the_header_is_refused(tmp_path: Path) -> None
     assert PublishedTable(path, source="mimic-cxr-jpg").frame == "image"
 
 
-def test_a_missing_table_is_told(tmp_path: Path) -> None:
+def test_a_missing_table_is_reported(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="there is no such file"):
         read_layout(tmp_path / "none.csv")
 
