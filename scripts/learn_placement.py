@@ -34,14 +34,14 @@ def learn(landmarks: Floats, organ: Organ) -> dict[str, Any]:
     """
     corners = (*CORNERS[organ], organ.node_count)
     within, sections, shapes = [], [], []
-    for radiograph in landmarks:
-        contour = radiograph[organ.nodes]
+    for points in landmarks:
+        contour = points[organ.nodes]
         outline = OutlineFrame.of(contour)
         ways = np.diff(outline.arc[list(corners)])
         section = np.searchsorted(corners, np.arange(organ.node_count), side="right") - 1
         within.append((outline.arc[:-1] - outline.arc[np.array(corners)[section]]) / ways[section])
         sections.append(ways)
-        around = [outline.normalized(contour), outline.normalized(radiograph[NEIGHBORS[organ]])]
+        around = [outline.normalized(contour), outline.normalized(points[NEIGHBORS[organ]])]
         shapes.append(np.concatenate(around).ravel())
     mean = np.mean(shapes, axis=0)
     _, deviations, modes = np.linalg.svd(np.array(shapes) - mean, full_matrices=False)

@@ -86,7 +86,7 @@ class RadiographSet:
     """
 
     name: str
-    kind: Literal["outlined", "labelled", "frontal"]
+    kind: Literal["outlined", "labelled", "frontal"]  # as summaries of earlier versions have it
     rule: str
     radiographs: tuple[RadiographItem, ...]
     found: int
@@ -98,11 +98,11 @@ def read_sets(
     """Read the radiographs of several folders.
 
     A folder in a layout of `landmark_datalist` holds outlined radiographs; one with ``labels.csv`` (columns ``file``
-    and ``label``) labelled ones; any other folder with images, there or in ``images/``, frontal chest radiographs.
+    and ``label``) labeled ones; any other folder with images, there or in ``images/``, frontal chest radiographs.
 
     Args:
         folders: at least one with outlined radiographs.
-        limit: use no more than so many radiographs of each folder, of a labelled one so many of each label.
+        limit: use no more than so many radiographs of each folder, of a labeled one so many of each label.
         leave_out: names of files, without suffix, that are not what their folder says.
 
     Raises:
@@ -128,7 +128,7 @@ def _read(folder: Path, name: str) -> RadiographSet:
     if any((folder / each).exists() for each in _LANDMARKS):
         return _outlined(folder, name)
     if (folder / "labels.csv").is_file():
-        return _labelled(folder, name)
+        return _labeled(folder, name)
     place = folder / "images" if (folder / "images").is_dir() else folder
     paths = [path for path in sorted(place.iterdir()) if is_candidate(path)] if place.is_dir() else []
     if not paths:
@@ -158,7 +158,7 @@ def _outlined(folder: Path, name: str) -> RadiographSet:
     )
 
 
-def _labelled(folder: Path, name: str) -> RadiographSet:
+def _labeled(folder: Path, name: str) -> RadiographSet:
     table = folder / "labels.csv"
     with table.open(newline="", encoding="utf-8-sig") as file:
         rows = list(csv.DictReader(file))
@@ -173,7 +173,7 @@ def _labelled(folder: Path, name: str) -> RadiographSet:
         RadiographItem(path, key, name, label=row["label"])
         for path, key, row in zip(paths, output_names(paths), rows, strict=True)
     )
-    rule = f"labels.csv: labelled radiographs, all but {FRONTAL} foreign"
+    rule = f"labels.csv: labeled radiographs, all but {FRONTAL} foreign"
     return RadiographSet(name, "labelled", rule, radiographs, len(radiographs))
 
 

@@ -119,7 +119,7 @@ def read_arrow(path: str | Path, *, columns: Sequence[str] | None = None, where:
     """
     data = open_dataset(path)
     names, expression = column_names(columns), filter_of(data, where)
-    with _told(path):
+    with _naming_damage(path):
         return data.to_table(columns=names, filter=expression)
 
 
@@ -167,13 +167,13 @@ def iter_batches(
         fragment_readahead=1,
         use_threads=False,
     )
-    with _told(path):
+    with _naming_damage(path):
         yield from (batch for batch in scanner.to_batches() if batch.num_rows)
 
 
 @contextmanager
-def _told(path: str | Path) -> Iterator[None]:
-    """Say of damaged Parquet files, whose pages have checksums, which data set they are of."""
+def _naming_damage(path: str | Path) -> Iterator[None]:
+    """Name the data set in errors of damaged Parquet files, whose pages have checksums."""
     try:
         yield
     except (pa.ArrowException, OSError) as error:

@@ -124,6 +124,7 @@ def read_manifest(folder: Path) -> Manifest:
         if content.pop("format") != FORMAT or content.pop("sha256") != _digest(content):
             raise ValueError("another format, or changed")
         content["shards"] = tuple(Shard(**shard) for shard in content["shards"])
+        content["radiographs"] = content.pop("films")
         return Manifest(**content)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         message = f"{path}: not the manifest of a data set, or damaged; fetch it again, or build into another folder"
@@ -132,7 +133,8 @@ def read_manifest(folder: Path) -> Manifest:
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write the manifest, whole or not at all, so that it is there after a power failure too."""
-    content = asdict(manifest)
+    # The format calls radiographs films.
+    content = {"films" if name == "radiographs" else name: value for name, value in asdict(manifest).items()}
     content = {"format": FORMAT, **content, "sha256": _digest(content)}
     with atomic_path(folder / MANIFEST) as temporary:
         temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 # Okabe and Ito's colors, which color-blind people can tell apart.
-BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#777777"
+BLUE, ORANGE, GREEN, RED, GRAY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#777777"
 COLORS: Final = {"predictive": BLUE, "latent": ORANGE, "total": GREEN}
 UNITS: Final = {"predictive": "px of 1024", "total": "px of 1024", "latent": "mean latent std"}
 # Lines and markers for more kinds than there are colors.
@@ -46,14 +46,14 @@ def severity_figure(levels: pd.DataFrame, measure: str) -> Figure:
         used = table[table["counts"]]
         panel.plot(used["severity"], used[f"{measure}_median"], ".", color=color)
         right = panel.twinx()
-        right.plot(table["severity"], table["mean_error"], "--", color=GREY, linewidth=1)
-        right.tick_params(labelsize=7, colors=GREY)
+        right.plot(table["severity"], table["mean_error"], "--", color=GRAY, linewidth=1)
+        right.tick_params(labelsize=7, colors=GRAY)
         right.set_ylim(bottom=0)
         panel.set_title(kind.replace("_", " "), fontsize=9)
         panel.set_xlabel(CORRUPTIONS[kind].unit, fontsize=7)
         panel.tick_params(labelsize=7)
     figure.supylabel(f"{measure} uncertainty, {UNITS[measure]}", fontsize=9, color=COLORS[measure])
-    figure.text(0.995, 0.5, "mean error, px of 1024", rotation=90, va="center", ha="right", fontsize=9, color=GREY)
+    figure.text(0.995, 0.5, "mean error, px of 1024", rotation=90, va="center", ha="right", fontsize=9, color=GRAY)
     figure.set_layout_engine("constrained", rect=(0, 0, 0.975, 1))  # room for that text
     return figure
 
@@ -112,7 +112,7 @@ def error_figure(nodes: pd.DataFrame, measures: Sequence[str]) -> Figure:
             extent=extent,
         )
         ends = [0.1, 1000]
-        panel.plot(ends, ends, color=GREY, linewidth=1)
+        panel.plot(ends, ends, color=GRAY, linewidth=1)
         panel.set_xlim(0.1, 1600)
         panel.set_ylim(0.1, 1600)
         panel.set_xlabel(f"{measure} uncertainty of the node, px of 1024", fontsize=8)
@@ -133,7 +133,7 @@ def risk_coverage_figure(
         for measure in measures:
             panel.plot(*_thinned(*risk_coverage(table[measure], table["error"])), color=COLORS[measure], label=measure)
         panel.plot(*_thinned(*risk_coverage(table["error"], table["error"])), ":", color="black", label="oracle")
-        panel.axhline(table["error"].mean(), color=GREY, linestyle="--", label="random")
+        panel.axhline(table["error"].mean(), color=GRAY, linestyle="--", label="random")
         panel.set_title(title, fontsize=9)
         panel.set_xlabel("share kept", fontsize=8)
         panel.set_ylabel("mean error, px of 1024", fontsize=8)
@@ -155,7 +155,7 @@ def roc_figure(images: pd.DataFrame, scores: Sequence[str]) -> Figure:
             panel.plot(
                 *roc_curve(found, own[score]), style, color=CYCLE[number % len(CYCLE)], label=label, linewidth=1.2
             )
-        panel.plot([0, 1], [0, 1], ":", color=GREY, linewidth=1)
+        panel.plot([0, 1], [0, 1], ":", color=GRAY, linewidth=1)
         panel.set_title(score.removeprefix("score_"), fontsize=9)
         panel.set_xlabel("chest radiographs called foreign", fontsize=8)
         panel.set_ylabel("foreign images found", fontsize=8)
@@ -164,7 +164,7 @@ def roc_figure(images: pd.DataFrame, scores: Sequence[str]) -> Figure:
 
 
 def scatter_figure(images: pd.DataFrame) -> Figure:
-    """Draw latent against predictive uncertainty, chest radiographs in grey."""
+    """Draw latent against predictive uncertainty, chest radiographs in gray."""
     figure, panels = _panels(("all",), 1, width=7, height=4.6)
     panel = panels[0]
     groups = ["", *[kind for kind in dict.fromkeys(images["foreign"]) if kind]]
@@ -175,7 +175,7 @@ def scatter_figure(images: pd.DataFrame) -> Figure:
             group["predictive"],
             s=16,
             alpha=0.7,
-            color=CYCLE[(number - 1) % len(CYCLE)] if kind else GREY,
+            color=CYCLE[(number - 1) % len(CYCLE)] if kind else GRAY,
             marker=MARKERS[number % len(MARKERS)],
             label=kind.replace("_", " ") or "chest radiographs",
             linewidths=0,
@@ -191,7 +191,7 @@ def calibration_figure(curve: pd.DataFrame) -> Figure:
     """Draw observed against expected coverage."""
     figure, panels = _panels(("all",), 1, width=4.2, height=4)
     panel = panels[0]
-    panel.plot([0, 1], [0, 1], ":", color=GREY)
+    panel.plot([0, 1], [0, 1], ":", color=GRAY)
     for measure in dict.fromkeys(curve["measure"]):
         group = curve[curve["measure"] == measure]
         panel.plot(group["expected"], group["observed"], "o-", markersize=3, color=COLORS[measure], label=measure)

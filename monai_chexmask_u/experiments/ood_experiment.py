@@ -43,12 +43,12 @@ def analyze(measurements: Measurements) -> Findings:
 def images_by_kind(images: pd.DataFrame) -> pd.DataFrame:
     """Return the images of this experiment with a column ``foreign``: the kind, or empty for a chest radiograph.
 
-    Chest radiographs are those with outlines, those of other scanners, and those labelled so. Foreign are the
+    Chest radiographs are those with outlines, those of other scanners, and those labeled so. Foreign are the
     radiographs with another label, by that label, and those made foreign.
     """
     images = images[images["part"].isin(("clean", "foreign"))].copy()
-    made, labelled = images["part"] == "foreign", images["label"] != FRONTAL
-    images["foreign"] = images["kind"].where(made, images["label"].where(labelled, ""))
+    made, labeled = images["part"] == "foreign", images["label"] != FRONTAL
+    images["foreign"] = images["kind"].where(made, images["label"].where(labeled, ""))
     return images
 
 

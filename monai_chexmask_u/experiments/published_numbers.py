@@ -46,19 +46,19 @@ COMPARISONS: Final = (
     Comparison("clean.latent_median", "Latent uncertainty, clean", "0.934; 0.956 without skip", NOISE, 3),
     Comparison(
         "corruption.gaussian_noise.predictive_median_at_60",
-        "Predictive, noise of 60 grey levels, px",
+        "Predictive, noise of 60 gray levels, px",
         "69.79; 28.41 without skip",
         NOISE,
     ),
     Comparison(
         "corruption.gaussian_noise.predictive_median_at_190",
-        "Predictive, noise of 190 grey levels, px",
+        "Predictive, noise of 190 gray levels, px",
         "49.11; 32.12 without skip",
         NOISE,
     ),
     Comparison(
         "corruption.gaussian_noise.latent_median_at_190",
-        "Latent, noise of 190 grey levels",
+        "Latent, noise of 190 gray levels",
         "1.095; 0.974 without skip",
         NOISE,
         3,
@@ -66,7 +66,7 @@ COMPARISONS: Final = (
     Comparison(
         "corruption.gaussian_noise.fall_percent_predictive",
         "Predictive: fall from its peak to the worst noise, %",
-        "30 (peak at 60 grey levels); 0 without skip",
+        "30 (peak at 60 gray levels); 0 without skip",
         NOISE,
         0,
     ),

@@ -149,7 +149,7 @@ def test_the_same_radiographs_may_be_converted_again(radiographs: Path) -> None:
     assert len(landmark_datalist(radiographs / "set")) == 2
 
 
-def test_a_data_set_that_cannot_be_written_is_told_in_one_line(
+def test_a_data_set_that_cannot_be_written_is_reported_in_one_line(
     radiographs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (radiographs / "set").mkdir()

@@ -145,7 +145,7 @@ def test_overlapping_segments_come_from_their_layers_by_name(dx: Radiograph, tmp
     np.testing.assert_array_equal(masks[RIGHT_LUNG], result.mask(RIGHT_LUNG) & ~result.mask(LEFT_LUNG))
 
 
-def test_segments_that_cannot_be_told_apart_are_refused(dx: Radiograph, tmp_path: Path) -> None:
+def test_segments_that_cannot_be_distinguished_are_refused(dx: Radiograph, tmp_path: Path) -> None:
     sitk.WriteImage(layered(dx, ("Right lung", "Left lung", "Segment_3")), str(tmp_path / "a.seg.nrrd"))
     refused(tmp_path / "a.seg.nrrd", "segment 'Segment_3' is none of Right lung, Left lung and Heart", dx)
     sitk.WriteImage(layered(dx, ("Heart", "Left lung", "Heart")), str(tmp_path / "b.seg.nrrd"))

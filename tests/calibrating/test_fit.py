@@ -29,6 +29,7 @@ from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.segmentation import ModelIdentity
 from monai_chexmask_u.segmenter import Segmenter
 from monai_chexmask_u.uncertainty import error_scale
+from monai_chexmask_u.uncertainty.calibration import Calibration
 
 SETTINGS = Settings(rounds=2, error_steps=2, detector_steps=2, seed=1)
 
@@ -68,10 +69,19 @@ def radiographs(data: Path) -> CalibrationRadiographs:
     return CalibrationRadiographs(train, frontal[1:], held_out, frontal[:1])
 
 
+@pytest.fixture(scope="module")
+def calibrated(
+    model: Model, radiographs: CalibrationRadiographs, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Calibration, Path]:
+    """A calibration, and the folder of what it collected."""
+    work = tmp_path_factory.mktemp("work")
+    return calibrate(model, radiographs, SETTINGS, work=work, progress=silent()), work
+
+
 def test_radii_hold_nine_tenths_of_the_held_out_landmarks(
-    model: Model, radiographs: CalibrationRadiographs, tmp_path: Path
+    model: Model, radiographs: CalibrationRadiographs, calibrated: tuple[Calibration, Path]
 ) -> None:
-    calibration = calibrate(model, radiographs, SETTINGS, work=tmp_path, progress=silent())
+    calibration, _ = calibrated
     segmenter = Segmenter(replace(model, calibration=calibration), device="cpu")
     image = Radiograph(chest_phantom(96, 80, seed=0), Path("c.png"))
     result = segmenter.segment(image)
@@ -87,17 +97,17 @@ def test_radii_hold_nine_tenths_of_the_held_out_landmarks(
 
 
 def test_a_stopped_calibration_continues_from_what_it_collected_and_gives_the_same(
-    model: Model, radiographs: CalibrationRadiographs, tmp_path: Path
+    model: Model, radiographs: CalibrationRadiographs, calibrated: tuple[Calibration, Path]
 ) -> None:
-    first = calibrate(model, radiographs, SETTINGS, work=tmp_path, progress=silent())
-    kept = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    first, work = calibrated
+    kept = {path.name: path.stat().st_mtime_ns for path in work.iterdir()}
     assert len(kept) == 2
-    second = calibrate(model, radiographs, SETTINGS, work=tmp_path, progress=silent())
-    assert {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == kept
+    second = calibrate(model, radiographs, SETTINGS, work=work, progress=silent())
+    assert {path.name: path.stat().st_mtime_ns for path in work.iterdir()} == kept
     assert first.radius_factors == second.radius_factors
     assert first.limits == second.limits
-    calibrate(model, radiographs, replace(SETTINGS, seed=2), work=tmp_path, progress=silent())
-    assert len(list(tmp_path.iterdir())) == 4
+    calibrate(model, radiographs, replace(SETTINGS, seed=2), work=work, progress=silent())
+    assert len(list(work.iterdir())) == 4
 
 
 def test_what_cannot_be_calibrated_is_refused(

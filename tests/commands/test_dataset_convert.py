@@ -41,7 +41,7 @@ def test_a_table_is_converted_and_comes_back(tmp_path: Path) -> None:
     assert (tmp_path / "back.csv").read_bytes() == source.read_bytes()
 
 
-def test_rows_that_failed_are_told_and_end_with_1(tmp_path: Path) -> None:
+def test_rows_that_failed_are_reported_and_end_with_1(tmp_path: Path) -> None:
     done = run(table(tmp_path, range(12), count=14), "-o", tmp_path / "data")
     assert done.exit_code == 1
     lines = done.stderr.splitlines()
@@ -69,7 +69,7 @@ def test_options_reach_the_work(tmp_path: Path) -> None:
     assert (tmp_path / "old.csv").read_text().splitlines()[0] == ",".join(chexmask_header("ImageID"))
 
 
-def test_columns_that_are_left_out_are_told(tmp_path: Path) -> None:
+def test_columns_that_are_left_out_are_reported(tmp_path: Path) -> None:
     rows = [row.with_cells(View="PA", Age="50") for row in make_rows(1, shape=SHAPE)]
     done = run(
         write_table(tmp_path / "table.csv", rows, [*chexmask_u_header(), "View", "Age"]), "-o", tmp_path / "data"
@@ -100,7 +100,7 @@ def test_columns_that_are_left_out_are_told(tmp_path: Path) -> None:
         (["cut", "-o", "out.csv"], "part-00001.parquet"),
     ],
 )
-def test_what_cannot_start_is_told_in_one_line(
+def test_what_cannot_start_is_reported_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], why: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -122,7 +122,7 @@ def test_what_cannot_start_is_told_in_one_line(
     assert sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*")) == before
 
 
-def test_a_missing_package_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("monai_chexmask_u.commands.console.find_spec", lambda name: None)
     done = run(table(tmp_path), "-o", tmp_path / "data")
     assert done.exit_code == 2

@@ -15,16 +15,14 @@ def folders(tmp_path: Path) -> Folders:
 
 
 def test_folders_are_known_by_what_lies_in_them(folders: Folders) -> None:
-    outlined, labelled, frontal = read_sets(folders.all)
-    assert [each.kind for each in (outlined, labelled, frontal)] == ["outlined", "labelled", "frontal"]
-    assert [each.name for each in (outlined, labelled, frontal)] == ["set_val", "teaching", "scanner"]
+    outlined, labeled, frontal = read_sets(folders.all)
+    assert [each.kind for each in (outlined, labeled, frontal)] == ["outlined", "labelled", "frontal"]
+    assert [each.name for each in (outlined, labeled, frontal)] == ["set_val", "teaching", "scanner"]
     assert [item.key for item in outlined.radiographs] == ["set_val/a", "set_val/b", "set_val/c"]
     assert all(item.landmarks is not None and item.landmarks.shape == (120, 2) for item in outlined.radiographs)
-    assert [item.label for item in labelled.radiographs] == [FRONTAL, "hand"]
+    assert [item.label for item in labeled.radiographs] == [FRONTAL, "hand"]
     assert {item.label for item in frontal.radiographs} == {FRONTAL}
-    assert all(
-        item.landmarks is None and item.partner is None for item in (*labelled.radiographs, *frontal.radiographs)
-    )
+    assert all(item.landmarks is None and item.partner is None for item in (*labeled.radiographs, *frontal.radiographs))
 
 
 def test_images_may_lie_in_a_folder_of_that_name(folders: Folders, tmp_path: Path) -> None:
@@ -41,12 +39,12 @@ def test_each_radiograph_is_blended_with_the_next_of_its_folder_whatever_the_lim
 
 def test_limit_holds_for_each_label(folders: Folders) -> None:
     table = "file,label\n1.png,hand\n2.png,hand\n1.png,frontal_chest\n"
-    (folders.labelled / "labels.csv").write_text(table)
-    labelled = read_sets([folders.outlined, folders.labelled], limit=1)[1]
-    assert [item.label for item in labelled.radiographs] == ["hand", FRONTAL]
+    (folders.labeled / "labels.csv").write_text(table)
+    labeled = read_sets([folders.outlined, folders.labeled], limit=1)[1]
+    assert [item.label for item in labeled.radiographs] == ["hand", FRONTAL]
 
 
-def test_sets_of_one_name_are_told_apart(folders: Folders, tmp_path: Path) -> None:
+def test_sets_of_one_name_are_distinguished(folders: Folders, tmp_path: Path) -> None:
     save_radiographs(tmp_path / "again" / "scanner", ["x"])
     sets = read_sets([*folders.all, tmp_path / "again" / "scanner"])
     assert [each.name for each in sets] == ["set_val", "teaching", "scanner", "scanner-2"]
@@ -70,18 +68,18 @@ def test_fingerprint_tells_radiograph_outline_and_partner(folders: Folders) -> N
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda f: (f.labelled / "labels.csv").write_text("name,label\n1.png,hand\n"), "expected the columns file and"),
+        (lambda f: (f.labeled / "labels.csv").write_text("name,label\n1.png,hand\n"), "expected the columns file and"),
         (
-            lambda f: (f.labelled / "labels.csv").write_text("file,label\n1.png\n"),
+            lambda f: (f.labeled / "labels.csv").write_text("file,label\n1.png\n"),
             "expected the columns file and label",
         ),
-        (lambda f: (f.labelled / "images" / "2.png").unlink(), "1 images of labels.csv are missing, e.g. .'2.png'"),
+        (lambda f: (f.labeled / "images" / "2.png").unlink(), "1 images of labels.csv are missing, e.g. .'2.png'"),
         (lambda f: (f.outlined / "landmarks.npz").unlink(), "no folder with landmarks among these"),
         (lambda f: [path.unlink() for path in f.frontal.iterdir()], "scanner: no landmarks.npz"),
         (lambda f: f.outlined.rename(f.outlined.with_name("train")), "val: there is no such folder"),
     ],
 )
-def test_folders_of_no_use_are_refused_by_name(folders: Folders, change: object, words: str) -> None:
+def test_folders_that_cannot_be_used_are_refused_by_name(folders: Folders, change: object, words: str) -> None:
     assert callable(change)
     change(folders)
     with pytest.raises(ValueError, match=words):

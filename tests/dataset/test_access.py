@@ -114,7 +114,7 @@ def test_covariances_have_their_terms_where_they_are_known() -> None:
     np.testing.assert_array_equal(covariance_of(row, error=True)[3], [[144, -3], [-3, 196]])
 
 
-def test_what_a_row_lacks_is_told(data: Path) -> None:
+def test_what_a_row_lacks_is_reported(data: Path) -> None:
     row = next(iter_rows(data))
     with pytest.raises(ValueError, match="no error_std"):
         covariance_of(row, error=True)
@@ -131,17 +131,17 @@ def test_vectors_are_nan_where_a_row_has_none() -> None:
     np.testing.assert_array_equal(vectors(pa.chunked_array([column[:1], column[2:]])), [[1, 2], [3, 4]])
 
 
-def test_a_filter_on_an_empty_column_is_told(data: Path) -> None:
+def test_a_filter_on_an_empty_column_is_reported(data: Path) -> None:
     with pytest.raises(DatasetError, match="'verdict' is empty in all rows"):
         read_arrow(data, where=Selection(verdicts=("accept",)))
 
 
-def test_an_unknown_column_is_told(data: Path) -> None:
+def test_an_unknown_column_is_reported(data: Path) -> None:
     with pytest.raises(ValueError, match="no column 'age'"):
         read_arrow(data, columns=["age"])
 
 
-def test_what_is_no_data_set_is_told(data: Path, tmp_path: Path) -> None:
+def test_what_is_no_data_set_is_reported(data: Path, tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="no data set"):
         open_dataset(tmp_path)
     (tmp_path / "broken.parquet").write_bytes(b"nothing")

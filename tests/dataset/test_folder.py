@@ -116,3 +116,34 @@ def test_what_a_killed_build_left_behind_is_removed(tmp_path: Path) -> None:
     remove_leftovers(tmp_path, manifest)
     left = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file())
     assert left == ["data/part-00000.parquet", "failures/part-00000.parquet", "notes.txt"]
+
+
+def test_the_manifest_of_an_earlier_version_is_read_and_written_again(tmp_path: Path) -> None:
+    text = """{
+ "format": "chexmask-u-dataset/1",
+ "kind": "built",
+ "settings": {
+  "films_per_shard": 4
+ },
+ "films": 7,
+ "shards": [
+  {
+   "number": 0,
+   "file": "data/part-00000.parquet",
+   "rows": 3,
+   "failures": 1,
+   "bytes": 10,
+   "sha256": "ab"
+  }
+ ],
+ "finished": false,
+ "failures": null,
+ "software": {},
+ "sha256": "9f829d5b1017f335f3aa2508567731dfb3b44604d793ab5d6f89d2edf405f280"
+}
+"""
+    (tmp_path / "manifest.json").write_text(text)
+    manifest = read_manifest(tmp_path)
+    assert (manifest.radiographs, manifest.rows) == (7, 3)
+    write_manifest(tmp_path, manifest)
+    assert (tmp_path / "manifest.json").read_text() == text

@@ -85,7 +85,7 @@ def test_limits_are_read_from_the_command_line() -> None:
         parse_limits(["heart"])
 
 
-def test_a_column_that_is_missing_or_empty_is_told(table: pa.Table) -> None:
+def test_a_column_that_is_missing_or_empty_is_reported(table: pa.Table) -> None:
     with pytest.raises(DatasetError, match="no column 'verdict'"):
         check_columns(table.drop_columns("verdict").schema, ["verdict"])
     with pytest.raises(DatasetError, match="'total_px1024' is empty in all rows"):

@@ -57,7 +57,7 @@ def test_levels_count_from_a_change_of_5_percent_to_the_doubled_error() -> None:
 
 
 def test_levels_count_up_to_the_published_worst_one_in_any_case() -> None:
-    # Gaussian noise is published up to 190 grey levels; these are 0, 70, 140, 210, 280.
+    # Gaussian noise is published up to 190 gray levels; these are 0, 70, 140, 210, 280.
     table = level_table(measurements([10, 20, 9, 20, 20], [1, 2, 3, 4, 5], "gaussian_noise", 70))
     assert list(table["counts"]) == [True, True, True, False, False]
     assert level_table(measurements([10, 11, 12], [1, 2, 3], "gaussian_noise", 300))["counts"].all()

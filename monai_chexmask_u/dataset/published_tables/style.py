@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +15,10 @@ from monai_chexmask_u.dataset.published_tables.cell_text import decimals_are_fix
 from monai_chexmask_u.dataset.published_tables.layout import Layout
 from monai_chexmask_u.dataset.sources import Source
 
-__all__ = ["Style", "published_id", "radiograph_id", "style_of"]
+__all__ = ["PLAIN_ID", "Style", "published_id", "radiograph_id", "style_of"]
+
+PLAIN_ID: Final = "film"
+"""The form of the ids of all data sets here, by the name that it has in manifests."""
 
 
 @dataclass(frozen=True)
@@ -22,15 +26,14 @@ class Style:
     """How a table writes its values, recognized by its first row that has them.
 
     Attributes:
-        ids: ``radiograph``, as all data sets here have them; ``bare``, without the suffix of image files; ``file``,
-            with it.
+        ids: `PLAIN_ID`, as in all data sets here; ``bare``, without the suffix of image files; ``file``, with it.
         sizes_are_decimal: heights and widths have a decimal point.
         landmarks_are_whole: landmarks are rounded to whole pixels.
         std_is_fixed: standard deviations keep zeros at their end.
         latents_are_fixed: so do the latent ones.
     """
 
-    ids: str = "radiograph"
+    ids: str = PLAIN_ID
     sizes_are_decimal: bool = False
     landmarks_are_whole: bool = True
     std_is_fixed: bool = True
@@ -58,9 +61,9 @@ def published_id(image_id: str, source: Source | None, form: str) -> str:
     Args:
         image_id: as all data sets here have it.
         source: data set that the radiograph is from.
-        form: ``radiograph``, ``bare`` or ``file``, see `Style`.
+        form: `PLAIN_ID`, ``bare`` or ``file``, see `Style`.
     """
-    if source is None or form == "radiograph" or radiograph_id(image_id, source) != image_id:
+    if source is None or form == PLAIN_ID or radiograph_id(image_id, source) != image_id:
         return image_id
     return source.bare(image_id) + (source.suffix if form == "file" else "")
 
@@ -83,8 +86,8 @@ def style_of(cells: Mapping[str, pa.Array], layout: Layout) -> Style:
     values = parse_numbers(landmarks, 2 * NODE_COUNT).values
     return Style(
         ids=next(
-            (form for form in ("radiograph", "bare", "file") if published_id(item, layout.source, form) == name),
-            "radiograph",
+            (form for form in (PLAIN_ID, "bare", "file") if published_id(item, layout.source, form) == name),
+            PLAIN_ID,
         ),
         sizes_are_decimal="." in first("height") + first("width"),
         landmarks_are_whole=not (np.abs(values - np.rint(values)) > 0).any(),

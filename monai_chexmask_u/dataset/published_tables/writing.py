@@ -24,7 +24,7 @@ from monai_chexmask_u.dataset.published_tables.cell_text import (
 from monai_chexmask_u.dataset.published_tables.convert import SETTINGS_KEY
 from monai_chexmask_u.dataset.published_tables.frame import PUBLISHED_SIDE, PublishedFrame
 from monai_chexmask_u.dataset.published_tables.layout import BORDER, INDEX, RESTORED, Layout, layout_called, open_table
-from monai_chexmask_u.dataset.published_tables.style import Style, published_id
+from monai_chexmask_u.dataset.published_tables.style import PLAIN_ID, Style, published_id
 from monai_chexmask_u.dataset.schema import FRAMES, mask_column
 from monai_chexmask_u.dataset.selection import Selection
 from monai_chexmask_u.dataset.sources import Source, source_called
@@ -147,7 +147,7 @@ def _form_of(path: Path, layout: str | None, frame: str | None, source: Source |
     filled = next(iter_batches(path, columns=["latent_std"], where=pc.field("latent_std").is_valid()), None)
     # CheXpert's preprocessed table alone lacks the suffix that the names of its radiographs end with.
     bare = written == "preprocessed" and source is not None and source.name == "chexpert"
-    style = Style(ids="bare" if bare else "radiograph")
+    style = Style(ids="bare" if bare else PLAIN_ID)
     made = layout_called(layout or "chexmask-u", source, latents=filled is not None)
     return _Form(_bordered(made, placed), style, frame)
 

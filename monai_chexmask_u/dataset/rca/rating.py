@@ -144,7 +144,7 @@ def rate(
 ) -> Rating:
     """Rate one segmentation by the references that are nearest to its radiograph in latent space.
 
-    A reference whose network image has the same grey levels is the radiograph itself and left out. The outlines are
+    A reference whose network image has the same gray levels is the radiograph itself and left out. The outlines are
     moved and then filled, instead of moving a mask: nothing is lost to the size of the pixels that are registered.
 
     Args:

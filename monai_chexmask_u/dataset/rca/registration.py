@@ -95,7 +95,7 @@ def register(fixed: NDArray[np.float32], moving: NDArray[np.float32]) -> Alignme
     """Lay one radiograph on another.
 
     An affine map is sought that gives the most mutual information, then diffeomorphic demons find what is left, on
-    grey levels matched to each other. All pixels are looked at, and sums are made on one thread, so that the same two
+    gray levels matched to each other. All pixels are looked at, and sums are made on one thread, so that the same two
     radiographs give the same alignment in every process.
 
     Args:

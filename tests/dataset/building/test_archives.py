@@ -57,7 +57,7 @@ def test_members_that_are_not_deflated_are_read(tmp_path: Path) -> None:
     assert read_member(archive, only(archive)) == png_radiograph()
 
 
-def test_a_rare_packing_is_refused_with_the_way_out(tmp_path: Path) -> None:
+def test_a_rare_packing_is_refused_with_what_to_do(tmp_path: Path) -> None:
     archive = write_zip(tmp_path / "radiographs.zip", {"a.png": png_radiograph()}, method=zipfile.ZIP_BZIP2)
     with pytest.raises(RadiographError, match="Deflate") as refused:
         read_member(archive, only(archive))

@@ -69,7 +69,7 @@ def test_a_folder_of_shards_gives_the_radiographs_in_them(tmp_path: Path) -> Non
     }
 
 
-def test_a_compressed_tar_archive_is_refused_with_the_way_out(tmp_path: Path) -> None:
+def test_a_compressed_tar_archive_is_refused_with_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "radiographs.tar.gz").write_bytes(b"")
     with pytest.raises(ValueError, match=r"decompress it to \.tar"):
         list_radiographs(tmp_path / "radiographs.tar.gz")

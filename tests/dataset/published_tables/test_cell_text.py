@@ -98,7 +98,7 @@ def test_fractions_of_landmarks_are_kept_where_the_table_has_them() -> None:
     assert format_landmarks(np.array([0.5, 100.0, 0.1], dtype=np.float32), whole=False) == "0.5,100,0.1"
 
 
-def test_the_number_of_decimals_is_told() -> None:
+def test_fixed_decimals_are_recognized() -> None:
     assert decimals_are_fixed("1.20,3.45", 2)
     assert not decimals_are_fixed("1.2,3.45", 2)
     assert not decimals_are_fixed("12,3.45", 2)

@@ -248,7 +248,7 @@ def test_what_was_converted_passes_the_check(tmp_path: Path) -> None:
     assert list(check_dataset(tmp_path / "data", masks=True)) == []
 
 
-def test_progress_is_told(published: Path, tmp_path: Path) -> None:
+def test_progress_is_reported(published: Path, tmp_path: Path) -> None:
     steps: list[int] = []
     convert_table(published, tmp_path / "data", block_bytes=1 << 20, progress=steps.append)
     assert sum(steps) == 305

@@ -82,13 +82,13 @@ def test_masks_tell_that_height_and_width_were_swapped() -> None:
     assert (checked.heights.tolist(), checked.widths.tolist()) == ([160, 160], [120, 120])
 
 
-def test_masks_that_fit_neither_way_are_told() -> None:
+def test_masks_that_fit_neither_way_are_reported() -> None:
     checked = check(make_rows(1, shape=SHAPE), heights=[160.0], widths=[119.0])
     assert checked.notes == [["mask_differs"]]
     assert (checked.heights.tolist(), checked.widths.tolist()) == ([160], [119])
 
 
-def test_a_mask_of_other_landmarks_is_told() -> None:
+def test_a_mask_of_other_landmarks_is_reported() -> None:
     row = make_rows(1, shape=SHAPE)[0]
     masks = {
         organ: parse_runs(pa.array([row_major_code(drawn_mask(row.landmarks[organ.nodes], SHAPE))])) for organ in ORGANS
@@ -97,7 +97,7 @@ def test_a_mask_of_other_landmarks_is_told() -> None:
     assert checked.notes == [["mask_differs"]]
 
 
-def test_an_empty_mask_is_told_unless_its_organ_lies_outside() -> None:
+def test_an_empty_mask_is_reported_unless_its_organ_lies_outside() -> None:
     points = np.stack([make_rows(1, shape=SHAPE)[0].landmarks] * 3).astype(np.float64)
     points[1:] += 1000
     other = row_major_code(drawn_mask(make_rows(1, shape=SHAPE)[0].landmarks[ORGANS[1].nodes], SHAPE))
@@ -111,7 +111,7 @@ def test_an_empty_mask_is_told_unless_its_organ_lies_outside() -> None:
     assert check_rows(points, np.array([160.0] * 3), np.array([120.0] * 3), alone).notes[0] == [], "no masks at all"
 
 
-def test_a_mask_that_ends_just_below_the_image_is_told() -> None:
+def test_a_mask_that_ends_just_below_the_image_is_reported() -> None:
     row = make_rows(1, shape=SHAPE)[0]
     points = row.landmarks.copy()
     points[ORGANS[0].nodes] += [0, 159 - points[ORGANS[0].nodes, 1].max()]
@@ -122,26 +122,26 @@ def test_a_mask_that_ends_just_below_the_image_is_told() -> None:
         assert checked.notes == [notes]
 
 
-def test_a_mask_that_leaves_the_image_is_told() -> None:
+def test_a_mask_that_leaves_the_image_is_reported() -> None:
     checked = check(make_rows(1, shape=SHAPE), heights=[80.0], widths=[120.0])
     assert checked.notes == [["mask_differs", "outside_image"]]
 
 
-def test_unknown_sizes_stay_unknown_and_are_told() -> None:
+def test_unknown_sizes_stay_unknown_and_are_reported() -> None:
     rows = make_rows(2, shape=SHAPE)
     checked = check(rows, heights=[np.nan, 160.0], widths=[120.0, np.nan])
     assert checked.notes == [["height_unknown"], ["width_unknown"]]
     assert np.isnan(checked.heights[0])
 
 
-def test_landmarks_outside_the_image_are_told() -> None:
+def test_landmarks_outside_the_image_are_reported() -> None:
     points = np.full((5, 120, 2), 5.0)
     points[0, 7, 0], points[1, 7, 1], points[2, 7], points[3, 7, 0], points[4, 7] = -1, 10, 9, 10, 0
     checked = check_rows(points, np.full(5, 10.0), np.full(5, 10.0), {})
     assert checked.notes == [["outside_image"], ["outside_image"], [], ["outside_image"], []]
 
 
-def test_a_best_reference_below_the_mean_of_all_is_told() -> None:
+def test_a_best_reference_below_the_mean_of_all_is_reported() -> None:
     points, sizes = np.full((3, 120, 2), 5.0), np.full(3, 10.0)
     checked = check_rows(
         points, sizes, sizes, {}, rca_mean=np.array([0.8, 0.8, np.nan]), rca_max=np.array([0.7, 0.8, 0.7])
@@ -149,7 +149,7 @@ def test_a_best_reference_below_the_mean_of_all_is_told() -> None:
     assert checked.notes == [["rca_inconsistent"], [], []]
 
 
-def test_printed_landmarks_and_a_forgotten_border_are_told() -> None:
+def test_printed_landmarks_and_a_forgotten_border_are_reported() -> None:
     points, sizes = np.full((2, 120, 2), 5.0), np.full(2, 10.0)
     checked = check_rows(points, sizes, sizes, {}, printed=np.array([True, False]), border_lost=np.array([True, False]))
     assert checked.notes == [["border_not_restored", "landmarks_printed"], []]

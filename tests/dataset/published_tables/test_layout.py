@@ -102,7 +102,7 @@ def test_a_source_that_contradicts_the_header_is_refused(tmp_path: Path) -> None
     assert PublishedTable(path, source="mimic-cxr-jpg").frame == "image"
 
 
-def test_a_missing_table_is_told(tmp_path: Path) -> None:
+def test_a_missing_table_is_reported(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="there is no such file"):
         read_layout(tmp_path / "none.csv")
 
@@ -120,7 +120,7 @@ def test_ids_are_the_radiographs_whether_or_not_they_have_a_suffix(source: objec
     assert item == source.id_of(f"somewhere/{bare}{source.suffix}")
     assert published_id(item, source, "bare") == bare
     assert published_id(item, source, "file") == bare + source.suffix
-    assert published_id(item, source, "radiograph") == item
+    assert published_id(item, source, "film") == item  # as manifests call it
 
 
 def test_layouts_are_those_of_the_releases() -> None:

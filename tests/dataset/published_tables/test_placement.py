@@ -106,7 +106,7 @@ def test_radiographs_are_read_by_several_processes_alike(tmp_path: Path) -> None
     assert two.shards == one.shards
 
 
-def test_a_process_that_was_ended_is_told() -> None:
+def test_a_process_that_was_ended_is_reported() -> None:
     with (
         pytest.raises(DatasetError, match="use fewer --workers"),
         measuring(crop_border=False, workers=2) as measure,

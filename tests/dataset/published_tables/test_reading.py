@@ -108,7 +108,7 @@ def test_a_compressed_table_is_read(tmp_path: Path) -> None:
     assert compressed.equals(plain)
 
 
-def test_a_compressed_table_that_was_cut_off_is_told(tmp_path: Path) -> None:
+def test_a_compressed_table_that_was_cut_off_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "table.csv.gz"
     content = gzip.compress(table_text(make_rows(50, shape=SHAPE), chexmask_u_header()).encode())
     path.write_bytes(content[: len(content) // 2])
@@ -174,7 +174,7 @@ def test_a_radiograph_that_comes_twice_counts_once(tmp_path: Path) -> None:
     assert failures.select(["image_id", "code"]).to_pylist() == [{"image_id": name, "code": "id_twice"}]
 
 
-def test_rows_that_failed_are_told_apart_by_their_numbers(tmp_path: Path) -> None:
+def test_rows_that_failed_are_distinguished_by_their_numbers(tmp_path: Path) -> None:
     path = table(tmp_path, [replace(row, image_id="") for row in make_rows(30, shape=SHAPE)])
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("".join([*lines[:2], "cut,0.8\n", *lines[2:9], ",0.8\n", *lines[9:]]))

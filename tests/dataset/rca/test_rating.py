@@ -54,7 +54,7 @@ def references_of(*radiographs: tuple[Image, Floats]) -> ReferenceSet:
 
 
 def dimmed(item: tuple[Image, Floats]) -> tuple[Image, Floats]:
-    """Return the same radiograph with other grey levels, so that it is no duplicate."""
+    """Return the same radiograph with other gray levels, so that it is no duplicate."""
     return (item[0] * 0.9).astype(np.float32), item[1]
 
 

@@ -40,12 +40,12 @@ class CalibratedSegmenter(Segmenter):
 @dataclass(frozen=True)
 class Folders:
     outlined: Path
-    labelled: Path
+    labeled: Path
     frontal: Path
 
     @property
     def all(self) -> Sequence[Path]:
-        return (self.outlined, self.labelled, self.frontal)
+        return (self.outlined, self.labeled, self.frontal)
 
 
 def save_radiographs(folder: Path, names: Sequence[str], rows: int = 96, columns: int = 80) -> None:
@@ -56,13 +56,13 @@ def save_radiographs(folder: Path, names: Sequence[str], rows: int = 96, columns
 
 
 def make_folders(folder: Path) -> Folders:
-    """Make three outlined radiographs, two labelled ones of which one is a hand, and two of another scanner."""
+    """Make three outlined radiographs, two labeled ones of which one is a hand, and two of another scanner."""
     made = Folders(folder / "set" / "val", folder / "teaching", folder / "scanner")
     names = ["a", "b", "c"]
     save_radiographs(made.outlined / "images", names)
     points = np.stack([phantom_landmarks(96, 80)] * 3).astype(np.float32)
     np.savez(made.outlined / "landmarks.npz", names=np.array(names), landmarks=points)
-    save_radiographs(made.labelled / "images", ["1", "2"], 90, 90)
-    (made.labelled / "labels.csv").write_text("file,label\n1.png,frontal_chest\n2.png,hand\n")
+    save_radiographs(made.labeled / "images", ["1", "2"], 90, 90)
+    (made.labeled / "labels.csv").write_text("file,label\n1.png,frontal_chest\n2.png,hand\n")
     save_radiographs(made.frontal, ["x", "y"], 70, 100)
     return made
