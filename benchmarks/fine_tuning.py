@@ -55,7 +55,7 @@ def main(
         changes = [
             f"{before[name]:.3f} to {after[name]:.3f}" for name in ("distance_px1024", "dice_lungs", "dice_heart")
         ]
-        counts = [str(result[name]) for name in ("radiographs", "held_out", "replayed")]
+        counts = [str(result[name]) for name in ("films", "held_out", "replayed")]
         published = "yes" if result["published"] else "no"
         print(" | ".join([f"| {offset:g}", *counts, *changes, published, f"{result['seconds']} |"]), flush=True)
 
