@@ -23,7 +23,7 @@ from label.tasks.training_radiographs import (
     TrainingRadiograph,
     collect_radiographs,
     hold_out,
-    replay_films,
+    replay_radiographs,
     write_radiographs,
 )
 from label.tasks.training_settings import TrainingSettings
@@ -168,7 +168,9 @@ class FineTune(TrainTask):
             raise TrainingRefused(
                 "the model has learned from all labels already, and none is left to validate on: submit one more"
             )
-        replayed = replay_films(self.replay, settings.replay_films) if self.replay and settings.replay_films else []
+        replayed = (
+            replay_radiographs(self.replay, settings.replay_films) if self.replay and settings.replay_films else []
+        )
         write_radiographs(learn, work / "data" / "train", "radiograph")
         write_radiographs(held_out, work / "data" / "val", "held-out")
         if replayed:

@@ -24,7 +24,7 @@ __all__ = [
     "collect_radiographs",
     "hold_out",
     "radiograph_digest",
-    "replay_films",
+    "replay_radiographs",
     "write_radiographs",
 ]
 
@@ -110,7 +110,7 @@ def hold_out(
     return [radiograph for radiograph in radiographs if radiograph not in held_out], held_out
 
 
-def replay_films(folder: Path, count: int) -> list[TrainingRadiograph]:
+def replay_radiographs(folder: Path, count: int) -> list[TrainingRadiograph]:
     """Take radiographs of a data set, evenly over its list.
 
     Args:

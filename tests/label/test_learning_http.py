@@ -125,7 +125,7 @@ def test_a_training_that_helps_is_published_and_used_at_once(server: LabelServer
     wait_for(lambda: not is_running(server))
     last = last_training(server)["last"]
     assert last["published"], last["message"]
-    assert (last["radiographs"], last["left_out"]) == (10, {})
+    assert (last["films"], last["left_out"]) == (10, {})
     assert last["after"]["distance_px1024"] < last["before"]["distance_px1024"]
     assert last["after"]["dice_heart"] > last["before"]["dice_heart"]
     after = model_in_use(server)

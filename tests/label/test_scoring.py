@@ -153,5 +153,5 @@ def test_latent_means_of_other_studies_are_apart(tmp_path: Path) -> None:
     one, other = (LatentStore(tmp_path, name) for name in ("one", "other"))
     one.add("ab" * 32, {"radiograph": np.ones(64, np.float32)})
     one.add("ab" * 32, {"more": np.zeros(64, np.float32)})
-    assert sorted(one.of("ab" * 32)) == ["radiograph", "more"]
+    assert sorted(one.of("ab" * 32)) == ["more", "radiograph"]
     assert other.of("ab" * 32) == one.of("cd" * 32) == {}

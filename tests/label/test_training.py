@@ -57,7 +57,7 @@ def test_a_training_that_helps_is_published_with_its_record(task: FineTune, data
     shipped = task.store.current()
     result = task(GOOD, datastore)
     assert result["published"], result["message"]
-    assert (result["radiographs"], result["learned"] + result["held_out"], result["left_out"]) == (6, 6, {})
+    assert (result["films"], result["learned"] + result["held_out"], result["left_out"]) == (6, 6, {})
     assert result["after"]["distance_px1024"] < result["before"]["distance_px1024"]
     version = task.store.current()
     assert version.sha256 == result["model_sha256"] != shipped.sha256
@@ -124,7 +124,7 @@ def test_labels_of_no_use_are_left_out_and_listed(
     result = task({**GOOD, "max_epochs": 1}, datastore)
     assert sorted(result["left_out"]) == ["elsewhere", "empty", "no_radiograph", "text", "wrong_size"]
     assert all(reason for reason in result["left_out"].values())
-    assert result["radiographs"] == 6
+    assert result["films"] == 6
     assert result["after"] is not None
 
 

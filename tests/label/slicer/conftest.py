@@ -41,7 +41,7 @@ def studies(shared_data: Path, chest_cr: Path, tmp_path_factory: pytest.TempPath
     return folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def running(studies: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabelServer]:
     pytest.importorskip("monailabel")
     from support.servers.label_server import LabelServer

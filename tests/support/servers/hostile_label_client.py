@@ -74,7 +74,7 @@ def is_untouched(home: Path) -> bool:
     """Return whether the files of others are as they were."""
     others = home / "others"
     names = sorted(path.name for path in others.iterdir())
-    return names == ["radiograph.jpg", "letter.txt"] and (others / "letter.txt").read_text() == SECRET
+    return names == ["letter.txt", "radiograph.jpg"] and (others / "letter.txt").read_text() == SECRET
 
 
 def ask(
