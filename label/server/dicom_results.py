@@ -13,6 +13,8 @@ from fastapi import BackgroundTasks, HTTPException
 from fastapi.responses import FileResponse
 from monailabel.utils.others.generic import remove_file
 
+from monai_chexmask_u.dicom.numbering import Numbering
+from monai_chexmask_u.dicom.source import SourceImage
 from monai_chexmask_u.dicom.write import write_object
 from monai_chexmask_u.networks.checkpoints import CheckpointError
 from monai_chexmask_u.radiograph import Radiograph
@@ -49,7 +51,8 @@ def dicom_result(app: SegmentingApp, image: Path, output: str, tasks: Background
     folder = Path(mkdtemp(prefix="chexmask-u-"))
     path = folder / f"{output}.dcm"
     try:
-        write_object(DICOM_OUTPUTS[output], app.segment(radiograph), radiograph, path)
+        source = SourceImage(radiograph)
+        write_object(DICOM_OUTPUTS[output], app.segment(radiograph), source, path, Numbering())
     except Exception as error:
         remove_file(str(folder))
         if isinstance(error, ValueError) and not isinstance(error, CheckpointError):

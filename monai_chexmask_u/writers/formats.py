@@ -21,12 +21,13 @@ from monai_chexmask_u.writers.record import write_json, write_table
 
 if TYPE_CHECKING:
     from monai_chexmask_u.dicom.numbering import Numbering
+    from monai_chexmask_u.dicom.source import SourceImage
 
 __all__ = ["FORMATS", "Format", "parse_formats", "write_outputs"]
 
 # A file from a result and its image; DICOM objects take the run's numbering as well.
 Writer = Callable[[LandmarkSegmentation, Radiograph, Path], None]
-DicomWriter = Callable[[LandmarkSegmentation, Radiograph, Path, "Numbering | None"], None]
+DicomWriter = Callable[[LandmarkSegmentation, "SourceImage", Path, "Numbering"], None]
 
 
 @dataclass(frozen=True)
@@ -46,30 +47,27 @@ class Format:
 def _write_object(
     kind: str,
     segmentation: LandmarkSegmentation,
-    radiograph: Radiograph,
+    source: SourceImage,
     path: Path,
-    numbering: Numbering | None,
+    numbering: Numbering,
 ) -> None:
     from monai_chexmask_u.dicom.write import write_object  # highdicom is slow to import
 
-    write_object(kind, segmentation, radiograph, path, numbering)
+    write_object(kind, segmentation, source, path, numbering)
 
 
-def _write_capture(
-    segmentation: LandmarkSegmentation, radiograph: Radiograph, path: Path, numbering: Numbering | None
-) -> None:
+def _write_capture(segmentation: LandmarkSegmentation, source: SourceImage, path: Path, numbering: Numbering) -> None:
     from monai_chexmask_u.dicom.write import write_capture
 
-    write_capture(np.asarray(draw_overlay(segmentation, radiograph)), segmentation, radiograph, path, numbering)
+    image = np.asarray(draw_overlay(segmentation, source.radiograph))
+    write_capture(image, segmentation, source, path, numbering)
 
 
-def _write_document(
-    segmentation: LandmarkSegmentation, radiograph: Radiograph, path: Path, numbering: Numbering | None
-) -> None:
+def _write_document(segmentation: LandmarkSegmentation, source: SourceImage, path: Path, numbering: Numbering) -> None:
     from monai_chexmask_u.dicom.write import write_document
     from monai_chexmask_u.writers.summary_page import summary_page  # reportlab is slow to import
 
-    write_document(summary_page(segmentation, radiograph), segmentation, radiograph, path, numbering)
+    write_document(summary_page(segmentation, source.radiograph), segmentation, source, path, numbering)
 
 
 def _plain(key: str, write: Writer) -> Format:
@@ -132,8 +130,8 @@ def write_outputs(
         folder: exists already.
         name: what the files' names start with.
         formats: keys of `FORMATS`; those that need a DICOM source are left out for images.
-        numbering: of the run, so that the DICOM objects of several images share their series; by default each of them
-            stands alone.
+        numbering: of the run, so that the DICOM objects of several images share their series; by default those of this
+            image have series of their own.
 
     Returns:
         The files written.
@@ -141,7 +139,7 @@ def write_outputs(
     Raises:
         OSError: if the folder cannot be written to.
     """
-    written = []
+    written, source = [], None
     for key in formats:
         output = FORMATS[key]
         if output.needs_dicom and radiograph.header is None:
@@ -150,6 +148,10 @@ def write_outputs(
         if output.write is not None:
             output.write(segmentation, radiograph, path)
         elif output.write_dicom is not None:
-            output.write_dicom(segmentation, radiograph, path, numbering)
+            from monai_chexmask_u.dicom.numbering import Numbering  # images need no pydicom
+            from monai_chexmask_u.dicom.source import SourceImage
+
+            source, numbering = source or SourceImage(radiograph), numbering or Numbering()
+            output.write_dicom(segmentation, source, path, numbering)
         written.append(path)
     return written

@@ -15,6 +15,7 @@ from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from support.samples.dicom import code_item, make_dx, save
 
+from monai_chexmask_u.dicom.numbering import Numbering
 from monai_chexmask_u.dicom.reading.identity import (
     COPIED,
     IDENTIFIERS,
@@ -24,7 +25,8 @@ from monai_chexmask_u.dicom.reading.identity import (
     clean_identity,
 )
 from monai_chexmask_u.dicom.reading.read import read_dicom
-from monai_chexmask_u.dicom.seg.writing import build_segmentation
+from monai_chexmask_u.dicom.seg.result import build_segmentation
+from monai_chexmask_u.dicom.source import SourceImage
 from monai_chexmask_u.dicom.sr.report import build_report
 from monai_chexmask_u.segmentation import LandmarkSegmentation
 
@@ -145,7 +147,7 @@ def test_outputs_are_valid_whatever_the_source_says(
     about_identity = [note for note in radiograph.notes if ":" in note]
     assert len(about_identity) == (0 if good else len(COPIED))
     for build in (build_segmentation, build_report):
-        built = build(result_for(radiograph), radiograph)
+        built = build(result_for(radiograph), SourceImage(radiograph), Numbering())
         path = tmp_path / "output.dcm"
         built.save_as(path, enforce_file_format=True)
         assert dciodvfy(path) == []
