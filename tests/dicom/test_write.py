@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -95,3 +96,11 @@ def test_folder_that_is_not_there_is_an_error(
 ) -> None:
     with pytest.raises(OSError, match=r"x\.dcm: this file cannot be written \(No such file"):
         write_object("seg", result, SourceImage(radiograph), tmp_path / "absent" / "x.dcm", Numbering())
+
+
+def test_outputs_share_a_source_and_leave_it_as_it_was(radiograph: Radiograph, result: LandmarkSegmentation) -> None:
+    source, numbering = SourceImage(radiograph), Numbering()
+    before = deepcopy(source.header)
+    for build in BUILDERS.values():
+        build(result, source, numbering)
+    assert source.header == before
