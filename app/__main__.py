@@ -91,6 +91,7 @@ def _study(settings: Settings, arguments: list[str]) -> Iterator[list[str]]:
                 Path(folder),
                 study_uid=archive.study_uid,
                 accession_number=archive.accession_number,
+                modalities=archive.modalities,
                 backoff=archive.backoff,
             )
         except ArchiveError as error:

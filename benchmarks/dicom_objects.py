@@ -21,6 +21,7 @@ from support.samples.report_reference import by_highdicom
 from support.samples.segmentations import make_segmentation
 
 from monai_chexmask_u.dicom.reading.read import read_dicom
+from monai_chexmask_u.dicom.source import SourceImage
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.segmentation import LandmarkSegmentation
 from monai_chexmask_u.writers.formats import FORMATS, write_outputs
@@ -59,10 +60,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         radiograph = read_dicom(save(make_dx(rows=ROWS, columns=COLUMNS), folder / "radiograph.dcm"))
-        result = calibrated_result(radiograph)
+        result, source = calibrated_result(radiograph), SourceImage(radiograph)
 
         def by_highdicom_alone() -> None:
-            by_highdicom(result, radiograph).save_as(folder / "highdicom.dcm", enforce_file_format=True)
+            by_highdicom(result, source).save_as(folder / "highdicom.dcm", enforce_file_format=True)
 
         print(f"pydicom {pydicom.__version__}, {ROWS} x {COLUMNS} pixels, median of {REPEATS} runs\n")
         print("| object | s | kB |\n| --- | ---: | ---: |")

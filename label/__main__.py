@@ -46,9 +46,9 @@ def main(arguments: list[str] | None = None) -> int:
     # What MONAI Label says of origins is then true; a list of its own type would end it with an error.
     warnings.filterwarnings("ignore", "Pydantic serializer warnings")
     settings.MONAI_LABEL_CORS_ORIGINS = [url, *options.allow_origin]
-    from label.images.own_folder import use_own_temporary_folder
+    from monai_chexmask_u.files.private_folder import use_private_folder
 
-    _end_cleanly(use_own_temporary_folder())  # before MONAI Label and PyTorch ask for a folder
+    _end_cleanly(use_private_folder("label"))  # before MONAI Label and PyTorch ask for a folder
     sys.argv = _monailabel_arguments(options)
     Main().run()
     return 0

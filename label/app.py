@@ -18,7 +18,6 @@ from monailabel.interfaces.tasks.strategy import Strategy
 from monailabel.interfaces.tasks.train import TrainTask
 
 from label.images.folder_datastore import ChestLocalDatastore
-from label.images.own_folder import use_own_temporary_folder
 from label.images.sessions import RadiographSessions
 from label.images.sweep import sweep_models
 from label.tasks.infer import LandmarkInfer, ModelInUse, remove_result
@@ -30,6 +29,7 @@ from label.tasks.task_names import check_name
 from label.tasks.training import FineTune
 from monai_chexmask_u import __version__
 from monai_chexmask_u.archive.failures import ArchiveError
+from monai_chexmask_u.files.private_folder import use_private_folder
 from monai_chexmask_u.networks.checkpoints import CheckpointError
 from monai_chexmask_u.radiograph import RadiographError
 
@@ -60,7 +60,7 @@ class ChestLandmarksApp(MONAILabelApp):
             logging.getLogger(name).setLevel(logging.WARNING)
         conf = dict(conf or {})
         if any(name in sys.modules for name in PROGRAMS):
-            use_own_temporary_folder()
+            use_private_folder("label")
         folder = Path(conf.get("models") or Path(app_dir) / "model")
         sweep_models(folder)
         self.store = ModelStore(folder, Path(conf["model"]) if conf.get("model") else None)

@@ -1,4 +1,4 @@
-"""Radiograph: what a reader hands on, what its notes mean, and the error for a file that cannot be used."""
+"""The radiograph that a reader returns, what its notes mean, and the error for a file that cannot be used."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class RadiographError(ValueError):
 
     Args:
         code: machine-readable reason, such as ``not_frontal``.
-        message: one sentence with the cause and the way out; never holds patient data.
+        message: one sentence with the cause and what to do; never holds patient data.
     """
 
     def __init__(self, code: str, message: str) -> None:
@@ -36,7 +36,7 @@ class Radiograph:
             photometric interpretation was. Rows and columns are those of the file: nothing is flipped or cropped.
         path: the file it came from.
         spacing_mm: height and width of a pixel, or None where the file does not say. At the patient where a calibration
-            or a magnification factor tells (notes ``spacing_from_calibrated_pixel_spacing``,
+            or a magnification factor says so (notes ``spacing_from_calibrated_pixel_spacing``,
             ``magnification_corrected``). With the note ``spacing_from_imager`` alone it is in the plane of the
             detector, where the patient appears larger than they are.
         pixel_aspect: height over width of a pixel, where the file says this but no spacing; else None.
@@ -45,7 +45,7 @@ class Radiograph:
             patient in the usual way.
         upside_down: the head is at the bottom of the stored image.
         notes: what was decided on the way, as codes such as ``photometric_inverted``; they are written to every output.
-        header: the source's DICOM data set without its pixels, or None for a image file.
+        header: the source's DICOM data set without its pixels, or None for an image file.
         sha256: of the file's bytes, those that were read; None where there is no file.
     """
 
@@ -103,7 +103,7 @@ READING_NOTES: Final = MappingProxyType(
         "character_set_assumed": "The header has text of an undeclared character set; what is no UTF-8 was left out.",
         "character_set_unknown": "The header names an unknown character set; text that cannot be read was left out.",
         "color_ignored": "Slight colors of the image were ignored.",
-        "height_unknown": "The published table does not tell the height, and no image was at hand.",
+        "height_unknown": "The published table does not give the height, and no image was at hand.",
         "height_width_swapped": "Height and width were swapped in the published table, as its masks show.",
         "high_bit_assumed": "The header does not say rightly which bits a pixel uses; the lowest ones were taken.",
         "image_not_found": "The radiograph of the row was not found below the folder of images.",
@@ -138,7 +138,7 @@ READING_NOTES: Final = MappingProxyType(
         "voi_lut_ignored": "The header's lookup table of gray levels makes no sense and was ignored.",
         "view_from_table": "The view is that of a table of the data set; the file does not say it.",
         "view_unknown": "The file does not say PA or AP; in an AP view the heart appears larger.",
-        "width_unknown": "The published table does not tell the width, and no image was at hand.",
+        "width_unknown": "The published table does not give the width, and no image was at hand.",
         "window_ignored": "The header's window would hide the chest; gray levels were stretched instead.",
     }
 )

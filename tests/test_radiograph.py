@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import pytest
-
 import monai_chexmask_u
 from monai_chexmask_u.radiograph import ATTRIBUTE_NOTES, READING_NOTES, note_in_words
 
@@ -27,10 +25,6 @@ def test_every_note_of_the_readers_has_words_and_no_other_has() -> None:
     assert [note for note in made if note not in READING_NOTES] == []
 
 
-@pytest.mark.parametrize(
-    "note", [*READING_NOTES, *(f"{kind}:patient_id" for kind in ATTRIBUTE_NOTES), "note_of_another_reader"]
-)
-def test_words_are_one_short_line_of_plain_text(note: str) -> None:
-    words = note_in_words(note)
-    assert re.fullmatch(r"[A-Z][ -~]{10,100}\.", words)
-    assert "_" not in words
+def test_words_are_one_short_line_of_plain_text() -> None:
+    notes = [*READING_NOTES, *(f"{kind}:patient_id" for kind in ATTRIBUTE_NOTES), "note_of_another_reader"]
+    assert [note for note in notes if not re.fullmatch(r"[A-Z](?!.*_)[ -~]{10,100}\.", note_in_words(note))] == []

@@ -17,12 +17,12 @@ from monailabel.interfaces.exception import ImageNotFoundException, LabelNotFoun
 from label.images.cached_datastore import CachedDatastore
 from label.images.dicomweb_radiographs import ArchiveAnnotation, ArchiveRadiographs
 from label.images.image_names import label_extension, refused
-from label.images.own_folder import partial_folder
 from label.images.submissions import read_submission
 from monai_chexmask_u.archive.fetch import MODALITIES
 from monai_chexmask_u.archive.objects import is_uid
 from monai_chexmask_u.archive.settings import DicomwebArchive
 from monai_chexmask_u.dicom.seg.annotation import write_annotation
+from monai_chexmask_u.files.leftovers import partial_folder
 from monai_chexmask_u.radiograph import RadiographError
 from monai_chexmask_u.reading import read_radiograph
 

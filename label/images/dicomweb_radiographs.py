@@ -9,17 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from label.images.own_folder import partial_folder
 from label.images.sweep import sweep_cache
 from monai_chexmask_u.archive.objects import read_dicom_file
 from monai_chexmask_u.archive.query import Query
 from monai_chexmask_u.archive.retrieve import retrieve_instance
-from monai_chexmask_u.archive.retry import Backoff
 from monai_chexmask_u.archive.settings import DicomwebArchive
 from monai_chexmask_u.archive.stow import StowSender
+from monai_chexmask_u.archive.waiting import Backoff
 from monai_chexmask_u.archive.web_session import open_session
 from monai_chexmask_u.dicom.seg.annotation import AnnotationFacts, annotation_facts
 from monai_chexmask_u.files.atomic import atomic_path
+from monai_chexmask_u.files.leftovers import partial_folder
 from monai_chexmask_u.radiograph import RadiographError
 from monai_chexmask_u.reading import read_radiograph
 

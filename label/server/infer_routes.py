@@ -26,6 +26,8 @@ from label.images.image_names import plain_ending
 from label.server.request_parameters import parsed_object
 from label.tasks.infer import remove_result
 from label.tasks.task_names import check_name
+from monai_chexmask_u.dicom.numbering import Numbering
+from monai_chexmask_u.dicom.source import SourceImage
 from monai_chexmask_u.dicom.write import write_object
 from monai_chexmask_u.networks.checkpoints import CheckpointError
 from monai_chexmask_u.radiograph import Radiograph
@@ -132,7 +134,7 @@ def _dicom_result(segment: Segment, image: Path, output: str, tasks: BackgroundT
     folder = Path(mkdtemp(prefix="chexmask-u-"))
     path = folder / f"{output}.dcm"
     try:
-        write_object(DICOM_OUTPUTS[output], segment(radiograph), radiograph, path)
+        write_object(DICOM_OUTPUTS[output], segment(radiograph), SourceImage(radiograph), path, Numbering())
     except Exception as error:
         remove_file(str(folder))
         if isinstance(error, ValueError) and not isinstance(error, CheckpointError):

@@ -64,7 +64,7 @@ def read_masks(path: Path, radiograph: Radiograph, *, labels: Mapping[int, Organ
     suffix = next((each for each in MASK_SUFFIXES if path.name.lower().endswith(each)), None)
     labels = LABELS if labels is None else labels
     if suffix in _DICOM:
-        from monai_chexmask_u.dicom.seg.reading import read_segmentation
+        from monai_chexmask_u.dicom.seg.masks import read_segmentation
 
         found = read_segmentation(path, radiograph)
     elif suffix in _VOLUMES:

@@ -20,10 +20,10 @@ from pynetdicom.association import Association
 from pynetdicom.pdu_primitives import MaximumLengthNotification
 from pynetdicom.transport import T_CONNECT, AddressInformation, AssociationSocket
 
-from monai_chexmask_u.archive.deadline import Deadline
 from monai_chexmask_u.archive.dialing import dial
 from monai_chexmask_u.archive.failures import ArchiveUnusable
 from monai_chexmask_u.archive.settings import DimseNode
+from monai_chexmask_u.archive.waiting import Deadline
 
 __all__ = ["BoundedEntity", "TooMuch"]
 

@@ -17,10 +17,10 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
-from monai_chexmask_u.archive.deadline import Deadline
 from monai_chexmask_u.archive.dialing import dial
 from monai_chexmask_u.archive.failures import ArchiveUnusable, OutOfTime, TryLater
 from monai_chexmask_u.archive.settings import Timeouts
+from monai_chexmask_u.archive.waiting import Deadline
 
 __all__ = ["Allowance", "BoundedAdapter"]
 
@@ -138,7 +138,7 @@ def _pools(allowance: Allowance) -> dict[str, type[HTTPConnectionPool]]:
             except socket.gaierror as error:
                 raise NameResolutionError(self.host, self, error) from error
             except TimeoutError as error:
-                allowance.wait_s()  # where all of the time is over, that is what is told
+                allowance.wait_s()  # where all of the time is over, that is the error
                 raise ConnectTimeoutError(self, "no connection in time") from error
             except OSError as error:
                 raise NewConnectionError(self, "no connection") from error

@@ -14,15 +14,21 @@ from pynetdicom.association import Association
 from pynetdicom.presentation import build_context
 
 from monai_chexmask_u.archive.bounded_association import BoundedEntity, TooMuch
-from monai_chexmask_u.archive.deadline import Deadline
 from monai_chexmask_u.archive.dialing import NoHandshake
-from monai_chexmask_u.archive.failures import ArchiveError, ArchiveUnusable, ObjectRefused, OutOfTime, TryLater
+from monai_chexmask_u.archive.failures import (
+    ArchiveError,
+    ArchiveUnusable,
+    ObjectRefused,
+    OutOfTime,
+    TryLater,
+    why_not_trusted,
+)
 from monai_chexmask_u.archive.objects import DicomFile
-from monai_chexmask_u.archive.regular_file import NoRegularFile, open_regular
 from monai_chexmask_u.archive.settings import DimseNode
 from monai_chexmask_u.archive.statuses import check_status
-from monai_chexmask_u.archive.untrusted import why_not_trusted
+from monai_chexmask_u.archive.waiting import Deadline
 from monai_chexmask_u.dicom.reading.quiet import no_warnings
+from monai_chexmask_u.files.regular_file import NoRegularFile, open_regular
 
 __all__ = ["StoreSender"]
 

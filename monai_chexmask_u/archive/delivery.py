@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from monai_chexmask_u.archive.deadline import Deadline
 from monai_chexmask_u.archive.failures import (
     ArchiveUnusable,
     ObjectRefused,
@@ -17,10 +16,10 @@ from monai_chexmask_u.archive.failures import (
 )
 from monai_chexmask_u.archive.objects import DicomFile, read_dicom_file
 from monai_chexmask_u.archive.outbox import Outbox, Refusal, Version
-from monai_chexmask_u.archive.regular_file import NoRegularFile
-from monai_chexmask_u.archive.retry import Backoff
 from monai_chexmask_u.archive.settings import DicomwebArchive, DimseNode
+from monai_chexmask_u.archive.waiting import Backoff, Deadline
 from monai_chexmask_u.files.folder_lock import FolderLockError
+from monai_chexmask_u.files.regular_file import NoRegularFile
 
 __all__ = ["Delivery", "Sender", "deliver", "sender_for"]
 
@@ -78,7 +77,7 @@ def deliver(
         target: the archive.
         outbox: folder for what the archive has not confirmed; made if it is not there.
         backoff: how often to try what may pass.
-        progress: is told after each object how many have had their turn, of how many.
+        progress: called after each object with how many have had their turn, of how many.
 
     Raises:
         ArchiveUnusable: if a package is missing; nothing is in the outbox then.

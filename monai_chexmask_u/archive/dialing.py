@@ -7,7 +7,7 @@ import ssl
 import threading
 from typing import Any
 
-from monai_chexmask_u.archive.deadline import Deadline
+from monai_chexmask_u.archive.waiting import Deadline
 
 __all__ = ["NoHandshake", "dial"]
 

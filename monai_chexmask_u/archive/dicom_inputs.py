@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 from monai_chexmask_u.archive.objects import read_dicom_file
-from monai_chexmask_u.archive.regular_file import NoRegularFile, open_regular
-from monai_chexmask_u.files.outbox_mark import is_outbox
+from monai_chexmask_u.files.folder_tree import files_below
+from monai_chexmask_u.files.regular_file import NoRegularFile, open_regular
+from monai_chexmask_u.radiograph import RadiographError
 
 __all__ = ["find_dicom_files"]
 
@@ -33,54 +34,33 @@ def find_dicom_files(inputs: Iterable[Path], *, leave_out: Path) -> list[Path]:
         except (OSError, ValueError):  # a folder above it cannot be read, or no file can have this name
             found[path] = None
             continue
-        found.update((each, None) for each in (_inside(path, leave_out) if path.is_dir() else [path]))
+        if path.is_dir():
+            _add_objects(found, path, leave_out.resolve())
+        else:
+            found[path] = None
     return list(found)
 
 
-def _inside(folder: Path, leave_out: Path) -> Iterator[Path]:
-    """Yield the objects in a folder and below, without recursion: no tree is too deep."""
-    search = _Search(folder, leave_out)
-    waiting = [(folder, True)]
-    while waiting:
-        path, is_folder = waiting.pop()
-        if not is_folder:
-            if _is_object(path):
-                yield path
-            continue
+def _add_objects(found: dict[Path, None], folder: Path, outbox: Path) -> None:
+    """Add the objects below a folder; those of the outbox only if it, or a folder in it, was asked for."""
+    is_asked_for = folder.resolve().is_relative_to(outbox)
+    own = outbox.stat() if outbox.exists() else None
+
+    def enters(path: Path) -> bool:
         try:
-            entries = search.entries(path)
-        except OSError:
-            yield path
-        else:
-            waiting += [(path / entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
+            return is_asked_for or own is None or not os.path.samestat(path.lstat(), own)
+        except OSError:  # listing it will say why
+            return True
 
+    def wanted(path: Path) -> bool:
+        leads_there = path.is_symlink() and path.resolve().is_relative_to(outbox)
+        return (is_asked_for or not leads_there) and _is_object(path)
 
-class _Search:
-    """What of a folder is looked at; the outbox is resolved once."""
+    def on_problem(path: Path, error: RadiographError) -> None:
+        found[path] = None
 
-    def __init__(self, folder: Path, leave_out: Path) -> None:
-        self._outbox = leave_out.resolve()
-        self._asked_for = folder.resolve().is_relative_to(self._outbox)
-        self._number = self._outbox.stat().st_ino if self._outbox.exists() else None
-
-    def entries(self, folder: Path) -> list[os.DirEntry[str]]:
-        """Return the files and folders in a folder, the last name first."""
-        with os.scandir(folder) as listing:
-            entries = [entry for entry in listing if not entry.name.startswith(".") and self._is_wanted(entry)]
-        return sorted(entries, key=lambda entry: entry.name, reverse=True)
-
-    def _is_wanted(self, entry: os.DirEntry[str]) -> bool:
-        try:
-            if entry.is_dir(follow_symlinks=False):
-                return not is_outbox(Path(entry.path)) and (self._asked_for or not self._is_own(entry))
-            if entry.is_symlink() and not self._asked_for:
-                return entry.is_file() and not Path(entry.path).resolve().is_relative_to(self._outbox)
-            return entry.is_file()
-        except OSError:  # whoever opens it will say so
-            return not entry.is_symlink()
-
-    def _is_own(self, entry: os.DirEntry[str]) -> bool:
-        return entry.inode() == self._number and Path(entry.path).resolve() == self._outbox
+    for path, _ in files_below(folder, wanted=wanted, on_problem=on_problem, follow_links=False, enters=enters):
+        found[path] = None
 
 
 def _is_object(path: Path) -> bool:

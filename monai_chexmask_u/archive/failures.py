@@ -1,12 +1,14 @@
 """What can go wrong with an archive, by what is to be done about it.
 
-Every message is one line that names the archive, the cause and a way out. None quotes what the archive answered: it may
-hold patient data.
+Every message is one line that names the archive, the cause and what to do. None quotes what the archive answered: that
+may hold patient data.
 """
 
 from __future__ import annotations
 
+import ssl
 from importlib.util import find_spec
+from typing import Final
 
 __all__ = [
     "ArchiveError",
@@ -16,7 +18,18 @@ __all__ = [
     "OutOfTime",
     "TryLater",
     "require_packages",
+    "why_not_trusted",
 ]
+
+# Numbers of OpenSSL (x509_vfy.h). Its own words, and those of the certificate, are for its makers.
+_WHY_NOT_TRUSTED: Final = {
+    9: "it is not valid yet; check the clocks of both sides",
+    10: "it has expired; have it renewed",
+    23: "it was revoked; ask for the archive's new one",
+    26: "it was not made for servers; ask for the archive's right one",
+    62: "it is of another host; check the address",
+    64: "it is of another host; check the address",
+}
 
 
 class ArchiveError(Exception):
@@ -65,3 +78,16 @@ def require_packages(*names: str) -> None:
             raise ArchiveUnusable(
                 f"the package {name} is missing; install this one with its extra: pip install '.[archive]'"
             )
+
+
+def why_not_trusted(error: ssl.SSLCertVerificationError) -> str:
+    """Return the end of a sentence that begins with the certificate.
+
+    Example:
+        >>> error = ssl.SSLCertVerificationError()
+        >>> error.verify_code = 10
+        >>> why_not_trusted(error)
+        'is not trusted: it has expired; have it renewed'
+    """
+    reason = _WHY_NOT_TRUSTED.get(getattr(error, "verify_code", 0))
+    return f"is not trusted: {reason}" if reason else "is not trusted; name its authority's file with --ca-file"

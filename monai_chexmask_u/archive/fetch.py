@@ -1,22 +1,22 @@
-"""A study from a DICOMweb archive into a folder."""
+"""A study from a DICOMweb archive into a folder: the objects that were asked for, all of one patient, or none."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from monai_chexmask_u.archive.deadline import Deadline
 from monai_chexmask_u.archive.failures import ArchiveUnusable, ObjectNotGiven, require_packages
-from monai_chexmask_u.archive.retry import Backoff
 from monai_chexmask_u.archive.settings import DicomwebArchive
+from monai_chexmask_u.archive.waiting import Backoff, Deadline
 
 if TYPE_CHECKING:
-    from monai_chexmask_u.archive.received import StudyCheck
+    from monai_chexmask_u.archive.objects import DicomFile
+    from monai_chexmask_u.archive.query import FoundStudy
     from monai_chexmask_u.archive.web_session import WebSession
 
-__all__ = ["MODALITIES", "fetch_study"]
+__all__ = ["MODALITIES", "PatientsDiffer", "StudyCheck", "fetch_study"]
 
 MODALITIES: Final = ("CR", "DX")
 MOST_OBJECTS: Final = 1000
@@ -41,7 +41,7 @@ def fetch_study(
         accession_number: or its accession number, which no other study of the archive may have.
         modalities: of the series to fetch; OT and SC are the modalities of scanned radiographs.
         backoff: how often to try what may pass.
-        progress: is told after each image how many are there, of how many.
+        progress: called after each image with how many are there, of how many.
 
     Returns:
         The files, series by series.
@@ -83,7 +83,6 @@ class _Run:
     ) -> None:
         """Fetch one object after the other."""
         from monai_chexmask_u.archive.query import Query
-        from monai_chexmask_u.archive.received import StudyCheck
 
         query = Query(self._archive, self._session, self._backoff)
         study = query.study(study_uid=study_uid, accession_number=accession_number)
@@ -111,7 +110,6 @@ class _Run:
             raise ArchiveUnusable(f"{self._archive.name}: the archive lists one object in two series; see its log")
 
     def _take(self, study_uid: str, series_uid: str, uid: str, check: StudyCheck) -> None:
-        from monai_chexmask_u.archive.received import PatientsDiffer
         from monai_chexmask_u.archive.retrieve import retrieve_instance
 
         path, deadline = self._folder / f"{uid}.dcm", Deadline(self._archive.timeouts.answer_s)
@@ -128,3 +126,53 @@ class _Run:
             self._refusals.append(str(refusal))
         else:
             self.paths.append(path)
+
+
+class PatientsDiffer(ObjectNotGiven):
+    """The objects are of several patients, and the archive has not said whose study it is: none can be trusted."""
+
+
+class StudyCheck:
+    """Looks at each object of a fetch; messages name the object, and nothing of the patient.
+
+    The patient is the one whom the archive named when the study was looked for, else that of the first object.
+
+    Args:
+        archive: where they come from.
+        study: that was asked for.
+        modalities: that were asked for.
+    """
+
+    def __init__(self, archive: DicomwebArchive, study: FoundStudy, modalities: Collection[str]) -> None:
+        """Keep what was asked for."""
+        self._archive = archive
+        self._study = study
+        self._modalities = modalities
+        self._patient = study.patient_id or None
+        self._issuer = study.issuer_of_patient_id
+
+    def check(self, received: DicomFile) -> None:
+        """Look at one object, of the right study, series and UID.
+
+        Raises:
+            ObjectNotGiven: if it is of another accession number, modality or patient.
+            PatientsDiffer: if nobody can tell which patient is the right one.
+        """
+        asked = self._study.accession_number
+        if asked is not None and received.accession_number != asked:
+            raise self._refusal(received, "accession number")
+        if received.modality not in self._modalities:
+            raise self._refusal(received, "modality")
+        if self._patient is None:
+            self._patient, self._issuer = received.patient_id, received.issuer_of_patient_id
+        issuers = {self._issuer, received.issuer_of_patient_id} - {""}  # many archives and devices name none
+        if received.patient_id != self._patient or len(issuers) > 1:
+            if self._study.patient_id:
+                raise self._refusal(received, "patient")
+            message = "the study's objects are of several patients, and the archive does not say whose it is"
+            raise PatientsDiffer(f"{self._archive.name}: {message}; ask its administrator")
+        self._issuer = max(issuers, default="")
+
+    def _refusal(self, received: DicomFile, what: str) -> ObjectNotGiven:
+        uid = received.sop_instance_uid
+        return ObjectNotGiven(f"{self._archive.name}: object {uid} is of another {what} than was asked for")

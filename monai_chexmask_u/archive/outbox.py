@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from monai_chexmask_u.archive.objects import DicomFile, is_uid
-from monai_chexmask_u.archive.regular_file import open_regular, read_note
 from monai_chexmask_u.files.atomic import atomic_path
 from monai_chexmask_u.files.folder_lock import folder_lock
-from monai_chexmask_u.files.outbox_mark import REFUSED, TARGET
+from monai_chexmask_u.files.folder_tree import REFUSED, TARGET
+from monai_chexmask_u.files.regular_file import open_regular, read_note
 
 __all__ = ["Outbox", "Refusal", "Version"]
 
@@ -31,7 +31,7 @@ Version = tuple[int, int, int]  # inode, time of the last change, size
 
 _CHANGING: Final = ".adding"  # the lock of those who change what waits, each for a moment
 _SENDING: Final = ".sending"
-_WAY_OUT: Final = "wait until it has ended, or choose another folder with --outbox"
+_ADVICE: Final = "wait until it has ended, or choose another folder with --outbox"
 _LONGEST_TEXT: Final = 500
 
 
@@ -109,7 +109,7 @@ class Outbox:
             FolderLockError: if that process still has it when the patience is over; the message names it.
         """
         activity = "sends what waits here"
-        with folder_lock(self.folder, timeout=self._patience_s, name=_SENDING, activity=activity, way_out=_WAY_OUT):
+        with folder_lock(self.folder, timeout=self._patience_s, name=_SENDING, activity=activity, advice=_ADVICE):
             yield
 
     def waiting(self) -> list[Path]:
@@ -212,7 +212,7 @@ class Outbox:
     def _changing(self) -> Iterator[None]:
         """Hold the right to change what waits."""
         activity = "changes what waits here"
-        with folder_lock(self.folder, timeout=self._patience_s, name=_CHANGING, activity=activity, way_out=_WAY_OUT):
+        with folder_lock(self.folder, timeout=self._patience_s, name=_CHANGING, activity=activity, advice=_ADVICE):
             yield
 
 

@@ -9,12 +9,11 @@ from functools import partial
 from typing import Final
 from urllib.parse import quote, urlencode
 
-from monai_chexmask_u.archive.deadline import Deadline
 from monai_chexmask_u.archive.dicom_json import MOST_ANSWER_BYTES, Item, items_of, text_of
 from monai_chexmask_u.archive.failures import ArchiveUnusable
 from monai_chexmask_u.archive.objects import is_uid
-from monai_chexmask_u.archive.retry import Backoff
 from monai_chexmask_u.archive.settings import DicomwebArchive
+from monai_chexmask_u.archive.waiting import Backoff, Deadline
 from monai_chexmask_u.archive.web_session import WebSession, read_body, wrong_address
 
 __all__ = ["FoundStudy", "Query"]
@@ -38,7 +37,7 @@ _FORBIDDEN: Final = "*?\\,"
 
 @dataclass(frozen=True)
 class FoundStudy:
-    """The study that was meant. What tells of the patient is shown nowhere.
+    """The study that was meant. What would identify the patient is shown nowhere.
 
     Attributes:
         uid: Study Instance UID.
@@ -205,7 +204,7 @@ class Query:
         try:
             items = items_of(body, most=most)
         except ValueError as error:
-            raise ArchiveUnusable(f"{wrong_address(self._archive)}; its answer is of no use: {error}") from None
+            raise ArchiveUnusable(f"{wrong_address(self._archive)}; its answer cannot be used: {error}") from None
         named: dict[str, Item] = {}
         for item in items:
             uid = text_of(item, level)

@@ -9,11 +9,11 @@ from typing import Final
 import requests
 
 from monai_chexmask_u.archive.bounded_http import BLOCK_BYTES
-from monai_chexmask_u.archive.deadline import Deadline
 from monai_chexmask_u.archive.failures import ObjectNotGiven, TryLater
 from monai_chexmask_u.archive.multipart import BrokenOff, NotOnePart, boundary_of, copy_part, media_type_of
 from monai_chexmask_u.archive.objects import DicomFile, read_dicom_file
 from monai_chexmask_u.archive.settings import DicomwebArchive
+from monai_chexmask_u.archive.waiting import Deadline
 from monai_chexmask_u.archive.web_session import WebSession, wrong_address
 from monai_chexmask_u.files.atomic import atomic_path
 

@@ -57,7 +57,7 @@ class Tls:
         key: the certificate's private key, not encrypted; by default it stands in the certificate's file.
 
     Raises:
-        ValueError: if a file is missing or of no use, by the time that the settings are made.
+        ValueError: if a file is missing or cannot be used when the settings are made.
     """
 
     ca_file: Path | None = None
@@ -74,7 +74,7 @@ class Tls:
         """Return a client's context: the certificate of the other side is checked, and so is its host name.
 
         Raises:
-            ValueError: if a file is missing or of no use.
+            ValueError: if a file is missing or cannot be used.
         """
         try:
             context = ssl.create_default_context(cafile=self.ca_file)

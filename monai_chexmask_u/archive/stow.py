@@ -11,14 +11,14 @@ from io import BytesIO
 from typing import Any, BinaryIO, Final
 
 from monai_chexmask_u.archive.bounded_http import BLOCK_BYTES
-from monai_chexmask_u.archive.deadline import Deadline
 from monai_chexmask_u.archive.dicom_json import Item, items_of, numbers_of, sequence_of, text_of
 from monai_chexmask_u.archive.failures import ArchiveError, ObjectRefused, TryLater
 from monai_chexmask_u.archive.objects import DicomFile
-from monai_chexmask_u.archive.regular_file import open_regular
 from monai_chexmask_u.archive.settings import DicomwebArchive
 from monai_chexmask_u.archive.statuses import DUPLICATE, check_status
+from monai_chexmask_u.archive.waiting import Deadline
 from monai_chexmask_u.archive.web_session import open_session, read_body, wrong_address
+from monai_chexmask_u.files.regular_file import open_regular
 
 __all__ = ["StowSender"]
 

@@ -16,10 +16,9 @@ from urllib3.exceptions import HTTPError, NewConnectionError
 
 from monai_chexmask_u.archive.bounded_http import BLOCK_BYTES, Allowance, BoundedAdapter
 from monai_chexmask_u.archive.credentials import PASSWORD_VARIABLE, TOKEN_VARIABLE, USER_VARIABLE
-from monai_chexmask_u.archive.deadline import Deadline
-from monai_chexmask_u.archive.failures import ArchiveError, ArchiveUnusable, TryLater
+from monai_chexmask_u.archive.failures import ArchiveError, ArchiveUnusable, TryLater, why_not_trusted
 from monai_chexmask_u.archive.settings import DicomwebArchive
-from monai_chexmask_u.archive.untrusted import why_not_trusted
+from monai_chexmask_u.archive.waiting import Deadline
 from monai_chexmask_u.dicom.reading.quiet import no_warnings
 
 __all__ = ["WebSession", "open_session", "read_body", "wrong_address"]
@@ -56,7 +55,7 @@ class WebSession(requests.Session):
             self.cert = (str(tls.certificate), str(tls.key)) if tls.key else str(tls.certificate)
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
-        """Follow nothing: whoever redirects would get the patient's data, and perhaps the credentials."""
+        """Follow nothing: the address of a redirection would get the patient's data, and perhaps the credentials."""
         return None
 
     @contextmanager

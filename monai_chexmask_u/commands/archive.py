@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from monai_chexmask_u.archive.failures import ArchiveError
-from monai_chexmask_u.archive.retry import Backoff
-from monai_chexmask_u.archive.settings import OWN_AE_TITLE, Timeouts, Tls
-from monai_chexmask_u.commands import archive_options as options
+from monai_chexmask_u.archive.options import ArchiveOptions
+from monai_chexmask_u.archive.settings import DicomwebArchive, DimseNode
+from monai_chexmask_u.commands.archive_options import takes_archive_options
 from monai_chexmask_u.commands.console import EXIT_SOME_FAILED, err, out, printable, progress_bar, usage_error
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ archive = typer.Typer(
 
 
 @archive.command()
+@takes_archive_options(node=False)
 def fetch(
     url: Annotated[str, typer.Option(help="DICOMweb address; Orthanc's ends with /dicom-web.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the images; made if it is not there.")],
@@ -38,15 +39,8 @@ def fetch(
     modality: Annotated[
         list[str] | None, typer.Option(help="Of the series to fetch; CR and DX by default. Again for more (OT, SC).")
     ] = None,
-    password_file: options.PasswordFile = None,
-    token_file: options.TokenFile = None,
-    ca_file: options.CaFile = None,
-    certificate: options.Certificate = None,
-    key: options.Key = None,
-    allow_plain_http: options.PlainHttp = False,
-    attempts: options.Attempts = options.ATTEMPTS,
-    connect_timeout: options.ConnectTimeout = options.CONNECT_TIMEOUT_S,
-    answer_timeout: options.AnswerTimeout = options.ANSWER_TIMEOUT_S,
+    *,
+    options: ArchiveOptions,
 ) -> None:
     """Fetch the radiographs of a study into a folder.
 
@@ -58,14 +52,7 @@ def fetch(
 
     done = [0, 0]
     try:
-        source = options.dicomweb_archive(
-            url,
-            tls=Tls(ca_file, certificate, key),
-            timeouts=Timeouts(connect_timeout, answer_timeout),
-            password_file=password_file,
-            token_file=token_file,
-            allow_plain_http=allow_plain_http,
-        )
+        source = options.dicomweb(url)
         prepare_folder(output)
         with _counting("fetching", done) as progress:
             fetch_study(
@@ -74,7 +61,7 @@ def fetch(
                 study_uid=study,
                 accession_number=accession,
                 modalities=modality or MODALITIES,
-                backoff=Backoff(attempts),
+                backoff=options.backoff(),
                 progress=progress,
             )
     except (ArchiveError, ValueError, OSError) as error:
@@ -86,6 +73,7 @@ def fetch(
 
 
 @archive.command()
+@takes_archive_options(node=True)
 def send(
     outbox: Outbox,
     inputs: Annotated[
@@ -93,17 +81,8 @@ def send(
     ] = None,
     url: Annotated[str | None, typer.Option(help="DICOMweb address, to send by STOW-RS.")] = None,
     node: Annotated[str | None, typer.Option(help="AE@host:port, to send by C-STORE.")] = None,
-    own_ae_title: Annotated[str, typer.Option(help="AE title by which the node knows this program.")] = OWN_AE_TITLE,
-    tls: Annotated[bool, typer.Option("--tls", help="Speak TLS with the node.")] = False,
-    password_file: options.PasswordFile = None,
-    token_file: options.TokenFile = None,
-    ca_file: options.CaFile = None,
-    certificate: options.Certificate = None,
-    key: options.Key = None,
-    allow_plain_http: options.PlainHttp = False,
-    attempts: options.Attempts = options.ATTEMPTS,
-    connect_timeout: options.ConnectTimeout = options.CONNECT_TIMEOUT_S,
-    answer_timeout: options.AnswerTimeout = options.ANSWER_TIMEOUT_S,
+    *,
+    options: ArchiveOptions,
 ) -> None:
     """Send results to an archive; what it does not confirm waits in the outbox, and goes first the next time.
 
@@ -114,22 +93,12 @@ def send(
     from monai_chexmask_u.archive.dicom_inputs import find_dicom_files
 
     try:
-        target = options.choose_target(
-            url,
-            node,
-            own_ae_title=own_ae_title,
-            with_tls=tls or bool(ca_file or certificate),
-            tls=Tls(ca_file, certificate, key),
-            timeouts=Timeouts(connect_timeout, answer_timeout),
-            password_file=password_file,
-            token_file=token_file,
-            allow_plain_http=allow_plain_http,
-        )
+        target = _target(url, node, options)
         paths = find_dicom_files(inputs or [], leave_out=outbox)
         if inputs and not paths:
             raise ValueError(f"{', '.join(map(str, inputs))}: no DICOM file found")
         with _counting("sending") as progress:
-            delivery = deliver(paths, target, outbox, backoff=Backoff(attempts), progress=progress)
+            delivery = deliver(paths, target, outbox, backoff=options.backoff(), progress=progress)
     except (ArchiveError, ValueError, OSError) as error:
         raise usage_error(str(error)) from error
     _report(delivery, outbox)
@@ -157,6 +126,19 @@ def status(outbox: Outbox) -> None:
         out.print(f"refused at {refusal.refused_at}: {refusal.sop_instance_uid}: {refusal.reason}")
     if waiting or refusals:
         raise typer.Exit(EXIT_SOME_FAILED)
+
+
+def _target(url: str | None, node: str | None, options: ArchiveOptions) -> DicomwebArchive | DimseNode:
+    """Return the archive to send to: a DICOMweb service or a DIMSE node.
+
+    Raises:
+        ValueError: if not one of them is given, or an option cannot be used.
+    """
+    if url and not node:
+        return options.dicomweb(url)
+    if node and not url:
+        return options.node(node)
+    raise ValueError("give the archive as --url (DICOMweb) or as --node AE@host:port (C-STORE), one of them")
 
 
 def _report(delivery: Delivery, outbox: Path) -> None:

@@ -1,103 +1,47 @@
-"""Options that commands share: how to reach an archive. Secrets come from the environment or from files."""
+"""The options of `ArchiveOptions` on the command line."""
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-from typing import Annotated, Final
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import Field, fields
+from typing import Annotated, Any, get_args, get_type_hints
 
 import typer
 
-from monai_chexmask_u.archive.credentials import read_credentials
-from monai_chexmask_u.archive.retry import Backoff
-from monai_chexmask_u.archive.settings import DicomwebArchive, DimseNode, Timeouts, Tls
+from monai_chexmask_u.archive.options import OF_NODE, ArchiveOptions
 
-__all__ = [
-    "ANSWER_TIMEOUT_S",
-    "ATTEMPTS",
-    "CONNECT_TIMEOUT_S",
-    "AnswerTimeout",
-    "Attempts",
-    "CaFile",
-    "Certificate",
-    "ConnectTimeout",
-    "Key",
-    "PasswordFile",
-    "PlainHttp",
-    "TokenFile",
-    "choose_target",
-    "dicomweb_archive",
-]
-
-ATTEMPTS: Final = Backoff().attempts
-CONNECT_TIMEOUT_S: Final = Timeouts().connect_s
-ANSWER_TIMEOUT_S: Final = Timeouts().answer_s
-
-PasswordFile = Annotated[
-    Path | None, typer.Option("--password-file", help="File with the password, as container secrets are.")
-]
-TokenFile = Annotated[Path | None, typer.Option("--token-file", help="File with the bearer token.")]
-CaFile = Annotated[Path | None, typer.Option("--ca-file", help="Authorities to trust (PEM), instead of the usual.")]
-Certificate = Annotated[Path | None, typer.Option("--certificate", help="This client's certificate (PEM).")]
-Key = Annotated[Path | None, typer.Option("--key", help="The certificate's private key (PEM, not encrypted).")]
-PlainHttp = Annotated[bool, typer.Option("--allow-plain-http", help="Send credentials without TLS to another machine.")]
-Attempts = Annotated[int, typer.Option("--attempts", min=1, help="How often to try what may pass, with pauses.")]
-ConnectTimeout = Annotated[
-    float, typer.Option("--connect-timeout", min=0.1, help="Seconds for a connection, with TLS.")
-]
-AnswerTimeout = Annotated[
-    float,
-    float,
-    typer.Option(
-        "--answer-timeout", min=0.1, help="Seconds for a whole answer: an object or a list, with all attempts."
-    ),
-]
+__all__ = ["takes_archive_options"]
 
 
-def dicomweb_archive(
-    url: str,
-    *,
-    tls: Tls,
-    timeouts: Timeouts,
-    password_file: Path | None = None,
-    token_file: Path | None = None,
-    allow_plain_http: bool = False,
-) -> DicomwebArchive:
-    """Return the archive at an address, with the credentials of this process' environment.
+def takes_archive_options(*, node: bool) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command an option for each field of `ArchiveOptions`, and hand them over as its argument `options`.
 
-    Raises:
-        ValueError: if the address, the files or the credentials are of no use.
+    Args:
+        node: also those that only a DIMSE node needs.
     """
-    credentials = read_credentials(os.environ, password_file=password_file, token_file=token_file)
-    return DicomwebArchive(url, credentials, tls, timeouts, allow_plain_http)
+    chosen = [each for each in fields(ArchiveOptions) if node or each.name not in OF_NODE]
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        own = inspect.signature(command, eval_str=True)
+        parameters = [each for each in own.parameters.values() if each.name != "options"] + [*map(_parameter, chosen)]
+
+        @functools.wraps(command)
+        def with_options(**values: Any) -> None:
+            options = ArchiveOptions(**{each.name: values.pop(each.name) for each in chosen})
+            command(**values, options=options)
+
+        with_options.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
+        with_options.__annotations__ = {each.name: each.annotation for each in parameters}
+        return with_options
+
+    return decorate
 
 
-def choose_target(
-    url: str | None,
-    node: str | None,
-    *,
-    own_ae_title: str,
-    with_tls: bool,
-    tls: Tls,
-    timeouts: Timeouts,
-    password_file: Path | None = None,
-    token_file: Path | None = None,
-    allow_plain_http: bool = False,
-) -> DicomwebArchive | DimseNode:
-    """Return the archive to send to: a DICOMweb service or a DIMSE node.
-
-    Raises:
-        ValueError: if not one of them is given, or an option is of no use.
-    """
-    if node and not url:
-        return DimseNode.parse(node, own_ae_title=own_ae_title, tls=tls if with_tls else None, timeouts=timeouts)
-    if node or not url:
-        raise ValueError("give the archive as --url (DICOMweb) or as --node AE@host:port (C-STORE), one of them")
-    return dicomweb_archive(
-        url,
-        tls=tls,
-        timeouts=timeouts,
-        password_file=password_file,
-        token_file=token_file,
-        allow_plain_http=allow_plain_http,
-    )
+def _parameter(option: Field[Any]) -> inspect.Parameter:
+    """Return what Typer makes an option of."""
+    kind, words, *least = get_args(get_type_hints(ArchiveOptions, include_extras=True)[option.name])
+    info = typer.Option(f"--{option.name.replace('_', '-')}", help=words, min=least[0] if least else None)
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    return inspect.Parameter(option.name, keyword, default=option.default, annotation=Annotated[kind, info])

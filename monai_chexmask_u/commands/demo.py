@@ -48,17 +48,17 @@ def demo(
     """
     require_packages("demo", "gradio", "cv2")
     from monai_chexmask_u.demo.exit_on_signals import exits_on_signals
-    from monai_chexmask_u.demo.server_folder import ServerFolder, sweep_remnants
+    from monai_chexmask_u.files.private_folder import PrivateFolder, sweep_remnants
 
     try:
-        folder = ServerFolder()
+        folder = PrivateFolder("demo")
     except OSError as error:
         raise usage_error("no temporary folder can be written to; name one in TMPDIR, or make room") from error
     # Not before the process ends: what is imported meanwhile tidies its own files there when it does.
     atexit.register(folder.remove)
     with exits_on_signals(folder.remove) as take_signals:
         try:
-            sweep_remnants()
+            sweep_remnants("demo")
             folder.make()
             with folder.takes_temporary_files():
                 from monai_chexmask_u.demo.server import serve

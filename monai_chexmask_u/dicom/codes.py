@@ -11,7 +11,7 @@ from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
 from monai_chexmask_u.anatomy import HEART, LEFT_LUNG, RIGHT_LUNG
-from monai_chexmask_u.dicom.source import MANUFACTURER
+from monai_chexmask_u.dicom.equipment import MANUFACTURER
 
 __all__ = [
     "ANATOMICAL_STRUCTURE",
@@ -120,7 +120,7 @@ IMAGING_MEASUREMENT_REPORT: Final = _standard("DCM", "ImagingMeasurementReport")
 # A SNOMED code that pydicom's dictionary, made from PS3.16, does not list; context group 100 may be extended.
 PLAIN_CHEST_XRAY: Final = Code("399208008", "SCT", "Plain chest X-ray")
 
-# What a image was drawn on, and what a document was made from.
+# What an image was drawn on, and what a document was made from.
 IMAGE_PROCESSING_SOURCE: Final = _standard("DCM", "SourceImageForImageProcessingOperation")
 SOURCE_IMAGE: Final = _standard("DCM", "SourceImage")
 

@@ -8,9 +8,10 @@ from pydicom.dataset import Dataset
 from pydicom.uid import EncapsulatedPDFStorage, ExplicitVRLittleEndian
 
 from monai_chexmask_u.dicom import codes
+from monai_chexmask_u.dicom.equipment import EQUIPMENT
 from monai_chexmask_u.dicom.numbering import Numbering
 from monai_chexmask_u.dicom.reading.quiet import no_warnings
-from monai_chexmask_u.dicom.source import EQUIPMENT, check_same_image, source_header
+from monai_chexmask_u.dicom.source import SourceImage
 from monai_chexmask_u.radiograph import Radiograph, note_in_words
 from monai_chexmask_u.segmentation import LandmarkSegmentation
 
@@ -21,31 +22,30 @@ __all__ = ["build_encapsulated_pdf"]
 def build_encapsulated_pdf(
     document: bytes,
     segmentation: LandmarkSegmentation,
-    radiograph: Radiograph,
-    numbering: Numbering | None = None,
+    source: SourceImage,
+    numbering: Numbering,
 ) -> Dataset:
     """Build an Encapsulated PDF of a document that shows the result; nobody has verified it.
 
     Args:
         document: the bytes of a PDF file.
         segmentation: the result for that radiograph.
-        radiograph: read from a DICOM file.
-        numbering: of the run; by default the object is the first of a series of its own.
+        source: the radiograph, with its cleaned header.
+        numbering: of the run.
 
     Raises:
-        ValueError: if the radiograph has no usable DICOM header, the two are not of one image, or the document is no
-            PDF.
+        ValueError: if result and source are not of one image, or the document is no PDF.
 
     References:
         DICOM PS3.3, A.45.1 Encapsulated PDF IOD
     """
     if not document.startswith(b"%PDF-"):
         raise ValueError(f"document must be a PDF, got {len(document)} bytes of something else")
-    check_same_image(segmentation, radiograph)
-    header = source_header(radiograph)
+    source.check_result(segmentation)
+    header = source.header
     built: Dataset = SOPClass(
         study_instance_uid=header.StudyInstanceUID,
-        **(numbering or Numbering()).place("pdf", segmentation, header).arguments(),
+        **numbering.place("pdf", segmentation, header).arguments(),
         sop_class_uid=EncapsulatedPDFStorage,
         modality="DOC",
         series_description=f"Summary page ({segmentation.reliability.verdict}), not for diagnosis",
@@ -54,7 +54,7 @@ def build_encapsulated_pdf(
         **EQUIPMENT,
     )
     built.copy_patient_and_study_information(header)
-    _describe(built, segmentation, radiograph)
+    _describe(built, segmentation, source.radiograph)
     built.SourceInstanceSequence = [_source(header)]
     _embed(built, document)
     return built
@@ -65,7 +65,7 @@ def _describe(built: Dataset, segmentation: LandmarkSegmentation, radiograph: Ra
     built.AcquisitionDateTime = None  # required, may be empty: a radiograph's header gives it in several ways
     built.ConceptNameCodeSequence = [CodedConcept.from_code(codes.IMAGING_MEASUREMENT_REPORT)]
     built.VerificationFlag = "UNVERIFIED"
-    # The page names the radiograph by its UID, which is as good as a name to whoever has the archive.
+    # The page names the radiograph by its UID, which is as good as a name to anybody with access to the archive.
     built.BurnedInAnnotation = "YES"
     title = [
         f"Lungs and heart, summary ({segmentation.reliability.verdict}). For research use only, not for diagnosis."

@@ -1,4 +1,4 @@
-"""Whose image one is, and whether two files that name one image hold the same."""
+"""Two files with one SOP Instance UID: whether they are copies of one image, or different images, which is refused."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from typing import Any, Final
 import numpy as np
 from pydicom.filereader import read_partial
 
-from monai_chexmask_u.dicom.reading.header import looks_like_dicom
 from monai_chexmask_u.dicom.reading.quiet import no_warnings
 from monai_chexmask_u.dicom.reading.read import read_dicom
-from monai_chexmask_u.files.source_file import HEAD_BYTES, read_head
+from monai_chexmask_u.files.kinds import looks_like_dicom
+from monai_chexmask_u.files.regular_file import HEAD_BYTES, read_head
 from monai_chexmask_u.radiograph import Radiograph, RadiographError
 
 __all__ = ["ImageKey", "ImageRegister", "image_key", "patient_of", "register_images"]
@@ -47,7 +47,7 @@ def patient_of(header: Any) -> str:
 
 
 def image_key(radiograph: Radiograph) -> ImageKey | None:
-    """Return the key of an image; a image without a DICOM header has no identity."""
+    """Return the key of an image; one without a DICOM header has no identity."""
     header = radiograph.header
     if header is None:
         return None
@@ -108,7 +108,7 @@ def register_images(paths: Sequence[Path]) -> ImageRegister:
     """Note those of many files that share their SOP Instance UID with another one.
 
     Of each file no more than the start of its header is read; the few that share an identifier are read whole, one at a
-    time. What cannot be read is left out: whoever reads it again will say why.
+    time. What cannot be read is left out: reading it again will say why.
     """
     with no_warnings():
         uids = [_instance_uid(path) for path in paths]

@@ -13,10 +13,11 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from monai_chexmask_u.dicom import codes
 from monai_chexmask_u.dicom.compression import compress
+from monai_chexmask_u.dicom.equipment import EQUIPMENT
 from monai_chexmask_u.dicom.numbering import Numbering, Place
 from monai_chexmask_u.dicom.reading.quiet import no_warnings
 from monai_chexmask_u.dicom.reading.spacing import aspect_ratio
-from monai_chexmask_u.dicom.source import EQUIPMENT, check_same_image, source_header
+from monai_chexmask_u.dicom.source import SourceImage
 from monai_chexmask_u.radiograph import Radiograph, note_in_words
 from monai_chexmask_u.segmentation import LandmarkSegmentation
 
@@ -30,10 +31,10 @@ _LONGEST_TEXT: Final = 1024  # of a description (PS3.5, 6.2, ST)
 def build_secondary_capture(
     image: NDArray[np.uint8],
     segmentation: LandmarkSegmentation,
-    radiograph: Radiograph,
-    numbering: Numbering | None = None,
+    source: SourceImage,
+    numbering: Numbering,
 ) -> Dataset:
-    """Build a Secondary Capture Image of a image that shows the result.
+    """Build a Secondary Capture Image of an image that shows the result.
 
     It is marked as having burned-in annotation, because it has text. Its modality is OT: as CR or DX it would be taken
     for a radiograph. It has no pixel spacing: measurements belong on the radiograph, not on a reduced copy of it.
@@ -41,20 +42,20 @@ def build_secondary_capture(
     Args:
         image: ``(row, column, 3)``, red, green and blue; its pixels have the shape of those of the radiograph.
         segmentation: the result for that radiograph.
-        radiograph: read from a DICOM file.
-        numbering: of the run; by default the object is the first of a series of its own.
+        source: the radiograph, with its cleaned header.
+        numbering: of the run.
 
     Raises:
-        ValueError: if the radiograph has no usable DICOM header, the two are not of one image, or the image is none.
+        ValueError: if result and source are not of one image, or the image is none.
 
     References:
         DICOM PS3.3, A.8.1 Secondary Capture Image IOD
     """
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise ValueError(f"image must be uint8 (row, column, 3), got {image.dtype} {image.shape}")
-    check_same_image(segmentation, radiograph)
-    header = source_header(radiograph)
-    place = (numbering or Numbering()).place("sc", segmentation, header)
+    source.check_result(segmentation)
+    radiograph, header = source.radiograph, source.header
+    place = numbering.place("sc", segmentation, header)
     built = _capture(image, header, place, segmentation.reliability.verdict)
     _describe_image(built, radiograph, header)
     _describe_derivation(built, segmentation, radiograph, header)

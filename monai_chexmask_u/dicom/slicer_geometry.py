@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["dicom_plane"]
 
-# What a C++ stream takes for one number; it stops at the first character that cannot go on.
+# What a C++ stream takes for one number; it stops at the first character that cannot belong to it.
 NUMBER: Final = re.compile(r"\s*([+-]?\d*\.?\d*(?:[eE][+-]?\d*)?)")
 LARGEST_DOT_PRODUCT: Final = 1e-3  # of the directions of rows and columns, beyond which they are not believed
 

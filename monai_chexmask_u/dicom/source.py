@@ -1,10 +1,10 @@
-"""What DICOM outputs take over from their source image, who made them, and how they are linked to each other."""
+"""What DICOM outputs take over from the image that they are made from, and how they are linked to each other."""
 
 from __future__ import annotations
 
 import copy
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from pydicom.datadict import dictionary_VR, keyword_for_tag
@@ -12,7 +12,6 @@ from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.uid import UID, generate_uid
 
-from monai_chexmask_u import __version__
 from monai_chexmask_u.dicom.reading.charsets import settle_character_sets
 from monai_chexmask_u.dicom.reading.header import CR
 from monai_chexmask_u.dicom.reading.identity import IDENTIFIERS, clean_identity
@@ -21,28 +20,7 @@ from monai_chexmask_u.dicom.reading.values import is_valid
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.segmentation import LandmarkSegmentation
 
-__all__ = [
-    "CONTENT_CREATOR",
-    "EQUIPMENT",
-    "MANUFACTURER",
-    "MODEL_NAME",
-    "TrackingIds",
-    "check_same_image",
-    "source_header",
-]
-
-MANUFACTURER: Final = "monai-chexmask-u project"
-MODEL_NAME: Final = "monai-chexmask-u"
-
-CONTENT_CREATOR: Final = f"{MODEL_NAME}^{__version__}"  # in the form of a person's name, as the attribute wants it
-
-# Arguments that every highdicom object takes; software has no serial number, but the attribute must have a value.
-EQUIPMENT: Final = {
-    "manufacturer": MANUFACTURER,
-    "manufacturer_model_name": MODEL_NAME,
-    "software_versions": __version__,
-    "device_serial_number": "0",
-}
+__all__ = ["SourceImage", "TrackingIds"]
 
 _REQUIRED: Final = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "Rows", "Columns")
 
@@ -82,34 +60,52 @@ class TrackingIds:
         return generate_uid(entropy_srcs=[self.source_uid, self.model_sha256, name])
 
 
-def check_same_image(segmentation: LandmarkSegmentation, radiograph: Radiograph) -> None:
-    """Check that a result belongs to a radiograph, as far as sizes can tell.
+@dataclass(frozen=True, eq=False)
+class SourceImage:
+    """The image that DICOM outputs are made from; its header is checked and cleaned once, for all of them.
 
-    Raises:
-        ValueError: if their rows and columns differ.
-    """
-    if segmentation.shape != radiograph.shape:
-        raise ValueError(
-            f"segmentation and radiograph must be of one image, got shapes {segmentation.shape}, {radiograph.shape}"
-        )
-
-
-@no_warnings()
-def source_header(radiograph: Radiograph) -> Dataset:
-    """Return a copy of the source's header that highdicom accepts and that is safe to copy from.
-
-    It has the text decoded for UTF-8, of patient and study what `clean_identity` leaves, and of all else what is valid:
-    no spacing that is not positive, no orientation of other than two directions.
-
-    Args:
+    Attributes:
         radiograph: read from a DICOM file.
+        header: a copy of the file's header that highdicom accepts and that is safe to copy from; not to be changed. It
+            has the text decoded for UTF-8, of patient and study what `clean_identity` leaves, and of all else what is
+            valid: no spacing that is not positive, no orientation of other than two directions.
 
     Raises:
-        ValueError: if it has no DICOM header, or one that names no study, series or instance, or another image size.
+        ValueError: if there is no DICOM header, or one that names no study, series or instance, or another image size.
 
     References:
         DICOM PS3.3, C.7.1.1 Patient, C.7.2.1 General Study
     """
+
+    radiograph: Radiograph
+    header: Dataset = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Clean the header."""
+        object.__setattr__(self, "header", _cleaned_header(self.radiograph))
+
+    def header_without(self, *keywords: str) -> Dataset:
+        """Return a copy of the header without some attributes that an output must not take over."""
+        header = copy.deepcopy(self.header)
+        for keyword in keywords:
+            header.pop(keyword, None)
+        return header
+
+    def check_result(self, segmentation: LandmarkSegmentation) -> None:
+        """Check that a result belongs to this image, as far as sizes can tell.
+
+        Raises:
+            ValueError: if their rows and columns differ.
+        """
+        shape = self.radiograph.shape
+        if segmentation.shape != shape:
+            raise ValueError(
+                f"segmentation and radiograph must be of one image, got shapes {segmentation.shape}, {shape}"
+            )
+
+
+@no_warnings()
+def _cleaned_header(radiograph: Radiograph) -> Dataset:
     if radiograph.header is None:
         raise ValueError(f"DICOM outputs need a DICOM input, got {radiograph.path.name}")
     header: Dataset = copy.deepcopy(radiograph.header)

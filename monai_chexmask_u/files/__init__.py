@@ -1,1 +1,1 @@
-"""Files whole or not at all: locks, folders, names, checksums, and the causes of faults."""
+"""Files: what kind they are, whole or not at all, folders held by one process, names, and the causes of faults."""

@@ -63,7 +63,7 @@ def prepare_folder(folder: Path) -> None:
     """Make an output folder, see that files can be made in it, and remove what killed processes left there.
 
     Raises:
-        OSError: if not; the message names the folder, the cause and the way out.
+        OSError: if not; the message names the folder, the cause and what to do.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)

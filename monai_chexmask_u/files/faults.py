@@ -28,7 +28,7 @@ PROBE: Final = bytes(65536)
 
 
 class NotWrittenError(OSError):
-    """A file is not written; the text is one sentence that names it, the cause and the way out."""
+    """A file is not written; the text is one sentence that names it, the cause and what to do."""
 
     def __init__(self, fault: OSError, path: Path) -> None:
         """Take the number of the operating system's error."""

@@ -36,7 +36,7 @@ def folder_lock(
     timeout: float = 0.0,
     name: str = LOCK_NAME,
     activity: str = "writes into this folder",
-    way_out: str = "wait until it has ended, or choose another folder",
+    advice: str = "wait until it has ended, or choose another folder",
 ) -> Iterator[None]:
     """Hold a folder against all other processes, and threads, that ask for the same lock.
 
@@ -49,7 +49,7 @@ def folder_lock(
         timeout: seconds to wait for another holder.
         name: of the lock's file; locks of other names in one folder are independent.
         activity: what the holder does, for the message.
-        way_out: what to do about it, for the message.
+        advice: what to do about it, for the message.
 
     Raises:
         FolderLockError: if another process holds it when the time is over, or the folder cannot be locked at all.
@@ -66,7 +66,7 @@ def folder_lock(
     deadline = time.monotonic() + timeout
     while (handle := _take(path)) is None:
         if time.monotonic() >= deadline:
-            raise FolderLockError(f"{folder}: {_holder(path, activity)}; {way_out}")
+            raise FolderLockError(f"{folder}: {_holder(path, activity)}; {advice}")
         time.sleep(SECONDS_BETWEEN_TRIES)
     try:
         _sign(handle)

@@ -1,20 +1,29 @@
-"""The files below a folder, however deep it is and whatever else lies in it."""
+"""The files below a folder, however deep it is and whatever else lies in it; outboxes are no place to search."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Final
 
 from monai_chexmask_u.files.faults import cause_of
-from monai_chexmask_u.files.outbox_mark import is_outbox
 from monai_chexmask_u.radiograph import RadiographError
 
-__all__ = ["files_below", "is_file", "is_folder"]
+__all__ = ["REFUSED", "TARGET", "files_below", "is_file", "is_folder", "is_outbox"]
+
+# By these an outbox of the archive is known.
+TARGET: Final = "target.json"
+REFUSED: Final = "refused"
 
 
 def files_below(
-    folder: Path, *, wanted: Callable[[Path], bool], on_problem: Callable[[Path, RadiographError], None]
+    folder: Path,
+    *,
+    wanted: Callable[[Path], bool],
+    on_problem: Callable[[Path, RadiographError], None],
+    follow_links: bool = True,
+    enters: Callable[[Path], bool] = lambda folder: True,
 ) -> Iterator[tuple[Path, str]]:
     """Yield the files below a folder in sorted order, folders among them in their place, each with its real path.
 
@@ -24,7 +33,9 @@ def files_below(
     Args:
         folder: where to search.
         wanted: tells whether a regular file is to be yielded.
-        on_problem: is told of folders that cannot be listed; they are left out.
+        on_problem: is called with each folder that cannot be listed; it is left out.
+        follow_links: whether folders that links lead to are searched.
+        enters: tells whether a folder below the first one is to be searched.
     """
     real = os.path.realpath(folder)
     visited: set[tuple[int, int]] = set()
@@ -35,8 +46,8 @@ def files_below(
             open_folders.pop()
         elif entry.name.startswith("."):
             continue
-        elif is_folder(entry):
-            if not _is_outbox(entry):
+        elif is_folder(entry, follow_links=follow_links):
+            if enters(Path(entry.path)) and not is_outbox(Path(entry.path)):
                 open_folders.append(_entries(entry.path, _real(entry, real_parent), visited, on_problem))
         elif is_file(entry):
             path = Path(entry.path)
@@ -72,17 +83,10 @@ def _real(entry: os.DirEntry[str], real_parent: str) -> str:
     return os.path.realpath(entry.path) if is_link else f"{real_parent}{os.sep}{entry.name}"
 
 
-def _is_outbox(entry: os.DirEntry[str]) -> bool:
-    try:
-        return is_outbox(Path(entry.path))
-    except OSError:  # whoever lists the folder will say so
-        return False
-
-
-def is_folder(entry: os.DirEntry[str]) -> bool:
+def is_folder(entry: os.DirEntry[str], *, follow_links: bool = True) -> bool:
     """Tell whether an entry is a folder or a link to one; what cannot be looked at is none."""
     try:
-        return entry.is_dir()
+        return entry.is_dir(follow_symlinks=follow_links)
     except OSError:  # a link to itself
         return False
 
@@ -92,4 +96,15 @@ def is_file(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_file()
     except OSError:
+        return False
+
+
+def is_outbox(folder: Path) -> bool:
+    """Tell whether objects wait, or waited, in a folder: it holds the file ``target.json`` and the folder ``refused``.
+
+    An outbox gets both before its first object.
+    """
+    try:
+        return (folder / TARGET).is_file() and (folder / REFUSED).is_dir()
+    except OSError:  # listing the folder will say why
         return False

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-from contextlib import suppress
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 from monai_chexmask_u.files.folder_lock import SAFELY, FolderLockError, folder_lock
 
-__all__ = ["PARTIAL", "claim", "remove_leftovers"]
+__all__ = ["PARTIAL", "claim", "partial_folder", "remove_leftovers"]
 
 # What temporary files and folders are called: hidden, so that no one takes them for results, and as nothing is called
 # that somebody else made, since whatever is called so goes.
@@ -30,6 +32,17 @@ def claim(handle: int, path: Path) -> bool:
         return False
     except (ImportError, OSError):  # a system or a disk without locks: nobody can take it for a leftover
         return True
+
+
+@contextmanager
+def partial_folder(place: Path) -> Iterator[Path]:
+    """Give a temporary folder beside files that it will become; what a killed process leaves is known as such."""
+    folder = Path(tempfile.mkdtemp(prefix=PARTIAL, dir=place))
+    try:
+        with folder_lock(folder):
+            yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def remove_leftovers(folder: Path) -> None:

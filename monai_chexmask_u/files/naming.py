@@ -11,6 +11,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
+from monai_chexmask_u.files.kinds import SUFFIXES, Kind
+
 __all__ = ["RESULT_SUFFIXES", "OutputNames", "folded", "output_names", "safe_name"]
 
 # What a result's file name adds to the name of its image, by the format's name on the command line.
@@ -31,7 +33,7 @@ RESULT_SUFFIXES: Final = {
     "sr": ".sr.dcm",
 }
 
-_IMAGE_SUFFIXES: Final = {".dcm", ".dicom", ".png", ".jpg", ".jpeg", ".tif", ".tiff"}
+_DROPPED: Final = frozenset(suffix for suffix, kind in SUFFIXES.items() if kind is not Kind.JSRT)
 # With suffix and number a name stays below the 255 bytes that file systems take.
 _MOST_BYTES: Final = 200
 _MOST_FOLDERS: Final = 8
@@ -131,7 +133,7 @@ class OutputNames:
 
 
 def _stem(path: Path) -> str:
-    return path.stem if path.suffix.lower() in _IMAGE_SUFFIXES else path.name
+    return path.stem if path.suffix.lower() in _DROPPED else path.name
 
 
 def _checksum(text: str) -> str:

@@ -1,4 +1,4 @@
-"""A command that is told to stop cleans up after itself."""
+"""Signals that end a command: it cleans up after itself."""
 
 from __future__ import annotations
 

@@ -7,26 +7,21 @@ from typing import Final
 
 import numpy as np
 
-from monai_chexmask_u.files.source_file import open_source
+from monai_chexmask_u.files.kinds import Kind, wrong_kind
+from monai_chexmask_u.files.regular_file import open_source
 from monai_chexmask_u.radiograph import Radiograph, RadiographError
 
-__all__ = ["JSRT_SUFFIX", "is_jsrt", "read_jsrt"]
+__all__ = ["read_jsrt"]
 
-JSRT_SUFFIX: Final = ".img"
 SIDE: Final = 2048
 SPACING_MM: Final = 0.175
 MAX_VALUE: Final = 4095
 
 
-def is_jsrt(path: Path) -> bool:
-    """Return whether a file is one of JSRT's by its name; it has no header to tell."""
-    return path.suffix.lower() == JSRT_SUFFIX
-
-
 def read_jsrt(path: Path) -> Radiograph:
     """Read a raw JSRT image.
 
-    High values are dark radiograph, so they are inverted; then they are stretched over most of what the image holds.
+    High values are dark film, so they are inverted; then they are stretched over most of what the image holds.
 
     Raises:
         RadiographError: ``truncated`` if the size is another, ``not_an_image`` if values exceed 12 bits or
@@ -43,7 +38,7 @@ def read_jsrt(path: Path) -> Radiograph:
             raise RadiographError("truncated", message)
         values = np.frombuffer(source.stream.read(), dtype=">u2").reshape(SIDE, SIDE).astype(np.int32)
     if values.max() > MAX_VALUE:
-        raise RadiographError("not_an_image", "its values exceed 12 bits: this is no raw JSRT image")
+        raise wrong_kind(Kind.JSRT)
     if values.min() == values.max():
         raise RadiographError("constant_image", "all pixels of the image have one value; fetch it again")
     density = MAX_VALUE - values

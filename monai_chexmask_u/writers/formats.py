@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,12 +19,13 @@ from monai_chexmask_u.writers.record import write_json, write_table
 
 if TYPE_CHECKING:
     from monai_chexmask_u.dicom.numbering import Numbering
+    from monai_chexmask_u.dicom.source import SourceImage
 
 __all__ = ["FORMATS", "Format", "output_writers", "parse_formats", "write_outputs"]
 
 # A file from a result and its image; DICOM objects take the run's numbering as well.
 Writer = Callable[[LandmarkSegmentation, Radiograph, Path], None]
-DicomWriter = Callable[[LandmarkSegmentation, Radiograph, Path, "Numbering"], None]
+DicomWriter = Callable[[LandmarkSegmentation, "SourceImage", Path, "Numbering"], None]
 
 
 @dataclass(frozen=True)
@@ -44,32 +45,27 @@ class Format:
 def _write_object(
     kind: str,
     segmentation: LandmarkSegmentation,
-    radiograph: Radiograph,
+    source: SourceImage,
     path: Path,
     numbering: Numbering,
 ) -> None:
     from monai_chexmask_u.dicom.write import write_object  # highdicom is slow to import
 
-    write_object(kind, segmentation, radiograph, path, numbering)
+    write_object(kind, segmentation, source, path, numbering)
 
 
-def _write_capture(
-    segmentation: LandmarkSegmentation, radiograph: Radiograph, path: Path, numbering: Numbering
-) -> None:
+def _write_capture(segmentation: LandmarkSegmentation, source: SourceImage, path: Path, numbering: Numbering) -> None:
     from monai_chexmask_u.dicom.write import write_capture
 
-    write_capture(
-        np.asarray(segmentation.with_radiograph(radiograph).overlay), segmentation, radiograph, path, numbering
-    )
+    image = np.asarray(segmentation.with_radiograph(source.radiograph).overlay)
+    write_capture(image, segmentation, source, path, numbering)
 
 
-def _write_document(
-    segmentation: LandmarkSegmentation, radiograph: Radiograph, path: Path, numbering: Numbering
-) -> None:
+def _write_document(segmentation: LandmarkSegmentation, source: SourceImage, path: Path, numbering: Numbering) -> None:
     from monai_chexmask_u.dicom.write import write_document
     from monai_chexmask_u.writers.summary_page import summary_page  # reportlab is slow to import
 
-    write_document(summary_page(segmentation, radiograph), segmentation, radiograph, path, numbering)
+    write_document(summary_page(segmentation, source.radiograph), segmentation, source, path, numbering)
 
 
 def _plain(key: str, write: Writer) -> Format:
@@ -163,26 +159,31 @@ def output_writers(
 
     So a caller can continue with the next format after one that failed.
     """
+    if radiograph.header is not None:
+        from monai_chexmask_u.dicom.numbering import Numbering  # keeps pydicom out where no object is written
+        from monai_chexmask_u.dicom.source import SourceImage
+
+        source = cache(lambda: SourceImage(radiograph))  # of a bad header each DICOM format fails, and no other one
+        of_run = numbering or Numbering()
     for key in formats:
-        output = FORMATS[key]
-        if output.needs_dicom and radiograph.header is None:
-            continue
-        if numbering is None and output.needs_dicom:
-            from monai_chexmask_u.dicom.numbering import Numbering  # keeps pydicom out where no object is written
-
-            numbering = Numbering()
-        yield partial(_write, output, segmentation, radiograph, folder / f"{name}{output.suffix}", numbering)
+        output, path = FORMATS[key], folder / f"{name}{FORMATS[key].suffix}"
+        if output.write is not None:
+            yield partial(_written, path, partial(output.write, segmentation, radiograph, path))
+        elif output.write_dicom is not None and radiograph.header is not None:
+            write = output.write_dicom
+            yield partial(_written, path, partial(_write_dicom, write, segmentation, source, path, of_run))
 
 
-def _write(
-    output: Format,
+def _write_dicom(
+    write: DicomWriter,
     segmentation: LandmarkSegmentation,
-    radiograph: Radiograph,
+    source: Callable[[], SourceImage],
     path: Path,
-    numbering: Numbering | None,
-) -> Path:
-    if output.write is not None:
-        output.write(segmentation, radiograph, path)
-    elif output.write_dicom is not None and numbering is not None:
-        output.write_dicom(segmentation, radiograph, path, numbering)
+    numbering: Numbering,
+) -> None:
+    write(segmentation, source(), path, numbering)
+
+
+def _written(path: Path, write: Callable[[], None]) -> Path:
+    write()
     return path

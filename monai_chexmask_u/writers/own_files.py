@@ -10,7 +10,7 @@ from typing import Final
 from PIL.PngImagePlugin import PngInfo
 
 from monai_chexmask_u.files.naming import RESULT_SUFFIXES
-from monai_chexmask_u.files.source_file import open_source
+from monai_chexmask_u.files.regular_file import open_source
 from monai_chexmask_u.radiograph import RadiographError
 
 __all__ = ["is_own_file", "png_mark"]
@@ -45,7 +45,7 @@ def is_own_file(path: Path, key: str) -> bool:
         if status.st_size == 0:  # left by a power failure
             return True
         if RESULT_SUFFIXES[key].endswith(".dcm"):
-            from monai_chexmask_u.dicom.own_object import is_own_object  # keeps pydicom out of `--help`
+            from monai_chexmask_u.dicom.equipment import is_own_object  # keeps pydicom out of `--help`
 
             return is_own_object(path)
         with open_source(path, limit=_MOST_BYTES) as source:

@@ -17,6 +17,8 @@ from support.samples.segmentations import make_radiograph, make_segmentation
 from monai_chexmask_u.anatomy import HEART, LEFT_LUNG, ORGANS, RIGHT_LUNG
 from monai_chexmask_u.annotations.mask_files import read_masks
 from monai_chexmask_u.annotations.slicer_plane import slicer_plane
+from monai_chexmask_u.dicom.numbering import Numbering
+from monai_chexmask_u.dicom.source import SourceImage
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.reading import read_radiograph
 
@@ -168,7 +170,7 @@ def test_dicom_segmentations_of_this_project_are_read(radiograph: Radiograph, tm
     result = make_segmentation(radiograph)
     result = replace(result, samples=np.repeat(result.landmarks[None].astype(np.float32), 3, axis=0))
     path = tmp_path / "x.seg.dcm"
-    write_object(kind, result, radiograph, path)
+    write_object(kind, result, SourceImage(radiograph), path, Numbering())
     masks = read_masks(path, radiograph)
     if kind == "seg-labelmap":
         assert_equals(masks, result.label_mask())
@@ -183,7 +185,7 @@ def test_a_dicom_segmentation_that_would_fill_the_memory_is_refused(
     from monai_chexmask_u.dicom.write import write_object
 
     path = tmp_path / "a.dcm"
-    write_object("seg", make_segmentation(radiograph), radiograph, path)
+    write_object("seg", make_segmentation(radiograph), SourceImage(radiograph), path, Numbering())
     deflated = dcmread(path)
     deflated.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
     deflated.save_as(path)
@@ -197,7 +199,7 @@ def test_a_dicom_segmentation_of_many_segments_is_refused(radiograph: Radiograph
     from monai_chexmask_u.dicom.write import write_object
 
     path = tmp_path / "a.dcm"
-    write_object("seg", make_segmentation(radiograph), radiograph, path)
+    write_object("seg", make_segmentation(radiograph), SourceImage(radiograph), path, Numbering())
     many = dcmread(path)
     for number in range(4, 40):
         segment = copy.deepcopy(many.SegmentSequence[0])
@@ -211,7 +213,7 @@ def test_a_dicom_segmentation_of_many_segments_is_refused(radiograph: Radiograph
 def test_a_dicom_segmentation_of_another_image_is_refused(radiograph: Radiograph, tmp_path: Path) -> None:
     from monai_chexmask_u.dicom.write import write_object
 
-    write_object("seg", make_segmentation(radiograph), radiograph, tmp_path / "x.seg.dcm")
+    write_object("seg", make_segmentation(radiograph), SourceImage(radiograph), tmp_path / "x.seg.dcm", Numbering())
     other = read_radiograph(save(make_dx(rows=SHAPE[0], columns=SHAPE[1], seed=1), tmp_path / "other.dcm"))
     with pytest.raises(ValueError, match=r"x\.seg\.dcm: this segmentation is of another image"):
         read_masks(tmp_path / "x.seg.dcm", other)

@@ -17,8 +17,8 @@ from support.samples.studies import in_study, make_lateral
 from support.servers.orthanc_server import Orthanc, find_orthanc
 
 from monai_chexmask_u.archive.delivery import deliver
-from monai_chexmask_u.archive.retry import Backoff
 from monai_chexmask_u.archive.settings import DimseNode
+from monai_chexmask_u.archive.waiting import Backoff
 
 pytestmark = [
     pytest.mark.deploy,

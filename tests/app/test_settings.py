@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from support.processes.deploy_sdk import NEEDS_SDK
 from support.samples.dicom import make_dx, save
 
+from monai_chexmask_u.archive.options import ArchiveOptions
 from monai_chexmask_u.writers.formats import FORMATS
 
 pytestmark = [pytest.mark.deploy, NEEDS_SDK]
@@ -137,6 +139,15 @@ def test_a_switch_in_words_is_refused(key: str, read_settings: Any, configuratio
     configuration.write_text(f'archive:\n  {key}: "false"\n')
     with pytest.raises(ValueError, match=f"{key}: must be true or false"):
         read_settings([])
+
+
+def test_the_command_lines_options_are_the_apps_too(read_settings: Any, configuration: Path) -> None:
+    from app.archive_settings import ARCHIVE_KEYS
+
+    assert {option.name.replace("_", "-") for option in fields(ArchiveOptions)} <= set(ARCHIVE_KEYS)
+    configuration.write_text("archive:\n  modality: [CR, OT]\n")
+    assert read_settings([])[0].archive.modalities == ("CR", "OT")
+    assert read_settings(["--modality", "SC", "--modality", "DX"])[0].archive.modalities == ("SC", "DX")
 
 
 def test_times_and_attempts_are_chosen(read_settings: Any, configuration: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from support.samples.dicom import make_cr, save
+from support.samples.results import radiograph_of, result_for
 from support.servers.archive_servers import WebServer
 from support.servers.certificates import Certificates, make_certificates
 from support.servers.fake_sender import TARGET, FakeSender
@@ -18,11 +19,14 @@ from support.servers.orthanc_server import Orthanc, find_orthanc
 from monai_chexmask_u.archive import delivery as delivery_module
 from monai_chexmask_u.archive.delivery import Delivery, deliver
 from monai_chexmask_u.archive.objects import DicomFile, read_dicom_file
-from monai_chexmask_u.archive.retry import Backoff
+from monai_chexmask_u.archive.waiting import Backoff
 from monai_chexmask_u.dicom.numbering import Numbering
+from monai_chexmask_u.dicom.source import SourceImage
 from monai_chexmask_u.dicom.write import write_object
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.segmentation import LandmarkSegmentation
+
+__all__ = ["radiograph_of", "result_for"]  # fixtures
 
 # What must appear nowhere: the samples' patient, and the secrets of the tests.
 PATIENT = ("Synthetic", "SYN-0001", "19700101")
@@ -75,7 +79,7 @@ def study_files(
     files = {"dx": read_dicom_file(Path(radiograph.path))}
     for kind in ("seg", "pr", "sr"):
         path = folder / f"{kind}.dcm"
-        write_object(kind, result_for(radiograph), radiograph, path, numbering)
+        write_object(kind, result_for(radiograph), SourceImage(radiograph), path, numbering)
         files[kind] = read_dicom_file(path)
     return files
 

@@ -7,10 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
-from monai_chexmask_u.archive.deadline import Deadline
 from monai_chexmask_u.archive.failures import OutOfTime, TryLater
-from monai_chexmask_u.archive.retry import Backoff
 from monai_chexmask_u.archive.settings import Timeouts
+from monai_chexmask_u.archive.waiting import Backoff, Deadline
 
 
 def test_deadline_counts_down_and_stays_over() -> None:

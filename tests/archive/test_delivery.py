@@ -12,12 +12,12 @@ from support.servers.archive_servers import WebServer, serve_node, stored_answer
 from support.servers.fake_sender import BUSY, DOWN, LOCKED_OUT, REFUSED, TARGET, FakeSender, uids, waiting
 
 from monai_chexmask_u.archive import failures
-from monai_chexmask_u.archive.deadline import Deadline
 from monai_chexmask_u.archive.delivery import Delivery, deliver
 from monai_chexmask_u.archive.failures import ArchiveUnusable
 from monai_chexmask_u.archive.objects import DicomFile
 from monai_chexmask_u.archive.outbox import Outbox
 from monai_chexmask_u.archive.settings import DicomwebArchive, DimseNode
+from monai_chexmask_u.archive.waiting import Deadline
 
 pytestmark = pytest.mark.usefixtures("no_secrets_told")
 

@@ -9,10 +9,10 @@ import pytest
 from support.servers.fake_sender import DOWN, REFUSED, TARGET, FakeSender, uids, waiting
 
 from monai_chexmask_u.archive import delivery as delivery_module
-from monai_chexmask_u.archive.deadline import Deadline
 from monai_chexmask_u.archive.delivery import Delivery, deliver
 from monai_chexmask_u.archive.objects import DicomFile, read_dicom_file
 from monai_chexmask_u.archive.outbox import Outbox
+from monai_chexmask_u.archive.waiting import Deadline
 
 pytestmark = pytest.mark.usefixtures("no_secrets_told")
 

@@ -109,3 +109,11 @@ def test_link_into_the_outbox_is_not_followed(tmp_path: Path, found: Path, small
     box.add(small_files[:1], "https://archive.example")
     (tmp_path / "a.dcm").symlink_to(box.waiting()[0])
     assert find(tmp_path) == [found]
+
+
+def test_folder_that_will_be_the_outbox_is_left_out_unless_it_is_searched_itself(tmp_path: Path) -> None:
+    outbox, beside = tmp_path / "outbox", save(make_cr(rows=8, columns=8), tmp_path / "a.dcm")
+    outbox.mkdir()
+    inside = save(make_cr(rows=8, columns=8), outbox / "b.dcm")
+    assert find_dicom_files([tmp_path], leave_out=outbox) == [beside]
+    assert find_dicom_files([outbox], leave_out=outbox) == [inside]

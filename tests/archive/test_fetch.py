@@ -15,8 +15,8 @@ from support.servers.archive_servers import WebServer
 from monai_chexmask_u.archive import failures, fetch
 from monai_chexmask_u.archive.failures import ArchiveUnusable, OutOfTime, TryLater
 from monai_chexmask_u.archive.fetch import fetch_study
-from monai_chexmask_u.archive.retry import Backoff
 from monai_chexmask_u.archive.settings import DicomwebArchive, Timeouts
+from monai_chexmask_u.archive.waiting import Backoff
 
 pytestmark = pytest.mark.usefixtures("no_secrets_told")
 

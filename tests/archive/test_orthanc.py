@@ -20,8 +20,8 @@ from monai_chexmask_u.archive.delivery import Delivery, deliver
 from monai_chexmask_u.archive.failures import ArchiveUnusable
 from monai_chexmask_u.archive.fetch import fetch_study
 from monai_chexmask_u.archive.objects import DicomFile, read_dicom_file
-from monai_chexmask_u.archive.retry import Backoff
 from monai_chexmask_u.archive.settings import DicomwebArchive, DimseNode
+from monai_chexmask_u.archive.waiting import Backoff
 
 pytestmark = pytest.mark.usefixtures("no_secrets_told")
 

@@ -10,12 +10,11 @@ import pytest
 from support.servers.orthanc_server import Orthanc
 
 from monai_chexmask_u.archive import cstore, stow
-from monai_chexmask_u.archive.deadline import Deadline
 from monai_chexmask_u.archive.delivery import deliver
 from monai_chexmask_u.archive.objects import DicomFile
 from monai_chexmask_u.archive.outbox import Outbox
-from monai_chexmask_u.archive.retry import Backoff
 from monai_chexmask_u.archive.settings import DicomwebArchive, DimseNode
+from monai_chexmask_u.archive.waiting import Backoff, Deadline
 
 pytestmark = pytest.mark.usefixtures("no_secrets_told")
 

@@ -17,8 +17,8 @@ from monai_chexmask_u.archive.delivery import deliver
 from monai_chexmask_u.archive.failures import ArchiveUnusable
 from monai_chexmask_u.archive.fetch import fetch_study
 from monai_chexmask_u.archive.objects import DicomFile, read_dicom_file
-from monai_chexmask_u.archive.retry import Backoff
 from monai_chexmask_u.archive.settings import DicomwebArchive, DimseNode, Tls
+from monai_chexmask_u.archive.waiting import Backoff
 
 pytestmark = pytest.mark.usefixtures("no_secrets_told")
 

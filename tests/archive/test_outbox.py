@@ -13,6 +13,7 @@ import pytest
 
 from monai_chexmask_u.archive.objects import DicomFile, read_dicom_file
 from monai_chexmask_u.archive.outbox import Outbox, Refusal
+from monai_chexmask_u.files.folder_tree import is_outbox
 
 TARGET = "https://archive.example/dicom-web"
 
@@ -247,3 +248,10 @@ def test_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match=r"file/outbox: no outbox can be made here .*choose another folder with --outbox"):
         Outbox(tmp_path / "file" / "outbox")
+
+
+def test_folder_that_objects_came_into_is_known_as_an_outbox(outbox: Outbox, small_files: list[DicomFile]) -> None:
+    assert not is_outbox(outbox.folder)
+    outbox.add(small_files[:1], "PACS@host:104")
+    assert is_outbox(outbox.folder)
+    assert not is_outbox(outbox.folder / "refused")

@@ -13,8 +13,8 @@ from support.servers.archive_servers import Answer, Request, WebServer
 from monai_chexmask_u.archive import query as query_module
 from monai_chexmask_u.archive.failures import ArchiveUnusable, TryLater
 from monai_chexmask_u.archive.query import Query
-from monai_chexmask_u.archive.retry import Backoff
 from monai_chexmask_u.archive.settings import DicomwebArchive
+from monai_chexmask_u.archive.waiting import Backoff
 from monai_chexmask_u.archive.web_session import open_session
 
 pytestmark = pytest.mark.usefixtures("no_secrets_told")

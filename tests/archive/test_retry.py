@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monai_chexmask_u.archive.failures import ArchiveUnusable, ObjectRefused, TryLater
-from monai_chexmask_u.archive.retry import Backoff
+from monai_chexmask_u.archive.waiting import Backoff
 
 
 class Flaky:

@@ -15,7 +15,7 @@ from pypdf import PdfReader
 
 from monai_chexmask_u.dicom.encapsulated_pdf import build_encapsulated_pdf
 from monai_chexmask_u.dicom.numbering import Numbering
-from monai_chexmask_u.dicom.source import source_header
+from monai_chexmask_u.dicom.source import SourceImage
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.segmentation import LandmarkSegmentation
 from monai_chexmask_u.writers.summary_page import summary_page
@@ -30,12 +30,14 @@ def of_source(source_name: str, radiograph_of: Radiographs, result_for: Results)
     """A source and the summary page built for it."""
     radiograph = radiograph_of(source_name)
     result = result_for(radiograph)
-    return radiograph, build_encapsulated_pdf(summary_page(result, radiograph), result, radiograph)
+    return radiograph, build_encapsulated_pdf(
+        summary_page(result, radiograph), result, SourceImage(radiograph), Numbering()
+    )
 
 
 @pytest.fixture(scope="module")
 def built(radiograph: Radiograph, result: LandmarkSegmentation) -> Dataset:
-    return build_encapsulated_pdf(ODD, result, radiograph)
+    return build_encapsulated_pdf(ODD, result, SourceImage(radiograph), Numbering())
 
 
 def saved(dataset: Dataset, path: Path) -> Path:
@@ -61,7 +63,7 @@ def test_validator_notices_a_missing_type_of_document(
 def test_document_comes_back_byte_by_byte(
     document: bytes, radiograph: Radiograph, result: LandmarkSegmentation, tmp_path: Path
 ) -> None:
-    built = build_encapsulated_pdf(document, result, radiograph)
+    built = build_encapsulated_pdf(document, result, SourceImage(radiograph), Numbering())
     stored = pydicom.dcmread(saved(built, tmp_path / "x.pdf.dcm"))
     assert len(built.EncapsulatedDocument) % 2 == len(stored.EncapsulatedDocument) % 2 == 0
     assert stored.EncapsulatedDocumentLength == len(document)
@@ -76,7 +78,7 @@ def test_page_names_the_radiograph_and_not_the_patient(of_source: tuple[Radiogra
     text = page.extract_text()
     assert radiograph.header.SOPInstanceUID in text
     assert built.SOPInstanceUID not in text
-    header = source_header(radiograph)
+    header = SourceImage(radiograph).header
     private = [header.PatientName.family_name, header.PatientName.ideographic, header.PatientID, radiograph.path.name]
     private = [str(word).lower() for word in private if word]
     assert len(private) >= 2
@@ -105,7 +107,7 @@ def test_it_says_what_it_is_and_that_nobody_has_verified_it(built: Dataset) -> N
 
 def test_text_in_the_source_is_passed_on(radiograph: Radiograph, result: LandmarkSegmentation) -> None:
     noted = replace(radiograph, notes=("burned_in_annotation",))
-    title = build_encapsulated_pdf(ODD, result, noted).DocumentTitle
+    title = build_encapsulated_pdf(ODD, result, SourceImage(noted), Numbering()).DocumentTitle
     assert title.endswith("text is burned into the image; it may identify the patient.")
 
 
@@ -113,24 +115,27 @@ def test_documents_of_one_study_are_numbered_in_one_series(
     radiograph: Radiograph, result: LandmarkSegmentation
 ) -> None:
     numbering = Numbering()
-    first, second = (build_encapsulated_pdf(ODD, result, radiograph, numbering) for _ in range(2))
+    first, second = (build_encapsulated_pdf(ODD, result, SourceImage(radiograph), numbering) for _ in range(2))
     assert first.SeriesInstanceUID == second.SeriesInstanceUID
     assert (first.InstanceNumber, second.InstanceNumber, first.SeriesNumber) == (1, 2, 105)
-    assert build_encapsulated_pdf(ODD, result, radiograph).SeriesInstanceUID != first.SeriesInstanceUID
+    assert (
+        build_encapsulated_pdf(ODD, result, SourceImage(radiograph), Numbering()).SeriesInstanceUID
+        != first.SeriesInstanceUID
+    )
 
 
 def test_what_is_no_pdf_is_refused(radiograph: Radiograph, result: LandmarkSegmentation) -> None:
     with pytest.raises(ValueError, match="document must be a PDF"):
-        build_encapsulated_pdf(b"<html></html>", result, radiograph)
+        build_encapsulated_pdf(b"<html></html>", result, SourceImage(radiograph), Numbering())
 
 
 def test_result_or_header_of_another_image_is_refused(radiograph: Radiograph, result: LandmarkSegmentation) -> None:
     with pytest.raises(ValueError, match="must be of one image"):
-        build_encapsulated_pdf(ODD, replace(result, shape=(7, 9)), radiograph)
+        build_encapsulated_pdf(ODD, replace(result, shape=(7, 9)), SourceImage(radiograph), Numbering())
     with pytest.raises(ValueError, match="DICOM outputs need a DICOM input"):
-        build_encapsulated_pdf(ODD, result, replace(radiograph, header=None))
+        build_encapsulated_pdf(ODD, result, SourceImage(replace(radiograph, header=None)), Numbering())
     with pytest.raises(ValueError, match="has no StudyInstanceUID"):
-        build_encapsulated_pdf(ODD, result, without_study(radiograph))
+        build_encapsulated_pdf(ODD, result, SourceImage(without_study(radiograph)), Numbering())
 
 
 def without_study(radiograph: Radiograph) -> Radiograph:

@@ -22,7 +22,9 @@ from support.mutations.attributes import NASTY, TYPES
 from support.mutations.elements import EXPLICIT, Element, joined, take_apart
 
 from monai_chexmask_u import dicom
+from monai_chexmask_u.dicom.numbering import Numbering
 from monai_chexmask_u.dicom.reading.read import read_dicom
+from monai_chexmask_u.dicom.source import SourceImage
 from monai_chexmask_u.dicom.write import write_object
 from monai_chexmask_u.radiograph import Radiograph, RadiographError
 
@@ -113,7 +115,7 @@ def test_what_is_read_can_be_written(
     if radiograph is None:
         return
     for kind in ("seg", "pr", "sr"):
-        write_object(kind, result_for(radiograph), radiograph, folder / f"{kind}.dcm")
+        write_object(kind, result_for(radiograph), SourceImage(radiograph), folder / f"{kind}.dcm", Numbering())
 
 
 @given(rest=st.binary(max_size=400))

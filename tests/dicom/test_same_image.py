@@ -10,6 +10,7 @@ from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 from support.samples.dicom import make_dx, save
 
 from monai_chexmask_u.dicom import same_image
+from monai_chexmask_u.dicom.reading.read import read_dicom
 from monai_chexmask_u.dicom.same_image import ImageRegister, image_key, register_images
 from monai_chexmask_u.radiograph import RadiographError
 from monai_chexmask_u.reading import read_radiograph
@@ -119,9 +120,9 @@ def test_only_images_that_share_an_identifier_are_read_whole(tmp_path: Path, mon
 
     def spy(path: Path) -> object:
         read.append(path.name)
-        return read_radiograph(path)
+        return read_dicom(path)
 
-    monkeypatch.setattr(same_image, "read_radiograph", spy)
+    monkeypatch.setattr(same_image, "read_dicom", spy)
     register_images(paths)
     assert read == ["2.dcm", "copy.dcm"]
 
@@ -144,7 +145,7 @@ def test_an_image_that_took_the_identifier_of_another_one_meanwhile_is_refused(t
         register.check(image_key(read_radiograph(second)))
 
 
-def test_a_image_has_no_identity() -> None:
+def test_an_image_file_has_no_identity() -> None:
     register = ImageRegister()
     for _ in range(2):
         register.note(None)

@@ -20,6 +20,7 @@ from pydicom.dataset import Dataset
 from monai_chexmask_u.dicom.numbering import Numbering
 from monai_chexmask_u.dicom.reading.read import read_dicom
 from monai_chexmask_u.dicom.secondary_capture import build_secondary_capture
+from monai_chexmask_u.dicom.source import SourceImage
 from monai_chexmask_u.radiograph import Radiograph, RadiographError
 from monai_chexmask_u.segmentation import LandmarkSegmentation, Reliability
 
@@ -35,7 +36,7 @@ def image(radiograph: Radiograph, result: LandmarkSegmentation) -> NDArray[np.ui
 
 @pytest.fixture(scope="module")
 def built(image: NDArray[np.uint8], radiograph: Radiograph, result: LandmarkSegmentation) -> Dataset:
-    return build_secondary_capture(image, result, radiograph)
+    return build_secondary_capture(image, result, SourceImage(radiograph), Numbering())
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +51,7 @@ def of_source(source_name: str, radiograph_of: Radiographs, result_for: Results)
     """A source and the small image built for it."""
     radiograph = radiograph_of(source_name)
     small = np.random.default_rng(0).integers(0, 256, (41, 31, 3), dtype=np.uint8)  # an odd number of bytes
-    return radiograph, build_secondary_capture(small, result_for(radiograph), radiograph)
+    return radiograph, build_secondary_capture(small, result_for(radiograph), SourceImage(radiograph), Numbering())
 
 
 def test_validator_finds_no_error(
@@ -75,7 +76,9 @@ def test_real_radiograph_with_spacing_of_zero(
     radiograph = read_dicom(chest_cr)
     result = result_for(radiograph)
     overlay = np.asarray(result.with_radiograph(radiograph).overlay)
-    build_secondary_capture(overlay, result, radiograph).save_as(tmp_path / "x.sc.dcm", enforce_file_format=True)
+    build_secondary_capture(overlay, result, SourceImage(radiograph), Numbering()).save_as(
+        tmp_path / "x.sc.dcm", enforce_file_format=True
+    )
     assert dciodvfy(tmp_path / "x.sc.dcm") == []
     np.testing.assert_array_equal(pydicom.dcmread(tmp_path / "x.sc.dcm").pixel_array, overlay)
 
@@ -102,11 +105,13 @@ def test_orientation_is_that_of_the_source_or_empty(radiograph_of: Radiographs, 
     dot = np.zeros((2, 2, 3), np.uint8)
     for name, orientation in (("dx", ["L", "F"]), ("bad_header", [])):
         radiograph = radiograph_of(name)
-        built = build_secondary_capture(dot, result_for(radiograph), radiograph)
+        built = build_secondary_capture(dot, result_for(radiograph), SourceImage(radiograph), Numbering())
         assert list(built.PatientOrientation or []) == orientation
     mirrored = radiograph_of("dx")
     mirrored.header.PatientOrientation = ["R", "F"]
-    assert list(build_secondary_capture(dot, result_for(mirrored), mirrored).PatientOrientation) == ["R", "F"]
+    assert list(
+        build_secondary_capture(dot, result_for(mirrored), SourceImage(mirrored), Numbering()).PatientOrientation
+    ) == ["R", "F"]
 
 
 def test_it_refers_to_the_radiograph_as_what_was_processed(
@@ -134,17 +139,19 @@ def test_it_says_that_it_is_derived_and_not_for_diagnosis(built: Dataset) -> Non
 def test_series_description_fits_every_verdict(radiograph: Radiograph, result: LandmarkSegmentation) -> None:
     for verdict in ("accept", "reject"):
         changed = replace(result, reliability=Reliability(verdict, ()))
-        built = build_secondary_capture(np.zeros((2, 2, 3), np.uint8), changed, radiograph)
+        built = build_secondary_capture(np.zeros((2, 2, 3), np.uint8), changed, SourceImage(radiograph), Numbering())
         assert built.SeriesDescription == f"Overlay ({verdict}), not for diagnosis"
         assert built.ImageComments == f"Verdict: {verdict}."
 
 
 def test_pixels_that_are_not_square_keep_their_aspect(radiograph_of: Radiographs, result_for: Results) -> None:
     radiograph = radiograph_of("non_square")  # 0.2 mm high, 0.1 mm wide
-    built = build_secondary_capture(np.zeros((2, 2, 3), np.uint8), result_for(radiograph), radiograph)
+    built = build_secondary_capture(
+        np.zeros((2, 2, 3), np.uint8), result_for(radiograph), SourceImage(radiograph), Numbering()
+    )
     assert list(built.PixelAspectRatio) == [2, 1]
     wide = replace(radiograph_of("cr_without_spacing"), pixel_aspect=0.75)
-    built = build_secondary_capture(np.zeros((2, 2, 3), np.uint8), result_for(wide), wide)
+    built = build_secondary_capture(np.zeros((2, 2, 3), np.uint8), result_for(wide), SourceImage(wide), Numbering())
     assert list(built.PixelAspectRatio) == [3, 4]
 
 
@@ -157,7 +164,7 @@ def test_text_and_loss_in_the_source_are_passed_on(
     header = deepcopy(radiograph.header)
     header.LossyImageCompressionRatio, header.LossyImageCompressionMethod = "12.5", "ISO_10918_1"
     noted = replace(radiograph, header=header, notes=("burned_in_annotation", "lossy_compression"))
-    built = build_secondary_capture(np.zeros((2, 2, 3), np.uint8), result, noted)
+    built = build_secondary_capture(np.zeros((2, 2, 3), np.uint8), result, SourceImage(noted), Numbering())
     assert built.ImageComments.endswith("text is burned into the image; it may identify the patient.")
     assert built.LossyImageCompression == "01"
     assert (built.LossyImageCompressionRatio, built.LossyImageCompressionMethod) == (12.5, "ISO_10918_1")
@@ -173,10 +180,13 @@ def test_it_is_not_read_as_a_radiograph(written: Path) -> None:
 
 def test_images_of_one_study_are_numbered_in_one_series(radiograph: Radiograph, result: LandmarkSegmentation) -> None:
     numbering, dot = Numbering(), np.zeros((2, 2, 3), np.uint8)
-    first, second = (build_secondary_capture(dot, result, radiograph, numbering) for _ in range(2))
+    first, second = (build_secondary_capture(dot, result, SourceImage(radiograph), numbering) for _ in range(2))
     assert first.SeriesInstanceUID == second.SeriesInstanceUID
     assert (first.InstanceNumber, second.InstanceNumber, first.SeriesNumber) == (1, 2, 104)
-    assert build_secondary_capture(dot, result, radiograph).SeriesInstanceUID != first.SeriesInstanceUID
+    assert (
+        build_secondary_capture(dot, result, SourceImage(radiograph), Numbering()).SeriesInstanceUID
+        != first.SeriesInstanceUID
+    )
 
 
 @pytest.mark.parametrize(
@@ -184,12 +194,12 @@ def test_images_of_one_study_are_numbered_in_one_series(radiograph: Radiograph, 
 )
 def test_what_is_no_image_is_refused(wrong: Any, radiograph: Radiograph, result: LandmarkSegmentation) -> None:
     with pytest.raises(ValueError, match="image must be uint8"):
-        build_secondary_capture(wrong, result, radiograph)
+        build_secondary_capture(wrong, result, SourceImage(radiograph), Numbering())
 
 
 def test_result_or_header_of_another_image_is_refused(radiograph: Radiograph, result: LandmarkSegmentation) -> None:
     dot = np.zeros((2, 2, 3), np.uint8)
     with pytest.raises(ValueError, match="must be of one image"):
-        build_secondary_capture(dot, replace(result, shape=(7, 9)), radiograph)
+        build_secondary_capture(dot, replace(result, shape=(7, 9)), SourceImage(radiograph), Numbering())
     with pytest.raises(ValueError, match="DICOM outputs need a DICOM input"):
-        build_secondary_capture(dot, result, replace(radiograph, header=None))
+        build_secondary_capture(dot, result, SourceImage(replace(radiograph, header=None)), Numbering())

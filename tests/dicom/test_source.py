@@ -11,7 +11,7 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 
-from monai_chexmask_u.dicom.source import TrackingIds, source_header
+from monai_chexmask_u.dicom.source import SourceImage, TrackingIds
 from monai_chexmask_u.radiograph import Radiograph
 
 Radiographs = Callable[[str], Radiograph]
@@ -27,13 +27,13 @@ def test_tracking_uids_depend_on_image_and_weights() -> None:
 
 def test_good_values_are_kept(radiograph_of: Radiographs) -> None:
     radiograph = radiograph_of("dx")
-    header = source_header(radiograph)
+    header = SourceImage(radiograph).header
     for keyword in ("PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "ImagerPixelSpacing"):
         assert header[keyword].value == radiograph.header[keyword].value
 
 
 def test_absent_values_are_empty_and_bad_ones_are_removed(radiograph_of: Radiographs) -> None:
-    header = source_header(radiograph_of("bad_header"))
+    header = SourceImage(radiograph_of("bad_header")).header
     for keyword in ("PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "ReferringPhysicianName"):
         assert not header[keyword].value
     for keyword in ("PixelSpacing", "ImagerPixelSpacing", "PatientOrientation"):
@@ -45,14 +45,14 @@ def test_absent_values_are_empty_and_bad_ones_are_removed(radiograph_of: Radiogr
 def test_an_orientation_that_is_none_is_removed(radiograph_of: Radiographs, orientation: list[str] | str) -> None:
     radiograph = radiograph_of("dx")
     radiograph.header.PatientOrientation = orientation
-    assert "PatientOrientation" not in source_header(radiograph)
+    assert "PatientOrientation" not in SourceImage(radiograph).header
 
 
 @pytest.mark.parametrize("keyword", ["ImagerPixelSpacing", "PatientOrientation"])
 def test_values_of_another_type_than_the_attribute_has_are_removed(radiograph_of: Radiographs, keyword: str) -> None:
     radiograph = radiograph_of("dx")
     radiograph.header.add_new(keyword, "LO", ["0.2", "0.2"] if "Spacing" in keyword else ["L", "F"])
-    assert keyword not in source_header(radiograph)
+    assert keyword not in SourceImage(radiograph).header
 
 
 @pytest.mark.parametrize("keyword", ["StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID"])
@@ -60,14 +60,14 @@ def test_identifiers_have_their_type_whatever_the_file_says(radiograph_of: Radio
     radiograph = radiograph_of("dx")
     value = radiograph.header[keyword].value
     radiograph.header.add_new(keyword, "LT", str(value))
-    element = source_header(radiograph)[keyword]
+    element = SourceImage(radiograph).header[keyword]
     assert (element.VR, element.value) == ("UI", value)
 
 
 def test_the_character_set_is_named_whatever_the_type_of_the_one_there_was(radiograph_of: Radiographs) -> None:
     radiograph = radiograph_of("dx")
     radiograph.header.add_new("SpecificCharacterSet", "LT", "ISO_IR 192")
-    element = source_header(radiograph)["SpecificCharacterSet"]
+    element = SourceImage(radiograph).header["SpecificCharacterSet"]
     assert (element.VR, element.value) == ("CS", "ISO_IR 192")
 
 
@@ -79,7 +79,7 @@ def test_identifiers_too_long_or_in_the_plural_are_emptied(
         radiograph = radiograph_of("dx")
         setattr(radiograph.header, keyword, "1")
         radiograph.header[keyword]._value = MultiValue(str, value) if isinstance(value, list) else value
-        assert bool(source_header(radiograph)[keyword].value) == is_kept
+        assert bool(SourceImage(radiograph).header[keyword].value) == is_kept
 
 
 @pytest.mark.parametrize(
@@ -95,12 +95,12 @@ def test_age_size_and_weight_that_are_none_are_removed(
     radiograph = radiograph_of("dx")
     setattr(radiograph.header, keyword, None)
     radiograph.header[keyword]._value = MultiValue(str, value) if isinstance(value, list) else value
-    assert (keyword in source_header(radiograph)) == is_kept
+    assert (keyword in SourceImage(radiograph).header) == is_kept
 
 
 def test_header_of_the_reader_is_left_as_it_was(radiograph_of: Radiographs) -> None:
     radiograph = radiograph_of("bad_header")
-    source_header(radiograph)
+    SourceImage(radiograph)
     assert radiograph.header.PatientSex == "MALE"
     assert [element for element in radiograph.header if element.tag.is_private]
 
@@ -114,7 +114,7 @@ def test_values_of_the_image_that_are_none_are_removed(radiograph_of: Radiograph
     radiograph = radiograph_of("dx")
     setattr(radiograph.header, keyword, None)
     radiograph.header[keyword]._value = value
-    assert keyword not in source_header(radiograph)
+    assert keyword not in SourceImage(radiograph).header
 
 
 @pytest.mark.parametrize(("source", "modality"), [("dx", "DX"), ("cr_without_spacing", "CR")])
@@ -123,11 +123,11 @@ def test_a_modality_that_is_missing_follows_from_the_class(
 ) -> None:
     radiograph = radiograph_of(source)
     del radiograph.header.Modality
-    assert source_header(radiograph).Modality == modality
+    assert SourceImage(radiograph).header.Modality == modality
 
 
 def test_text_is_written_as_it_was_read(radiograph_of: Radiographs) -> None:
-    header = source_header(radiograph_of("japanese"))
+    header = SourceImage(radiograph_of("japanese")).header
     assert header.SpecificCharacterSet == "ISO_IR 192"
     file = BytesIO()
     header.save_as(file, enforce_file_format=True)
@@ -146,7 +146,7 @@ def test_text_of_an_undeclared_character_set_is_left_out(radiograph_of: Radiogra
     file = BytesIO()
     dataset.save_as(file)
     header = dcmread(BytesIO(file.getvalue().replace(b"ISO_IR 100", b"ISO_IR 999")), stop_before_pixels=True)
-    cleaned = source_header(replace(radiograph, header=header))
+    cleaned = SourceImage(replace(radiograph, header=header)).header
     assert cleaned.PatientName is None
     (kept,) = cleaned.OtherPatientIDsSequence
     assert kept.PatientID == "Люк"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset
 
-from monai_chexmask_u.dicom.numbering import SERIES_NUMBERS
+from monai_chexmask_u.dicom.numbering import SERIES_NUMBERS, Numbering
+from monai_chexmask_u.dicom.source import SourceImage
 from monai_chexmask_u.dicom.write import BUILDERS, write_object
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.segmentation import LandmarkSegmentation
@@ -39,7 +41,7 @@ def test_file_is_readable_and_replaces_an_older_one(
 ) -> None:
     path = tmp_path / "x.dcm"
     path.write_text("older")
-    write_object(kind, result, radiograph, path)
+    write_object(kind, result, SourceImage(radiograph), path, Numbering())
     dataset = pydicom.dcmread(path)
     assert dataset.file_meta.MediaStorageSOPClassUID == dataset.SOPClassUID
     assert dataset.file_meta.MediaStorageSOPInstanceUID == dataset.SOPInstanceUID
@@ -64,7 +66,7 @@ def test_failure_half_way_leaves_the_older_file(
     path = tmp_path / "x.dcm"
     path.write_text("older")
     with pytest.raises(OSError, match="no space left"):
-        write_object(kind, result, radiograph, path)
+        write_object(kind, result, SourceImage(radiograph), path, Numbering())
     assert path.read_text() == "older"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -76,7 +78,7 @@ def test_no_warning_quotes_the_patient(
     radiograph = radiograph_of("bad_header")
     result = result_for(radiograph)
     recwarn.clear()
-    write_object(kind, result, radiograph, tmp_path / "x.dcm")
+    write_object(kind, result, SourceImage(radiograph), tmp_path / "x.dcm", Numbering())
     assert [str(warning.message) for warning in recwarn] == []
 
 
@@ -85,7 +87,7 @@ def test_image_file_leaves_nothing_behind(
     kind: str, radiograph: Radiograph, result: LandmarkSegmentation, tmp_path: Path
 ) -> None:
     with pytest.raises(ValueError, match="DICOM outputs need a DICOM input"):
-        write_object(kind, result, replace(radiograph, header=None), tmp_path / "x.dcm")
+        write_object(kind, result, SourceImage(replace(radiograph, header=None)), tmp_path / "x.dcm", Numbering())
     assert list(tmp_path.iterdir()) == []
 
 
@@ -93,4 +95,12 @@ def test_folder_that_is_not_there_is_an_error(
     radiograph: Radiograph, result: LandmarkSegmentation, tmp_path: Path
 ) -> None:
     with pytest.raises(OSError, match=r"x\.dcm: this file cannot be written \(No such file"):
-        write_object("seg", result, radiograph, tmp_path / "absent" / "x.dcm")
+        write_object("seg", result, SourceImage(radiograph), tmp_path / "absent" / "x.dcm", Numbering())
+
+
+def test_outputs_share_a_source_and_leave_it_as_it_was(radiograph: Radiograph, result: LandmarkSegmentation) -> None:
+    source, numbering = SourceImage(radiograph), Numbering()
+    before = deepcopy(source.header)
+    for build in BUILDERS.values():
+        build(result, source, numbering)
+    assert source.header == before

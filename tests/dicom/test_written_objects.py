@@ -14,7 +14,7 @@ from support.samples.written_objects import KINDS, WrittenObjects
 
 from monai_chexmask_u.anatomy import HEART, LEFT_LUNG, NODE_COUNT, ORGANS, RIGHT_LUNG
 from monai_chexmask_u.dicom.numbering import Numbering
-from monai_chexmask_u.dicom.source import source_header
+from monai_chexmask_u.dicom.source import SourceImage
 from monai_chexmask_u.dicom.write import write_object
 
 Objects = Callable[[str], WrittenObjects]
@@ -37,7 +37,7 @@ def test_judges_are_content(source: str, kind: str, objects_of: Objects) -> None
 @pytest.mark.parametrize("kind", KINDS)
 def test_patient_and_study_are_those_of_the_source(kind: str, source_name: str, objects_of: Objects) -> None:
     objects = objects_of(source_name)
-    header, built = source_header(objects.radiograph), pydicom.dcmread(objects.paths[kind])
+    header, built = SourceImage(objects.radiograph).header, pydicom.dcmread(objects.paths[kind])
     for keyword in (
         *("PatientName", "PatientID", "PatientBirthDate", "PatientSex"),
         *("StudyInstanceUID", "StudyID", "StudyDate", "StudyTime", "AccessionNumber", "ReferringPhysicianName"),
@@ -101,7 +101,7 @@ def test_report_that_refers_to_a_label_map_can_be_read(
 ) -> None:
     objects, numbering = objects_of("dx_monochrome1"), Numbering()
     for kind in ("seg-labelmap", "sr"):
-        write_object(kind, objects.result, objects.radiograph, tmp_path / f"{kind}.dcm", numbering)
+        write_object(kind, objects.result, SourceImage(objects.radiograph), tmp_path / f"{kind}.dcm", numbering)
     assert available(judges.dsrdump)(tmp_path / "sr.dcm") == []
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from monai_chexmask_u.files.folder_tree import is_outbox
 from monai_chexmask_u.radiograph import RadiographError
 from monai_chexmask_u.reading import list_inputs
 
@@ -131,3 +132,23 @@ def test_a_path_that_is_too_long_is_a_problem_of_its_own(tmp_path: Path) -> None
     (tmp_path / "chest.png").touch()
     found, problems = listed(tmp_path / ("a" * 5000), tmp_path)
     assert (found, [problem[-12:] for problem in problems]) == ([tmp_path / "chest.png"], ["not_readable"])
+
+
+def test_folder_that_may_not_be_looked_into_is_no_outbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(path: Path) -> bool:
+        raise PermissionError(13, "no rights")
+
+    monkeypatch.setattr(Path, "is_file", fails)
+    assert not is_outbox(tmp_path)
+
+
+def test_folder_with_a_part_of_the_mark_is_no_outbox(tmp_path: Path) -> None:
+    assert not is_outbox(tmp_path / "absent")
+    (tmp_path / "refused").mkdir()
+    assert not is_outbox(tmp_path)
+    (tmp_path / "target.json").mkdir()
+    assert not is_outbox(tmp_path)
+    (tmp_path / "target.json").rmdir()
+    (tmp_path / "refused").rmdir()
+    (tmp_path / "target.json").write_text("{}")
+    assert not is_outbox(tmp_path)

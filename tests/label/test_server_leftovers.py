@@ -17,6 +17,8 @@ import requests
 
 pytest.importorskip("monailabel")
 
+from monai_chexmask_u.files.private_folder import MARKER
+
 if TYPE_CHECKING:
     from support.servers.label_server import LabelServer
 
@@ -51,9 +53,9 @@ def radiographs_left(temporary: Path) -> list[str]:
     """Return what is left when the server has had time to remove it, which it does after it has answered."""
     for _ in range(50):
         (own,) = temporary.glob("chexmask-u-label-*")
-        # Beside what answers leave, it holds its lock and, as long as the server runs, MONAI Label's settings of logs.
+        # Beside what answers leave, it holds its marker and, while the server runs, MONAI Label's settings of logs.
         left = sorted(path.name for path in own.iterdir() if path.name.startswith("chexmask") or path.suffix != ".json")
-        left = [name for name in left if name not in (".chexmask-u.lock", "torchinductor_root")]
+        left = [name for name in left if name not in (MARKER, "torchinductor_root")]
         left += [path.name for path in temporary.iterdir() if path.name.startswith(("chexmask", "tmp")) and path != own]
         if not left:
             break

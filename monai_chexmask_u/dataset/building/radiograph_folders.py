@@ -18,8 +18,7 @@ from monai_chexmask_u.dataset.building.archives import (
     list_members,
 )
 from monai_chexmask_u.dataset.building.radiograph_files import RadiographFile
-from monai_chexmask_u.files.folder_tree import is_file, is_folder
-from monai_chexmask_u.files.outbox_mark import is_outbox
+from monai_chexmask_u.files.folder_tree import is_file, is_folder, is_outbox
 from monai_chexmask_u.radiograph import RadiographError
 from monai_chexmask_u.reading import is_candidate, is_candidate_name
 

@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from monai_chexmask_u.anatomy import NODE_IDS, ORGANS, Organ
+from monai_chexmask_u.dicom.equipment import CONTENT_CREATOR, EQUIPMENT
 from monai_chexmask_u.dicom.numbering import Numbering
 from monai_chexmask_u.dicom.pr.gray_values import GRAY_VALUE_KEYWORDS, set_gray_values
 from monai_chexmask_u.dicom.reading.quiet import no_warnings
 from monai_chexmask_u.dicom.reading.spacing import aspect_ratio
 from monai_chexmask_u.dicom.reading.values import decimal
-from monai_chexmask_u.dicom.source import CONTENT_CREATOR, EQUIPMENT, TrackingIds, check_same_image, source_header
+from monai_chexmask_u.dicom.source import SourceImage, TrackingIds
 from monai_chexmask_u.dicom.sr.measurements import to_scoord
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.segmentation import LandmarkSegmentation
@@ -38,7 +39,7 @@ POINTS_OF_CUT_ELLIPSE: Final = 32
 
 @no_warnings()
 def build_presentation_state(
-    segmentation: LandmarkSegmentation, radiograph: Radiograph, numbering: Numbering | None = None
+    segmentation: LandmarkSegmentation, source: SourceImage, numbering: Numbering
 ) -> GrayscaleSoftcopyPresentationState:
     """Build a presentation state of the radiograph.
 
@@ -50,23 +51,21 @@ def build_presentation_state(
 
     Args:
         segmentation: the result for that radiograph.
-        radiograph: read from a DICOM file.
-        numbering: of the run; by default the object stands alone.
+        source: the radiograph, with its cleaned header.
+        numbering: of the run.
 
     Raises:
-        ValueError: if the radiograph has no usable DICOM header, or the two are not of one image.
+        ValueError: if result and source are not of one image.
 
     References:
         DICOM PS3.3, A.33.1 Grayscale Softcopy Presentation State IOD, C.10.5 Graphic Annotation
     """
-    check_same_image(segmentation, radiograph)
-    header = source_header(radiograph)
-    for keyword in GRAY_VALUE_KEYWORDS:
-        header.pop(keyword, None)
+    source.check_result(segmentation)
+    radiograph, header = source.radiograph, source.header_without(*GRAY_VALUE_KEYWORDS)
     layers = _layers(segmentation)
     state = GrayscaleSoftcopyPresentationState(
         referenced_images=[header],
-        **(numbering or Numbering()).place("pr", segmentation, header).arguments(),
+        **numbering.place("pr", segmentation, header).arguments(),
         content_label="LUNGS_HEART",
         content_creator_name=CONTENT_CREATOR,
         content_description=f"Lungs and heart, reliability verdict: {segmentation.reliability.verdict}",

@@ -8,7 +8,6 @@ reader stays quick.
 from __future__ import annotations
 
 import re
-import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -19,12 +18,12 @@ from monai_chexmask_u.radiograph import RadiographError
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
-__all__ = ["MAX_PIXELS", "HeaderFacts", "check_class", "check_size", "examine", "looks_like_dicom"]
+__all__ = ["MAX_PIXELS", "HeaderFacts", "check_class", "check_size", "examine"]
 
-# Detectors stay below 20 megapixels and digitized radiograph below 50; what is larger is a mistake or an attack on
+# Detectors stay below 20 megapixels and digitized radiographs below 50; a larger image is a mistake or an attack on
 # memory.
 MAX_PIXELS: Final = 64_000_000
-LEAST_SIDE, LARGEST_SIDE_RATIO = 64, 4  # no chest can be told in fewer pixels, and no radiograph of one is a strip
+LEAST_SIDE, LARGEST_SIDE_RATIO = 64, 4  # too few pixels to see a chest in, and no strip
 
 CR: Final = "1.2.840.10008.5.1.4.1.1.1"
 DX: Final = "1.2.840.10008.5.1.4.1.1.1.1"
@@ -33,9 +32,6 @@ SECONDARY_CAPTURE: Final = "1.2.840.10008.5.1.4.1.1.7"
 
 # Graphics that a viewer draws over the image; they are not part of it.
 OVERLAY_GROUPS: Final = range(0x6000, 0x6020, 2)
-
-# The first element of a file without preamble is a group length, a version or a short text; never longer than this.
-LONGEST_FIRST_ELEMENT: Final = 4096
 
 REFERENCED_UIDS: Final = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 VALID_UID: Final = re.compile(r"(?=.{1,64}$)[0-2](\.(0|[1-9][0-9]*))*")  # PS3.5, 9.1; the roots of ISO 8824
@@ -77,25 +73,6 @@ class HeaderFacts:
     spacing_mm: tuple[float, float] | None
     notes: tuple[str, ...]
     pixel_aspect: float | None = None
-
-
-def looks_like_dicom(head: bytes) -> bool:
-    """Say whether a file is DICOM, by its first 132 bytes.
-
-    The magic bytes decide. Old files may lack them; then group 2 or 8 must come first, with a type or a short length.
-
-    Example:
-        >>> looks_like_dicom(bytes(128) + b"DICM"), looks_like_dicom(b"plain text")
-        (True, False)
-    """
-    if head[128:132] == b"DICM":
-        return True
-    if len(head) < 8 or head[:2] not in (b"\x02\0", b"\x08\0", b"\0\x08"):
-        return False
-    if head[4:6].isalpha() and head[4:6].isupper():
-        return True
-    length: int = struct.unpack("<L", head[4:8])[0]
-    return head[:2] == b"\x08\0" and length <= LONGEST_FIRST_ELEMENT and length % 2 == 0
 
 
 def examine(header: Dataset) -> HeaderFacts:
@@ -141,7 +118,7 @@ def check_class(header: Dataset) -> list[str]:
     if sop_class == DX_FOR_PROCESSING or is_raw:
         message = "the image is raw detector data (FOR PROCESSING): send its FOR PRESENTATION version"
         raise RadiographError("for_processing", message)
-    # Research archives and radiograph digitizers keep radiographs as secondary captures that name the original
+    # Research archives and film digitizers keep radiographs as secondary captures that name the original
     # modality.
     is_captured = sop_class == SECONDARY_CAPTURE and text(header, "Modality") in ("CR", "DX")
     if not is_captured and sop_class not in (CR, DX):

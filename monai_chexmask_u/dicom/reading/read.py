@@ -23,12 +23,13 @@ from pydicom.uid import (
 )
 
 from monai_chexmask_u.dicom.reading.charsets import settle_character_sets
-from monai_chexmask_u.dicom.reading.header import MAX_PIXELS, HeaderFacts, check_class, examine, looks_like_dicom
+from monai_chexmask_u.dicom.reading.header import MAX_PIXELS, HeaderFacts, check_class, examine
 from monai_chexmask_u.dicom.reading.header_size import check_header_size
 from monai_chexmask_u.dicom.reading.identity import clean_identity
 from monai_chexmask_u.dicom.reading.pixels import displayed_pixels
 from monai_chexmask_u.dicom.reading.quiet import no_warnings
-from monai_chexmask_u.files.source_file import HEAD_BYTES, SourceFile, open_source
+from monai_chexmask_u.files.kinds import Kind, looks_like_dicom, wrong_kind
+from monai_chexmask_u.files.regular_file import HEAD_BYTES, SourceFile, open_source
 from monai_chexmask_u.radiograph import Radiograph, RadiographError
 
 __all__ = ["ExaminedFile", "ParsedFile", "examine_file", "is_bounded", "parse_file", "read_dicom"]
@@ -187,7 +188,7 @@ def _load(source: SourceFile) -> FileDataset:
     """Parse the file, without a preamble only if it starts like DICOM."""
     head = source.stream.read(HEAD_BYTES)
     if not looks_like_dicom(head):
-        raise RadiographError("not_dicom", "this is no DICOM file: choose a CR or DX image")
+        raise wrong_kind(Kind.DICOM)
     try:
         _check_inflated_size(source.stream)
         source.stream.seek(0)

@@ -54,7 +54,7 @@ def pixel_aspect(header: Dataset) -> tuple[float | None, list[str]]:
         DICOM PS3.3, C.7.6.3.1.7 Pixel Aspect Ratio
     """
     if len(set(texts(header, "PixelAspectRatio"))) < 2:
-        return None, []  # one and the same number tells of no other shape than a square
+        return None, []  # two equal numbers mean a square
     values = numbers(header, "PixelAspectRatio")
     if len(values) != 2 or not 0 < min(values) <= max(values) <= LARGEST_SPACING_RATIO * min(values):
         return None, ["pixel_aspect_ignored"]

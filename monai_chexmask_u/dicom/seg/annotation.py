@@ -17,12 +17,12 @@ from pydicom.uid import generate_uid
 from monai_chexmask_u import __version__
 from monai_chexmask_u.anatomy import ORGANS, Organ
 from monai_chexmask_u.dicom import codes
-from monai_chexmask_u.dicom.equipment import add_acquisition_equipment
+from monai_chexmask_u.dicom.equipment import MANUFACTURER, MODEL_NAME
 from monai_chexmask_u.dicom.numbering import SERIES_NUMBERS, Place
 from monai_chexmask_u.dicom.reading.quiet import no_warnings
-from monai_chexmask_u.dicom.seg.writing import assemble, describe_organ
-from monai_chexmask_u.dicom.source import MANUFACTURER, MODEL_NAME, source_header
-from monai_chexmask_u.files.atomic import atomic_path
+from monai_chexmask_u.dicom.seg.result import assemble, describe_organ
+from monai_chexmask_u.dicom.source import SourceImage
+from monai_chexmask_u.dicom.write import save_object
 from monai_chexmask_u.radiograph import Radiograph
 
 __all__ = ["AlgorithmType", "AnnotationFacts", "annotation_facts", "build_annotation", "write_annotation"]
@@ -49,7 +49,7 @@ class AnnotationFacts:
 
 @no_warnings()
 def build_annotation(
-    masks: Mapping[Organ, NDArray[np.bool_]], radiograph: Radiograph, *, algorithm_type: AlgorithmType
+    masks: Mapping[Organ, NDArray[np.bool_]], source: SourceImage, *, algorithm_type: AlgorithmType
 ) -> Segmentation:
     """Build a Segmentation object of what a person outlined: one binary segment per organ that was.
 
@@ -57,11 +57,11 @@ def build_annotation(
 
     Args:
         masks: ``(row, column)`` in the image as stored; organs that were not looked at are left out.
-        radiograph: read from a DICOM file.
+        source: the radiograph, with its cleaned header.
         algorithm_type: ``SEMIAUTOMATIC`` where a person corrected what a model proposed, ``MANUAL`` without a proposal.
 
     Raises:
-        ValueError: if there is no mask or one is not of the image, or the radiograph has no usable DICOM header.
+        ValueError: if there is no mask, or one is not of the image.
 
     References:
         DICOM PS3.3, C.8.20.2 Segmentation Image, Segment Algorithm Type
@@ -70,11 +70,9 @@ def build_annotation(
     if not organs:
         raise ValueError("an annotation needs at least one organ, this one has none")
     for organ in organs:
-        if masks[organ].shape != radiograph.shape:
-            shapes = f"{masks[organ].shape} instead of {radiograph.shape}"
+        if masks[organ].shape != source.radiograph.shape:
+            shapes = f"{masks[organ].shape} instead of {source.radiograph.shape}"
             raise ValueError(f"the annotation's mask of the {organ.title.lower()} is not of the image's size: {shapes}")
-    header = source_header(radiograph)
-    header.pop("PixelSpacing", None)  # as in segmentations by a model
     algorithm = None if algorithm_type == "MANUAL" else _proposal()
     descriptions = [
         describe_organ(
@@ -83,7 +81,7 @@ def build_annotation(
         for number, organ in enumerate(organs, 1)
     ]
     return assemble(
-        header,
+        source,
         np.stack([masks[organ] for organ in organs], axis=-1)[None].astype(np.uint8),
         segmentation_type=SegmentationTypeValues.BINARY,
         segment_descriptions=descriptions,
@@ -99,13 +97,12 @@ def write_annotation(
     """Write an annotation as `build_annotation` builds it, and return its Series Instance UID.
 
     Raises:
-        ValueError: as `build_annotation`.
+        ValueError: as `build_annotation`, and if the radiograph has no usable DICOM header.
         OSError: if the file cannot be written.
     """
-    built = build_annotation(masks, radiograph, algorithm_type=algorithm_type)
-    with atomic_path(path) as temporary, no_warnings():
-        add_acquisition_equipment(built, source_header(radiograph))
-        built.save_as(temporary, enforce_file_format=True)
+    source = SourceImage(radiograph)
+    built = build_annotation(masks, source, algorithm_type=algorithm_type)
+    save_object(built, source, path)
     return str(built.SeriesInstanceUID)
 
 

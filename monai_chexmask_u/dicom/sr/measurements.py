@@ -49,7 +49,7 @@ def image_group(
     if segmentation.total_px1024 is not None:
         measurements.append(_measurement(codes.TOTAL_UNCERTAINTY, segmentation.total_px1024, codes.PIXELS))
     foreign = segmentation.scores.get("combined", np.nan)
-    if np.isfinite(foreign):  # DICOM has no number for another one, and the verdict tells of it
+    if np.isfinite(foreign):  # DICOM has no other numbers, and the verdict says it
         measurements.append(_measurement(codes.FOREIGN_SCORE, foreign, codes.NO_UNITS))
     if np.isfinite(segmentation.cardiothoracic_ratio.value):
         measurements.insert(0, _cardiothoracic_ratio(segmentation))

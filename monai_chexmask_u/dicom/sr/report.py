@@ -12,19 +12,12 @@ from pydicom.uid import GrayscaleSoftcopyPresentationStateStorage, generate_uid
 from monai_chexmask_u import __version__
 from monai_chexmask_u.anatomy import ORGANS
 from monai_chexmask_u.dicom import codes
+from monai_chexmask_u.dicom.equipment import EQUIPMENT, MANUFACTURER, MODEL_NAME
 from monai_chexmask_u.dicom.numbering import Numbering
 from monai_chexmask_u.dicom.reading.quiet import no_warnings
-from monai_chexmask_u.dicom.source import (
-    EQUIPMENT,
-    MANUFACTURER,
-    MODEL_NAME,
-    TrackingIds,
-    check_same_image,
-    source_header,
-)
+from monai_chexmask_u.dicom.source import SourceImage, TrackingIds
 from monai_chexmask_u.dicom.sr.landmark_groups import append_groups, landmark_groups
 from monai_chexmask_u.dicom.sr.measurements import image_group, organ_group
-from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.segmentation import LandmarkSegmentation
 
 __all__ = ["build_report"]
@@ -33,9 +26,7 @@ LABEL_MAP_STORAGE = "1.2.840.10008.5.1.4.1.1.66.7"  # pydicom has no name for it
 
 
 @no_warnings()
-def build_report(
-    segmentation: LandmarkSegmentation, radiograph: Radiograph, numbering: Numbering | None = None
-) -> Dataset:
+def build_report(segmentation: LandmarkSegmentation, source: SourceImage, numbering: Numbering) -> Dataset:
     """Build an unverified, preliminary Imaging Measurement Report of 124 measurement groups.
 
     The first group is on the image, the next three on the organs (closed polylines, linked to the segments of the
@@ -46,26 +37,24 @@ def build_report(
 
     Args:
         segmentation: the result for that radiograph.
-        radiograph: read from a DICOM file.
-        numbering: of the run; by default the report stands alone.
+        source: the radiograph, with its cleaned header.
+        numbering: of the run.
 
     Returns:
         A Comprehensive SR to be saved in Explicit VR Little Endian; the groups on landmarks are encoded already.
 
     Raises:
-        ValueError: if the radiograph has no usable DICOM header, the two are not of one image, or an uncertainty is
-            not finite.
+        ValueError: if result and source are not of one image, or an uncertainty is not finite.
 
     References:
         DICOM PS3.16, TID 1500 Measurement Report; IHE Radiology, AI Results (AIR), result root
     """
-    check_same_image(segmentation, radiograph)
-    header = source_header(radiograph)
-    numbering = numbering or Numbering()
+    source.check_result(segmentation)
+    header = source.header
     others = numbering.written(header)
     ids, image = TrackingIds.of(segmentation, header), sr.SourceImageForRegion.from_source_image(header)
     groups = [
-        image_group(segmentation, radiograph.notes, header, ids),
+        image_group(segmentation, source.radiograph.notes, header, ids),
         *(organ_group(organ, segmentation, image, ids) for organ in ORGANS),
     ]
     complete = bool(np.isfinite(segmentation.cardiothoracic_ratio.value))

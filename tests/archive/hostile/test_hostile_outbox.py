@@ -16,14 +16,14 @@ from support.servers.archive_servers import serve_node
 from support.servers.fake_sender import TARGET, FakeSender, uids
 
 from monai_chexmask_u.archive.cstore import StoreSender
-from monai_chexmask_u.archive.deadline import Deadline
 from monai_chexmask_u.archive.delivery import Delivery, deliver
 from monai_chexmask_u.archive.objects import DicomFile
 from monai_chexmask_u.archive.outbox import Outbox
-from monai_chexmask_u.archive.regular_file import NoRegularFile, open_regular
 from monai_chexmask_u.archive.settings import DimseNode, Timeouts
 from monai_chexmask_u.archive.stow import StowSender
-from monai_chexmask_u.files.outbox_mark import is_outbox
+from monai_chexmask_u.archive.waiting import Deadline
+from monai_chexmask_u.files.folder_tree import is_outbox
+from monai_chexmask_u.files.regular_file import NoRegularFile, open_regular
 
 pytestmark = pytest.mark.usefixtures("no_secrets_told")
 

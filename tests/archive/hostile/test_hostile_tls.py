@@ -14,15 +14,14 @@ import pytest
 from support.servers.certificates import BAD_CERTIFICATES, Certificates, server_context_of
 
 from monai_chexmask_u.archive.cstore import StoreSender
-from monai_chexmask_u.archive.deadline import Deadline
 from monai_chexmask_u.archive.delivery import Sender
 from monai_chexmask_u.archive.dialing import NoHandshake, dial
 from monai_chexmask_u.archive.failures import ArchiveError, ArchiveUnusable, TryLater
 from monai_chexmask_u.archive.fetch import fetch_study
 from monai_chexmask_u.archive.objects import DicomFile
-from monai_chexmask_u.archive.retry import Backoff
 from monai_chexmask_u.archive.settings import DicomwebArchive, DimseNode, Timeouts, Tls
 from monai_chexmask_u.archive.stow import StowSender
+from monai_chexmask_u.archive.waiting import Backoff, Deadline
 
 pytestmark = pytest.mark.usefixtures("no_secrets_told")
 

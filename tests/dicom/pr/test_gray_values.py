@@ -13,8 +13,10 @@ from support.cases.gray import GRAY
 from support.cases.tables import TABLES
 from support.judges import gray_values
 
+from monai_chexmask_u.dicom.numbering import Numbering
 from monai_chexmask_u.dicom.pr import presentation_state
 from monai_chexmask_u.dicom.reading.read import read_dicom
+from monai_chexmask_u.dicom.source import SourceImage
 from monai_chexmask_u.dicom.write import write_object
 from monai_chexmask_u.segmentation import LandmarkSegmentation
 
@@ -29,7 +31,7 @@ def shown(result_for: Callable[..., LandmarkSegmentation], available: Callable[[
     def show(case: Case) -> tuple[Path, list[str]]:
         path, state = case.make(tmp_path), tmp_path / "state.pr.dcm"
         radiograph = read_dicom(path)
-        write_object("pr", result_for(radiograph), radiograph, state)
+        write_object("pr", result_for(radiograph), SourceImage(radiograph), state, Numbering())
         return state, available(gray_values)(state, path, radiograph.pixels, radiograph.notes)
 
     return show

@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from monai_chexmask_u.anatomy import NODE_IDS, ORGANS
+from monai_chexmask_u.dicom.numbering import Numbering
 from monai_chexmask_u.dicom.pr.presentation_state import build_presentation_state
 from monai_chexmask_u.dicom.reading.read import read_dicom
+from monai_chexmask_u.dicom.source import SourceImage
 from monai_chexmask_u.dicom.sr.report import build_report
 from monai_chexmask_u.dicom.write import write_object
 from monai_chexmask_u.radiograph import Radiograph
@@ -28,7 +30,7 @@ Radiographs = Callable[[str], Radiograph]
 
 @pytest.fixture
 def state(radiograph: Radiograph, result: LandmarkSegmentation) -> Dataset:
-    built: Dataset = build_presentation_state(result, radiograph)
+    built: Dataset = build_presentation_state(result, SourceImage(radiograph), Numbering())
     return built
 
 
@@ -61,7 +63,7 @@ def test_validators_find_no_error(
     tmp_path: Path,
 ) -> None:
     radiograph = radiograph_of(source_name)
-    write_object("pr", result_for(radiograph), radiograph, tmp_path / "x.pr.dcm")
+    write_object("pr", result_for(radiograph), SourceImage(radiograph), tmp_path / "x.pr.dcm", Numbering())
     assert dciodvfy(tmp_path / "x.pr.dcm") == []
 
 
@@ -91,7 +93,7 @@ def test_calibrated_ellipses_are_those_of_the_expected_error(
     radiograph: Radiograph, result: LandmarkSegmentation
 ) -> None:
     error = np.broadcast_to(np.diag([36.0, 9.0]), (120, 2, 2)).copy()
-    state = build_presentation_state(replace(result, error_covariance=error), radiograph)
+    state = build_presentation_state(replace(result, error_covariance=error), SourceImage(radiograph), Numbering())
     first, last, left, right = points(graphics(state, "UNCERTAINTY")[7])
     np.testing.assert_allclose(np.abs(last - first) / 2, [6, 0], atol=1e-4)
     np.testing.assert_allclose(np.abs(right - left) / 2, [0, 3], atol=1e-4)
@@ -104,7 +106,9 @@ def test_what_leaves_the_image_is_cut_off_at_its_border(radiograph: Radiograph, 
     landmarks, covariance = result.landmarks.copy(), result.covariance.copy()
     landmarks[[0, 60]] = [[-30.0, 100.0], [columns + 5.0, rows + 5.0]]
     landmarks[100], covariance[100] = [1.0, 50.0], 400 * np.eye(2)
-    state = build_presentation_state(replace(result, landmarks=landmarks, covariance=covariance), radiograph)
+    state = build_presentation_state(
+        replace(result, landmarks=landmarks, covariance=covariance), SourceImage(radiograph), Numbering()
+    )
     for layer in ("RIGHT_LUNG", "LEFT_LUNG", "UNCERTAINTY"):
         drawn = np.concatenate([points(graphic) for graphic in graphics(state, layer)])
         assert (drawn >= 0).all()
@@ -116,7 +120,9 @@ def test_what_leaves_the_image_is_cut_off_at_its_border(radiograph: Radiograph, 
 
 
 def test_a_landmark_without_spread_still_has_an_ellipse(radiograph: Radiograph, result: LandmarkSegmentation) -> None:
-    state = build_presentation_state(replace(result, covariance=np.zeros((120, 2, 2))), radiograph)
+    state = build_presentation_state(
+        replace(result, covariance=np.zeros((120, 2, 2))), SourceImage(radiograph), Numbering()
+    )
     first, last, *_ = points(graphics(state, "UNCERTAINTY")[0])
     assert math.dist(first, last) == pytest.approx(0.1, abs=1e-3)
 
@@ -133,7 +139,7 @@ def test_organs_and_verdict_are_named(state: Dataset) -> None:
 def test_tracking_uids_are_those_of_the_report(
     state: Dataset, radiograph: Radiograph, result: LandmarkSegmentation
 ) -> None:
-    report = build_report(result, radiograph)
+    report = build_report(result, SourceImage(radiograph), Numbering())
     reported = {}
     for group in report.ContentSequence[-1].ContentSequence:
         names = {item.ConceptNameCodeSequence[0].CodeValue: item for item in group.ContentSequence}
@@ -152,7 +158,10 @@ def test_gray_values_are_inverted_where_the_image_is(
     name: str, shape: str, radiograph_of: Radiographs, result_for: Results
 ) -> None:
     radiograph = read_dicom(radiograph_of(name).path)
-    assert build_presentation_state(result_for(radiograph), radiograph).PresentationLUTShape == shape
+    assert (
+        build_presentation_state(result_for(radiograph), SourceImage(radiograph), Numbering()).PresentationLUTShape
+        == shape
+    )
 
 
 def test_a_window_that_the_reader_ignored_is_not_passed_on(
@@ -161,7 +170,7 @@ def test_a_window_that_the_reader_ignored_is_not_passed_on(
     header = deepcopy(radiograph.header)
     header.WindowWidth = 0
     ignored = replace(radiograph, header=header, notes=("window_ignored", "rescale_ignored"))
-    state = build_presentation_state(result, ignored)
+    state = build_presentation_state(result, SourceImage(ignored), Numbering())
     assert "SoftcopyVOILUTSequence" not in state
     assert "RescaleSlope" not in state
 
@@ -180,7 +189,7 @@ def test_half_of_a_window_or_of_a_rescale_is_not_passed_on(
 ) -> None:
     header = deepcopy(radiograph.header)
     del header[absent]
-    assert item not in build_presentation_state(result, replace(radiograph, header=header))
+    assert item not in build_presentation_state(result, SourceImage(replace(radiograph, header=header)), Numbering())
 
 
 @pytest.mark.parametrize(("unit", "kept"), [("OD", "OD"), ("", "US"), ("\a\x1b[31m", "US"), ("A" * 65, "US")])
@@ -190,22 +199,31 @@ def test_the_unit_of_a_rescale_is_passed_on_if_it_can_be(
     header = deepcopy(radiograph.header)
     header.RescaleType = "OD"
     header["RescaleType"]._value = unit
-    assert build_presentation_state(result, replace(radiograph, header=header)).RescaleType == kept
+    assert (
+        build_presentation_state(result, SourceImage(replace(radiograph, header=header)), Numbering()).RescaleType
+        == kept
+    )
 
 
 def test_the_first_window_is_the_one_that_counts(radiograph: Radiograph, result: LandmarkSegmentation) -> None:
     header = deepcopy(radiograph.header)
     header.WindowCenter, header.WindowWidth = ["8192", "2000"], ["16384", "0"]
-    (item,) = build_presentation_state(result, replace(radiograph, header=header)).SoftcopyVOILUTSequence
+    (item,) = build_presentation_state(
+        result, SourceImage(replace(radiograph, header=header)), Numbering()
+    ).SoftcopyVOILUTSequence
     assert (item.WindowCenter, item.WindowWidth) == (8192, 16384)
 
 
 def test_size_of_the_pixels_is_stated(radiograph_of: Radiographs, result_for: Results) -> None:
     known, unknown = radiograph_of("non_square"), radiograph_of("cr_without_spacing")
-    (area,) = build_presentation_state(result_for(known), known).DisplayedAreaSelectionSequence
+    (area,) = build_presentation_state(
+        result_for(known), SourceImage(known), Numbering()
+    ).DisplayedAreaSelectionSequence
     assert area.PresentationPixelSpacing == [0.2, 0.1]
     assert "PresentationPixelAspectRatio" not in area
-    (area,) = build_presentation_state(result_for(unknown), unknown).DisplayedAreaSelectionSequence
+    (area,) = build_presentation_state(
+        result_for(unknown), SourceImage(unknown), Numbering()
+    ).DisplayedAreaSelectionSequence
     assert area.PresentationPixelAspectRatio == [1, 1]
     assert "PresentationPixelSpacing" not in area
 
@@ -214,7 +232,7 @@ def test_shape_of_the_pixels_is_stated_where_their_size_is_unknown(
     radiograph_of: Radiographs, result_for: Results
 ) -> None:
     high = replace(radiograph_of("cr_without_spacing"), pixel_aspect=4 / 3)
-    (area,) = build_presentation_state(result_for(high), high).DisplayedAreaSelectionSequence
+    (area,) = build_presentation_state(result_for(high), SourceImage(high), Numbering()).DisplayedAreaSelectionSequence
     assert area.PresentationPixelAspectRatio == [4, 3]
     assert "PresentationPixelSpacing" not in area
 
@@ -231,6 +249,6 @@ def test_real_monochrome1_radiograph(
     chest_cr: Path, result_for: Results, dciodvfy: Callable[[Path], list[str]], tmp_path: Path
 ) -> None:
     radiograph = read_dicom(chest_cr)
-    write_object("pr", result_for(radiograph), radiograph, tmp_path / "x.pr.dcm")
+    write_object("pr", result_for(radiograph), SourceImage(radiograph), tmp_path / "x.pr.dcm", Numbering())
     assert dciodvfy(tmp_path / "x.pr.dcm") == []
     assert pydicom.dcmread(tmp_path / "x.pr.dcm").PresentationLUTShape == "INVERSE"

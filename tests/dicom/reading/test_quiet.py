@@ -12,7 +12,7 @@ from support.samples.dicom import make_dx, save
 
 from monai_chexmask_u.dicom.reading.quiet import no_warnings
 from monai_chexmask_u.dicom.reading.read import read_dicom
-from monai_chexmask_u.dicom.source import source_header
+from monai_chexmask_u.dicom.source import SourceImage
 
 SECRET = "SECRET" * 20
 
@@ -57,6 +57,6 @@ def test_values_of_a_header_are_not_told(tmp_path: Path, caplog: pytest.LogCaptu
     with warnings.catch_warnings(record=True) as caught, caplog.at_level(logging.DEBUG):
         warnings.simplefilter("always")
         radiograph = read_dicom(path)
-        source_header(radiograph)
+        SourceImage(radiograph)
     assert "SECRET" not in caplog.text + " ".join(str(warning.message) for warning in caught)
     assert "identifier_invalid:patient_id" in radiograph.notes

@@ -14,7 +14,6 @@ from support.samples.compressed import compressed
 from support.samples.dicom import chest_phantom, make_cr, make_dx, save
 
 from monai_chexmask_u.dicom.reading import read
-from monai_chexmask_u.dicom.reading.header import looks_like_dicom
 from monai_chexmask_u.dicom.reading.read import examine_file, parse_file, read_dicom
 from monai_chexmask_u.radiograph import Radiograph, RadiographError
 
@@ -77,25 +76,6 @@ def test_spare_bytes_after_the_pixels_do_no_harm(dx: Path) -> None:
     dataset = dcmread(dx)
     dataset.PixelData += b"\0\0"
     np.testing.assert_array_equal(read_dicom(save(dataset, dx.with_name("long.dcm"))).pixels, read_dicom(dx).pixels)
-
-
-@pytest.mark.parametrize(
-    ("head", "expected"),
-    [
-        (b"\0" * 128 + b"DICM", True),
-        (b"II*\0" + b"\0" * 124 + b"DICM", True),
-        (b"\x08\x00\x00\x00\x04\x00\x00\x00\x1e\x01", True),
-        (b"\x08\x00\x05\x00CS\x0a\x00ISO", True),
-        (b"\x02\x00\x00\x00UL\x04\x00", True),
-        (b"\x08\x00\x05\x00\xff\xff\xff\xff", False),
-        (b"hello world", False),
-        (b"\x89PNG\r\n\x1a\n", False),
-        (b"\x08\x00", False),
-        (b"", False),
-    ],
-)
-def test_dicom_is_known_by_its_first_bytes(head: bytes, expected: bool) -> None:
-    assert looks_like_dicom(head) is expected
 
 
 @pytest.mark.parametrize(

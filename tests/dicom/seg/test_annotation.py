@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 from support import judges
 
 from monai_chexmask_u.anatomy import HEART, LEFT_LUNG, ORGANS, RIGHT_LUNG, Organ
+from monai_chexmask_u.dicom.numbering import Numbering
 from monai_chexmask_u.dicom.seg.annotation import annotation_facts, build_annotation, write_annotation
-from monai_chexmask_u.dicom.seg.writing import build_segmentation
+from monai_chexmask_u.dicom.seg.result import build_segmentation
+from monai_chexmask_u.dicom.source import SourceImage
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.segmentation import LandmarkSegmentation
 
@@ -59,8 +61,8 @@ def test_dcmqi_reads_the_masks(masks: Masks, radiograph: Radiograph, tmp_path: P
 
 
 def test_a_manual_label_names_no_algorithm(masks: Masks, radiograph: Radiograph) -> None:
-    manual = build_annotation(masks, radiograph, algorithm_type="MANUAL")
-    corrected = build_annotation(masks, radiograph, algorithm_type="SEMIAUTOMATIC")
+    manual = build_annotation(masks, SourceImage(radiograph), algorithm_type="MANUAL")
+    corrected = build_annotation(masks, SourceImage(radiograph), algorithm_type="SEMIAUTOMATIC")
     for item in manual.SegmentSequence:
         assert item.SegmentAlgorithmType == "MANUAL"
         assert "SegmentAlgorithmName" not in item
@@ -68,20 +70,20 @@ def test_a_manual_label_names_no_algorithm(masks: Masks, radiograph: Radiograph)
 
 
 def test_two_annotations_of_one_image_are_two_series(masks: Masks, radiograph: Radiograph) -> None:
-    first, second = (build_annotation(masks, radiograph, algorithm_type="MANUAL") for _ in range(2))
+    first, second = (build_annotation(masks, SourceImage(radiograph), algorithm_type="MANUAL") for _ in range(2))
     assert first.SeriesInstanceUID != second.SeriesInstanceUID
     assert first.SOPInstanceUID != second.SOPInstanceUID
 
 
 def test_masks_of_another_size_and_none_at_all_are_refused(masks: Masks, radiograph: Radiograph) -> None:
     with pytest.raises(ValueError, match="not of the image's size"):
-        build_annotation({HEART: masks[HEART][:-1]}, radiograph, algorithm_type="MANUAL")
+        build_annotation({HEART: masks[HEART][:-1]}, SourceImage(radiograph), algorithm_type="MANUAL")
     with pytest.raises(ValueError, match="at least one organ"):
-        build_annotation({}, radiograph, algorithm_type="MANUAL")
+        build_annotation({}, SourceImage(radiograph), algorithm_type="MANUAL")
 
 
 def test_an_annotation_is_told_by_its_metadata(masks: Masks, radiograph: Radiograph) -> None:
-    facts = annotation_facts([metadata(build_annotation(masks, radiograph, algorithm_type="MANUAL"))])
+    facts = annotation_facts([metadata(build_annotation(masks, SourceImage(radiograph), algorithm_type="MANUAL"))])
     assert facts is not None
     assert facts.image_uid == radiograph.header.SOPInstanceUID
     assert facts.image_series_uid == radiograph.header.SeriesInstanceUID
@@ -89,8 +91,8 @@ def test_an_annotation_is_told_by_its_metadata(masks: Masks, radiograph: Radiogr
 
 
 def test_what_a_model_made_is_no_annotation(masks: Masks, result: LandmarkSegmentation, radiograph: Radiograph) -> None:
-    assert annotation_facts([metadata(build_segmentation(result, radiograph))]) is None
-    mixed = build_annotation(masks, radiograph, algorithm_type="SEMIAUTOMATIC")
+    assert annotation_facts([metadata(build_segmentation(result, SourceImage(radiograph), Numbering()))]) is None
+    mixed = build_annotation(masks, SourceImage(radiograph), algorithm_type="SEMIAUTOMATIC")
     mixed.SegmentSequence[1].SegmentAlgorithmType = "AUTOMATIC"
     assert annotation_facts([metadata(mixed)]) is None
 
@@ -107,7 +109,7 @@ def test_what_a_model_made_is_no_annotation(masks: Masks, result: LandmarkSegmen
 def test_other_segmentations_are_no_annotations(
     damage: Callable[[pydicom.Dataset], None], masks: Masks, radiograph: Radiograph
 ) -> None:
-    dataset = build_annotation(masks, radiograph, algorithm_type="MANUAL")
+    dataset = build_annotation(masks, SourceImage(radiograph), algorithm_type="MANUAL")
     damage(dataset)
     assert annotation_facts([metadata(dataset)]) is None
     assert annotation_facts([]) is None

@@ -18,8 +18,12 @@ from support.judges.programs import is_installed
 from monai_chexmask_u.anatomy import HEART, ORGANS
 from monai_chexmask_u.dicom.numbering import Numbering
 from monai_chexmask_u.dicom.reading.read import read_dicom
-from monai_chexmask_u.dicom.seg.viewer_copy import build_viewer_segmentation
-from monai_chexmask_u.dicom.seg.writing import build_fractional_segmentation, build_segmentation
+from monai_chexmask_u.dicom.seg.result import (
+    build_fractional_segmentation,
+    build_segmentation,
+    build_viewer_segmentation,
+)
+from monai_chexmask_u.dicom.source import SourceImage
 from monai_chexmask_u.dicom.write import write_object
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.segmentation import LandmarkSegmentation
@@ -42,7 +46,7 @@ def test_validators_find_no_error(
     tmp_path: Path,
 ) -> None:
     radiograph, path = radiograph_of(source_name), tmp_path / "x.dcm"
-    write_object(kind, result_for(radiograph), radiograph, path)
+    write_object(kind, result_for(radiograph), SourceImage(radiograph), path, Numbering())
     assert iod_tables(path) == []
     if kind != "seg-labelmap":  # which dciodvfy does not know
         assert dciodvfy(path) == []
@@ -51,7 +55,7 @@ def test_validators_find_no_error(
 def test_probabilities_are_the_shares_of_the_samples(
     radiograph: Radiograph, result: LandmarkSegmentation, tmp_path: Path
 ) -> None:
-    write_object("seg-fractional", result, radiograph, tmp_path / "x.dcm")
+    write_object("seg-fractional", result, SourceImage(radiograph), tmp_path / "x.dcm", Numbering())
     read = segread(tmp_path / "x.dcm")
     assert (read.SegmentationFractionalType, read.MaximumFractionalValue) == ("PROBABILITY", 255)
     frames = read.get_pixels_by_source_instance(
@@ -65,13 +69,13 @@ def test_probabilities_are_the_shares_of_the_samples(
 
 def test_probabilities_need_the_samples(radiograph: Radiograph, result: LandmarkSegmentation) -> None:
     with pytest.raises(ValueError, match="needs the samples"):
-        build_fractional_segmentation(replace(result, samples=None), radiograph)
+        build_fractional_segmentation(replace(result, samples=None), SourceImage(radiograph), Numbering())
 
 
 def test_label_map_holds_one_organ_per_pixel(
     radiograph: Radiograph, result: LandmarkSegmentation, tmp_path: Path
 ) -> None:
-    write_object("seg-labelmap", result, radiograph, tmp_path / "x.dcm")
+    write_object("seg-labelmap", result, SourceImage(radiograph), tmp_path / "x.dcm", Numbering())
     labels = pydicom.dcmread(tmp_path / "x.dcm").pixel_array
     np.testing.assert_array_equal(labels, result.label_mask())
     assert (labels[result.mask(HEART)] == HEART.label).all()
@@ -84,15 +88,15 @@ def test_dcmqi_reads_the_copy_for_viewers_bit_for_bit(
 ) -> None:
     radiograph = radiograph_of(name)
     result = result_for(radiograph)
-    write_object("seg-viewer", result, radiograph, tmp_path / "x.dcm")
+    write_object("seg-viewer", result, SourceImage(radiograph), tmp_path / "x.dcm", Numbering())
     assert dcmqi_segmentation(tmp_path / "x.dcm", {organ.title: result.mask(organ) for organ in ORGANS}) == []
 
 
 def test_copy_for_viewers_says_that_its_geometry_is_invented(
     radiograph: Radiograph, result: LandmarkSegmentation
 ) -> None:
-    numbering = Numbering()
-    copy, original = (build(result, radiograph, numbering) for build in (build_viewer_segmentation, build_segmentation))
+    source, numbering = SourceImage(radiograph), Numbering()
+    copy, original = (build(result, source, numbering) for build in (build_viewer_segmentation, build_segmentation))
     assert "invented" in copy.SeriesDescription
     assert "invented" in copy.ContentDescription
     assert copy.PixelData == original.PixelData
@@ -118,7 +122,7 @@ def test_invented_geometry_has_the_patient_the_right_way_around(
     result: LandmarkSegmentation,
 ) -> None:
     turned = replace(radiograph, mirrored=mirrored, upside_down=upside_down)
-    built = build_viewer_segmentation(result, turned)
+    built = build_viewer_segmentation(result, SourceImage(turned), Numbering())
     (plane,) = built.SharedFunctionalGroupsSequence[0].PlaneOrientationSequence
     # Along a row to the patient's left (x), down a column to the feet (-z), unless the radiograph is turned over.
     assert plane.ImageOrientationPatient == orientation
@@ -127,9 +131,10 @@ def test_invented_geometry_has_the_patient_the_right_way_around(
 def test_segments_have_the_same_tracking_uids_in_all_kinds(
     kind: str, radiograph: Radiograph, result: LandmarkSegmentation, tmp_path: Path
 ) -> None:
-    write_object(kind, result, radiograph, tmp_path / "x.dcm")
+    write_object(kind, result, SourceImage(radiograph), tmp_path / "x.dcm", Numbering())
     expected = {
-        segment.SegmentNumber: segment.TrackingUID for segment in build_segmentation(result, radiograph).SegmentSequence
+        segment.SegmentNumber: segment.TrackingUID
+        for segment in build_segmentation(result, SourceImage(radiograph), Numbering()).SegmentSequence
     }
     read = pydicom.dcmread(tmp_path / "x.dcm")
     assert {s.SegmentNumber: s.TrackingUID for s in read.SegmentSequence if s.SegmentNumber} == expected
@@ -140,7 +145,7 @@ def test_a_size_that_ends_the_process_in_the_encoder_of_gdcm_is_compressed(
     kind: str, result_for: Results, chest_cr: Path, tmp_path: Path
 ) -> None:
     radiograph = read_dicom(chest_cr)  # 1955 rows, 1841 columns
-    write_object(kind, result_for(radiograph), radiograph, tmp_path / "x.dcm")
+    write_object(kind, result_for(radiograph), SourceImage(radiograph), tmp_path / "x.dcm", Numbering())
     read = pydicom.dcmread(tmp_path / "x.dcm")
     assert read.file_meta.TransferSyntaxUID == RLELossless
     assert read.pixel_array.any()

@@ -14,6 +14,8 @@ from pydicom.dataset import Dataset
 from support.samples.report_reference import by_highdicom
 
 from monai_chexmask_u.anatomy import NODE_COUNT, NODE_IDS
+from monai_chexmask_u.dicom.numbering import Numbering
+from monai_chexmask_u.dicom.source import SourceImage
 from monai_chexmask_u.dicom.sr import report
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.segmentation import LandmarkSegmentation
@@ -32,7 +34,7 @@ def reread(dataset: Dataset) -> Dataset:
 @pytest.fixture(scope="module", params=["dx", "cr_without_spacing", "japanese"])
 def case(
     request: pytest.FixtureRequest, radiograph_of: Radiographs, result_for: Results
-) -> tuple[LandmarkSegmentation, Radiograph]:
+) -> tuple[LandmarkSegmentation, SourceImage]:
     """Results with all that a group may or may not have: spacing, a radius, a point off the image."""
     radiograph = radiograph_of(request.param)
     plain = result_for(radiograph)
@@ -41,11 +43,11 @@ def case(
     radius[[0, 60, 100]] = np.inf
     covariance = plain.covariance.copy()
     covariance[7] = 1e-12 * np.eye(2)  # written with an exponent
-    return replace(plain, landmarks=landmarks, covariance=covariance, radius90=radius), radiograph
+    return replace(plain, landmarks=landmarks, covariance=covariance, radius90=radius), SourceImage(radiograph)
 
 
-def test_content_tree_is_the_one_that_highdicom_builds(case: tuple[LandmarkSegmentation, Radiograph]) -> None:
-    quick, slow = reread(report.build_report(*case)), reread(by_highdicom(*case))
+def test_content_tree_is_the_one_that_highdicom_builds(case: tuple[LandmarkSegmentation, SourceImage]) -> None:
+    quick, slow = reread(report.build_report(*case, Numbering())), reread(by_highdicom(*case))
     groups, expected = quick.ContentSequence[-1].ContentSequence, slow.ContentSequence[-1].ContentSequence
     assert len(groups) == len(expected) == 124
     for group, other in zip(groups, expected, strict=True):
@@ -53,21 +55,22 @@ def test_content_tree_is_the_one_that_highdicom_builds(case: tuple[LandmarkSegme
     assert quick.ContentSequence == slow.ContentSequence
 
 
-def test_comparison_notices_one_wrong_digit(case: tuple[LandmarkSegmentation, Radiograph]) -> None:
-    segmentation, radiograph = case
+def test_comparison_notices_one_wrong_digit(case: tuple[LandmarkSegmentation, SourceImage]) -> None:
+    segmentation, source = case
     covariance = segmentation.covariance.copy()
     covariance[50, 0, 0] *= 1.01
-    changed = reread(report.build_report(replace(segmentation, covariance=covariance), radiograph))
+    changed = reread(report.build_report(replace(segmentation, covariance=covariance), source, Numbering()))
     groups, others = (
-        built.ContentSequence[-1].ContentSequence for built in (changed, reread(report.build_report(*case)))
+        built.ContentSequence[-1].ContentSequence
+        for built in (changed, reread(report.build_report(*case, Numbering())))
     )
     # Node 50 is of the left lung, whose mean changes as well; four groups come before the nodes.
     assert [n for n, (group, other) in enumerate(zip(groups, others, strict=True)) if group != other] == [2, 54]
 
 
-def test_highdicom_reads_every_group(case: tuple[LandmarkSegmentation, Radiograph]) -> None:
+def test_highdicom_reads_every_group(case: tuple[LandmarkSegmentation, SourceImage]) -> None:
     buffer = BytesIO()
-    report.build_report(*case).save_as(buffer, enforce_file_format=True)
+    report.build_report(*case, Numbering()).save_as(buffer, enforce_file_format=True)
     buffer.seek(0)
     groups = sr.srread(buffer).content.get_planar_roi_measurement_groups()
     assert [group.tracking_identifier for group in groups][3:] == list(NODE_IDS)

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from monai_chexmask_u.dicom.source import TrackingIds, source_header
+from monai_chexmask_u.dicom.source import SourceImage, TrackingIds
 from monai_chexmask_u.dicom.sr.measurements import image_group, node_group, to_scoord
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.segmentation import Estimate, LandmarkSegmentation, Reliability
@@ -101,7 +101,7 @@ def test_algorithm_names_weights_and_calibration(radiograph: Radiograph, result:
 
 
 def test_uncalibrated_result_has_no_radius(radiograph: Radiograph, result: LandmarkSegmentation) -> None:
-    header = source_header(radiograph)
+    header = SourceImage(radiograph).header
     image = sr.SourceImageForRegion.from_source_image(header)
     group = node_group(5, replace(result, spacing_mm=None), image, TrackingIds.of(result, header))
     assert [number.name.meaning for number in group.get_measurements()] == [
@@ -122,7 +122,7 @@ def test_scoord_stays_in_the_image_and_tells_when_it_clips(points: Any, rows: in
 
 
 def image_group_of(result: LandmarkSegmentation, radiograph: Radiograph) -> Any:
-    header = source_header(radiograph)
+    header = SourceImage(radiograph).header
     return image_group(result, radiograph.notes, header, TrackingIds.of(result, header))
 
 

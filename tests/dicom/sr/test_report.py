@@ -14,8 +14,10 @@ from highdicom import sr
 from pydicom.dataset import Dataset
 
 from monai_chexmask_u.anatomy import HEART, LEFT_LUNG, NODE_IDS, ORGANS, RIGHT_LUNG, Organ
+from monai_chexmask_u.dicom.numbering import Numbering
 from monai_chexmask_u.dicom.reading.read import read_dicom
-from monai_chexmask_u.dicom.seg.writing import build_segmentation
+from monai_chexmask_u.dicom.seg.result import build_segmentation
+from monai_chexmask_u.dicom.source import SourceImage
 from monai_chexmask_u.dicom.sr.measurements import to_scoord
 from monai_chexmask_u.dicom.sr.report import build_report
 from monai_chexmask_u.dicom.write import write_object
@@ -50,7 +52,7 @@ def result(radiograph: Radiograph, result_for: Results) -> LandmarkSegmentation:
 @pytest.fixture(scope="module")
 def written(radiograph: Radiograph, result: LandmarkSegmentation, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("sr") / "x.sr.dcm"
-    write_object("sr", result, radiograph, path)
+    write_object("sr", result, SourceImage(radiograph), path, Numbering())
     return path
 
 
@@ -72,7 +74,7 @@ def written_source(
 ) -> Path:
     radiograph = radiograph_of(source_name)
     path = tmp_path_factory.mktemp("sr") / f"{source_name}.sr.dcm"
-    write_object("sr", result_for(radiograph), radiograph, path)
+    write_object("sr", result_for(radiograph), SourceImage(radiograph), path, Numbering())
     return path
 
 
@@ -130,7 +132,7 @@ def test_real_radiograph_with_spacing_of_zero(
     tmp_path: Path,
 ) -> None:
     radiograph = read_dicom(chest_cr)
-    write_object("sr", result_for(radiograph), radiograph, tmp_path / "x.sr.dcm")
+    write_object("sr", result_for(radiograph), SourceImage(radiograph), tmp_path / "x.sr.dcm", Numbering())
     assert dciodvfy(tmp_path / "x.sr.dcm") == []
     code, text = dsrdump(tmp_path / "x.sr.dcm")
     assert (code, "(mm" in text) == (0, False)
@@ -207,7 +209,7 @@ def test_clipped_landmark_and_its_organ_say_so(groups: dict[str, Any]) -> None:
 def test_tracking_uids_link_report_and_segmentation(
     groups: dict[str, Any], result: LandmarkSegmentation, radiograph: Radiograph
 ) -> None:
-    segments = build_segmentation(result, radiograph).SegmentSequence
+    segments = build_segmentation(result, SourceImage(radiograph), Numbering()).SegmentSequence
     uids = {segment.SegmentLabel: segment.TrackingUID for segment in segments}
     assert uids == {organ.title: groups[organ.title].tracking_uid for organ in ORGANS}
     assert len({group.tracking_uid for group in groups.values()}) == 123
@@ -244,7 +246,7 @@ def test_ratio_is_a_mean_with_its_spread_over_the_samples(
 
 def test_report_without_ratio_is_partial(radiograph: Radiograph, result: LandmarkSegmentation) -> None:
     without_ratio = replace(result, cardiothoracic_ratio=Estimate(float("nan"), float("nan")))
-    report = build_report(without_ratio, radiograph)
+    report = build_report(without_ratio, SourceImage(radiograph), Numbering())
     assert report.CompletionFlag == "PARTIAL"
     assert "Cardiothoracic" in report.CompletionFlagDescription
     (group,) = sr.MeasurementReport.from_sequence([report]).get_image_measurement_groups()
@@ -255,12 +257,12 @@ def test_report_without_ratio_is_partial(radiograph: Radiograph, result: Landmar
 def test_image_file_is_refused(radiograph: Radiograph, result: LandmarkSegmentation) -> None:
     image = replace(radiograph, header=None, path=Path("folder/chest.png"))
     with pytest.raises(ValueError, match=r"DICOM outputs need a DICOM input, got chest\.png"):
-        build_report(result, image)
+        build_report(result, SourceImage(image), Numbering())
 
 
 def test_result_of_another_image_is_refused(radiograph: Radiograph, result: LandmarkSegmentation) -> None:
     with pytest.raises(ValueError, match="must be of one image"):
-        build_report(replace(result, shape=(7, 9)), radiograph)
+        build_report(replace(result, shape=(7, 9)), SourceImage(radiograph), Numbering())
 
 
 def test_nothing_private_is_copied_and_names_are_kept(written_source: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from pydicom.dataset import Dataset
 
 from monai_chexmask_u.dicom.numbering import Numbering
+from monai_chexmask_u.dicom.source import SourceImage
 from monai_chexmask_u.dicom.write import BUILDERS, write_object
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.segmentation import LandmarkSegmentation
@@ -25,7 +26,7 @@ def objects(
     """All objects of one image, the report last, as in a run."""
     folder, numbering = tmp_path_factory.mktemp("run"), Numbering()
     for kind in BUILDERS:
-        write_object(kind, result, radiograph, folder / f"{kind}.dcm", numbering)
+        write_object(kind, result, SourceImage(radiograph), folder / f"{kind}.dcm", numbering)
     return {kind: pydicom.dcmread(folder / f"{kind}.dcm") for kind in BUILDERS}
 
 
@@ -83,7 +84,7 @@ def test_validators_find_no_error(
 ) -> None:
     radiograph, numbering = radiograph_of(source_name), Numbering()
     for kind in ("seg", "pr", "sr"):
-        write_object(kind, result_for(radiograph), radiograph, tmp_path / f"{kind}.dcm", numbering)
+        write_object(kind, result_for(radiograph), SourceImage(radiograph), tmp_path / f"{kind}.dcm", numbering)
     assert dciodvfy(tmp_path / "sr.dcm") == []
     assert dsrdump(tmp_path / "sr.dcm")[0] == 0
 
@@ -98,6 +99,6 @@ def test_objects_of_another_image_are_not_referred_to(
     radiograph_of: Radiographs, result_for: Results, tmp_path: Path
 ) -> None:
     first, second, numbering = radiograph_of("dx"), radiograph_of("dx_monochrome1"), Numbering()
-    write_object("seg", result_for(first), first, tmp_path / "seg.dcm", numbering)
-    write_object("sr", result_for(second), second, tmp_path / "sr.dcm", numbering)
+    write_object("seg", result_for(first), SourceImage(first), tmp_path / "seg.dcm", numbering)
+    write_object("sr", result_for(second), SourceImage(second), tmp_path / "sr.dcm", numbering)
     assert set(evidence(pydicom.dcmread(tmp_path / "sr.dcm"))) == {second.header.SOPInstanceUID}

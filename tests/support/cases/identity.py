@@ -12,7 +12,7 @@ from pydicom.uid import ImplicitVRLittleEndian
 from support.cases.case import Case, changed, shows_phantom
 from support.samples.dicom import code_item
 
-from monai_chexmask_u.dicom.source import source_header
+from monai_chexmask_u.dicom.source import SourceImage
 from monai_chexmask_u.radiograph import Radiograph
 
 __all__ = ["IDENTITY", "copied"]
@@ -27,7 +27,7 @@ def copied(**expected: Any) -> Callable[[Radiograph], bool]:
     """A judge of what outputs copy; None stands for an attribute that is empty or absent."""
 
     def judge(radiograph: Radiograph) -> bool:
-        header = source_header(radiograph)
+        header = SourceImage(radiograph).header
         values = {keyword: header.get(keyword) or None for keyword in expected}
         return shows_phantom(radiograph) and values == expected and header.SpecificCharacterSet == "ISO_IR 192"
 
@@ -137,7 +137,7 @@ def age_and_weight_in_words(dataset: FileDataset) -> None:
 
 
 def _keeps_one_reference(radiograph: Radiograph) -> bool:
-    kept = [item.ReferencedSOPInstanceUID for item in source_header(radiograph).ReferencedStudySequence]
+    kept = [item.ReferencedSOPInstanceUID for item in SourceImage(radiograph).header.ReferencedStudySequence]
     return kept == ["1.2.3"] and shows_phantom(radiograph)
 
 
@@ -163,7 +163,7 @@ def sequences_without_content(dataset: FileDataset) -> None:
 
 
 def _has_no_private_attributes(radiograph: Radiograph) -> bool:
-    return shows_phantom(radiograph) and not any(element.tag.is_private for element in source_header(radiograph))
+    return shows_phantom(radiograph) and not any(element.tag.is_private for element in SourceImage(radiograph).header)
 
 
 @private("read past, never copied", is_right=_has_no_private_attributes)

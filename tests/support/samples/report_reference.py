@@ -7,24 +7,24 @@ from pydicom.dataset import Dataset
 
 from monai_chexmask_u.anatomy import NODE_COUNT, ORGANS
 from monai_chexmask_u.dicom import codes
-from monai_chexmask_u.dicom.source import EQUIPMENT, TrackingIds, source_header
+from monai_chexmask_u.dicom.equipment import EQUIPMENT
+from monai_chexmask_u.dicom.source import SourceImage, TrackingIds
 from monai_chexmask_u.dicom.sr import report
 from monai_chexmask_u.dicom.sr.measurements import image_group, node_group, organ_group
-from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.segmentation import LandmarkSegmentation
 
 __all__ = ["by_highdicom"]
 
 
-def by_highdicom(segmentation: LandmarkSegmentation, radiograph: Radiograph) -> Dataset:
+def by_highdicom(segmentation: LandmarkSegmentation, source: SourceImage) -> Dataset:
     """Build the report with highdicom alone, all groups one by one."""
-    header = source_header(radiograph)
+    header = source.header
     ids, image = TrackingIds.of(segmentation, header), sr.SourceImageForRegion.from_source_image(header)
     content = sr.MeasurementReport(
         observation_context=report._observer(),
         procedure_reported=codes.PLAIN_CHEST_XRAY,
         imaging_measurements=[
-            image_group(segmentation, radiograph.notes, header, ids),
+            image_group(segmentation, source.radiograph.notes, header, ids),
             *(organ_group(organ, segmentation, image, ids) for organ in ORGANS),
             *(node_group(node, segmentation, image, ids) for node in range(NODE_COUNT)),
         ],

@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 
 from monai_chexmask_u.dicom.numbering import Numbering
+from monai_chexmask_u.dicom.source import SourceImage
 from monai_chexmask_u.dicom.write import write_capture, write_document, write_object
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.segmentation import LandmarkSegmentation
@@ -31,13 +32,13 @@ class WrittenObjects:
 
 def write_objects(result: LandmarkSegmentation, radiograph: Radiograph, folder: Path) -> WrittenObjects:
     """Write one object of every kind; image and document are empty ones."""
-    numbering = Numbering()
+    source, numbering = SourceImage(radiograph), Numbering()
     paths = {kind: folder / f"{radiograph.path.stem}.{kind}.dcm" for kind in KINDS}
     for kind, path in paths.items():
         if kind == "sc":
-            write_capture(np.zeros((*radiograph.shape, 3), np.uint8), result, radiograph, path, numbering)
+            write_capture(np.zeros((*radiograph.shape, 3), np.uint8), result, source, path, numbering)
         elif kind == "pdf":
-            write_document(b"%PDF-1.4\n%%EOF\n", result, radiograph, path, numbering)
+            write_document(b"%PDF-1.4\n%%EOF\n", result, source, path, numbering)
         else:
-            write_object(kind, result, radiograph, path, numbering)
+            write_object(kind, result, source, path, numbering)
     return WrittenObjects(radiograph, result, paths)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from monai_chexmask_u.archive.deadline import Deadline
 from monai_chexmask_u.archive.failures import ArchiveUnusable, ObjectRefused, TryLater
 from monai_chexmask_u.archive.objects import DicomFile
 from monai_chexmask_u.archive.outbox import Outbox
 from monai_chexmask_u.archive.settings import DicomwebArchive
+from monai_chexmask_u.archive.waiting import Deadline
 
 __all__ = ["BUSY", "DOWN", "LOCKED_OUT", "REFUSED", "TARGET", "FakeSender", "uids", "waiting"]
 

@@ -1,4 +1,7 @@
-"""DICOM Segmentation (SEG): the filled organs, as binary segments, as probabilities or as a label map."""
+"""DICOM Segmentation (SEG) of a result: the filled organs as binary segments, as probabilities or as a label map.
+
+A further one is for viewers that insist on a patient coordinate system, which a radiograph does not have.
+"""
 
 from __future__ import annotations
 
@@ -12,21 +15,16 @@ from highdicom.seg import Segmentation, SegmentationTypeValues, SegmentDescripti
 from highdicom.sr import CodedConcept
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
-from pydicom.uid import ExplicitVRLittleEndian
+from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 from monai_chexmask_u.anatomy import ORGANS, Organ
 from monai_chexmask_u.dicom import codes
 from monai_chexmask_u.dicom.compression import compress
+from monai_chexmask_u.dicom.equipment import CONTENT_CREATOR, EQUIPMENT, MANUFACTURER
 from monai_chexmask_u.dicom.numbering import Numbering, Place
 from monai_chexmask_u.dicom.reading.quiet import no_warnings
-from monai_chexmask_u.dicom.source import (
-    CONTENT_CREATOR,
-    EQUIPMENT,
-    MANUFACTURER,
-    TrackingIds,
-    check_same_image,
-    source_header,
-)
+from monai_chexmask_u.dicom.reading.values import decimal
+from monai_chexmask_u.dicom.source import SourceImage, TrackingIds
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.segmentation import LandmarkSegmentation
 
@@ -35,6 +33,7 @@ __all__ = [
     "build_fractional_segmentation",
     "build_labelmap_segmentation",
     "build_segmentation",
+    "build_viewer_segmentation",
     "describe_organ",
 ]
 
@@ -47,7 +46,7 @@ _TITLES: Final = {
 
 
 def build_segmentation(
-    segmentation: LandmarkSegmentation, radiograph: Radiograph, numbering: Numbering | None = None, *, kind: str = "seg"
+    segmentation: LandmarkSegmentation, source: SourceImage, numbering: Numbering, *, kind: str = "seg"
 ) -> Segmentation:
     """Build a Segmentation object with the right lung, the left lung and the heart as binary segments 1, 2 and 3.
 
@@ -56,22 +55,22 @@ def build_segmentation(
 
     Args:
         segmentation: the result for that radiograph.
-        radiograph: read from a DICOM file.
-        numbering: of the run; by default the object stands alone.
+        source: the radiograph, with its cleaned header.
+        numbering: of the run.
         kind: as which kind of object it is numbered and titled.
 
     Raises:
-        ValueError: if the radiograph has no usable DICOM header, or the two are not of one image.
+        ValueError: if result and source are not of one image.
 
     References:
         DICOM PS3.3, A.51 Segmentation IOD
     """
     masks = np.stack([segmentation.mask(organ) for organ in ORGANS], axis=-1)[None].astype(np.uint8)
-    return _build(kind, SegmentationTypeValues.BINARY, masks, segmentation, radiograph, numbering)
+    return _build(kind, SegmentationTypeValues.BINARY, masks, segmentation, source, numbering)
 
 
 def build_fractional_segmentation(
-    segmentation: LandmarkSegmentation, radiograph: Radiograph, numbering: Numbering | None = None
+    segmentation: LandmarkSegmentation, source: SourceImage, numbering: Numbering
 ) -> Segmentation:
     """Build a Segmentation object whose values are the probability that a pixel belongs to the organ, in 256 steps.
 
@@ -79,8 +78,8 @@ def build_fractional_segmentation(
 
     Args:
         segmentation: the result for that radiograph, with its samples.
-        radiograph: read from a DICOM file.
-        numbering: of the run; by default the object stands alone.
+        source: the radiograph, with its cleaned header.
+        numbering: of the run.
 
     Raises:
         ValueError: as `build_segmentation`, and if the result does not hold its samples.
@@ -91,11 +90,11 @@ def build_fractional_segmentation(
     shares = np.zeros((1, *segmentation.shape, len(ORGANS)), dtype=np.float32)
     for organ in ORGANS:
         shares[..., organ.label - 1] = segmentation.membership(organ)
-    return _build("seg-fractional", SegmentationTypeValues.FRACTIONAL, shares, segmentation, radiograph, numbering)
+    return _build("seg-fractional", SegmentationTypeValues.FRACTIONAL, shares, segmentation, source, numbering)
 
 
 def build_labelmap_segmentation(
-    segmentation: LandmarkSegmentation, radiograph: Radiograph, numbering: Numbering | None = None
+    segmentation: LandmarkSegmentation, source: SourceImage, numbering: Numbering
 ) -> Segmentation:
     """Build a Label Map Segmentation: one value per pixel, 1 right lung, 2 left lung, 3 heart, which covers the lungs.
 
@@ -103,8 +102,8 @@ def build_labelmap_segmentation(
 
     Args:
         segmentation: the result for that radiograph.
-        radiograph: read from a DICOM file.
-        numbering: of the run; by default the object stands alone.
+        source: the radiograph, with its cleaned header.
+        numbering: of the run.
 
     Raises:
         ValueError: as `build_segmentation`.
@@ -113,7 +112,32 @@ def build_labelmap_segmentation(
         DICOM PS3.3, A.51 Segmentation IOD, Label Map Segmentation Storage
     """
     labels = segmentation.label_mask()[None]
-    return _build("seg-labelmap", SegmentationTypeValues.LABELMAP, labels, segmentation, radiograph, numbering)
+    return _build("seg-labelmap", SegmentationTypeValues.LABELMAP, labels, segmentation, source, numbering)
+
+
+@no_warnings()
+def build_viewer_segmentation(segmentation: LandmarkSegmentation, source: SourceImage, numbering: Numbering) -> Dataset:
+    """Build the binary Segmentation with an invented geometry, for OHIF and for the readers of dcmqi and ITK.
+
+    The frame of reference is invented: a coronal plane, that of the detector, in which the patient lies as the reader
+    found, so that a viewer's letters are right for mirrored and upside-down radiographs as well. A pixel without a
+    known size counts as 1 mm. Series and content description say so. It must not be used for measuring.
+
+    Args:
+        segmentation: the result for that radiograph.
+        source: the radiograph, with its cleaned header.
+        numbering: of the run.
+
+    Raises:
+        ValueError: as `build_segmentation`.
+    """
+    built: Dataset = build_segmentation(segmentation, source, numbering, kind="seg-viewer")
+    built.ContentDescription = "Lungs and heart for display; the geometry is invented"
+    built.FrameOfReferenceUID = generate_uid(entropy_srcs=[built.SOPInstanceUID, "frame of reference"])
+    built.PositionReferenceIndicator = ""
+    del built.PatientOrientation
+    _invent_plane(built, source.radiograph)
+    return built
 
 
 @no_warnings()
@@ -122,33 +146,29 @@ def _build(
     segmentation_type: SegmentationTypeValues,
     pixels: NDArray[Any],
     segmentation: LandmarkSegmentation,
-    radiograph: Radiograph,
-    numbering: Numbering | None,
+    source: SourceImage,
+    numbering: Numbering,
 ) -> Segmentation:
-    check_same_image(segmentation, radiograph)
-    header = source_header(radiograph)
-    ids = TrackingIds.of(segmentation, header)
-    algorithm = _algorithm(segmentation, radiograph)
-    # highdicom would copy it to Pixel Measures, and then not read its own file, since a projection has no slices.
-    # Frames have the pixels of the source, which says how large they are.
-    header.pop("PixelSpacing", None)
+    source.check_result(segmentation)
+    ids = TrackingIds.of(segmentation, source.header)
+    algorithm = _algorithm(segmentation, source.radiograph)
     verdict = segmentation.reliability.verdict
     return assemble(
-        header,
+        source,
         pixels,
         segmentation_type=segmentation_type,
         segment_descriptions=[
             describe_organ(organ, number=organ.label, tracking_uid=ids.uid(organ.name), algorithm=algorithm)
             for organ in ORGANS
         ],
-        place=(numbering or Numbering()).place(kind, segmentation, header),
+        place=numbering.place(kind, segmentation, source.header),
         content_description=f"Lungs and heart, reliability verdict: {verdict}",
         series_description=f"{_TITLES[kind]} ({verdict})",
     )
 
 
 def assemble(
-    header: Dataset,
+    source: SourceImage,
     pixels: NDArray[Any],
     *,
     segmentation_type: SegmentationTypeValues,
@@ -157,10 +177,10 @@ def assemble(
     content_description: str,
     series_description: str,
 ) -> Segmentation:
-    """Make a Segmentation object of lungs and heart on one image, whoever segmented them.
+    """Make a Segmentation object of lungs and heart on one image, by a model or a person.
 
     Args:
-        header: of the source image, safe to copy from, without PixelSpacing.
+        source: the image.
         pixels: ``(1, row, column, segment)``, or ``(1, row, column)`` for a label map.
         segmentation_type: of the object.
         segment_descriptions: one for each segment.
@@ -168,6 +188,9 @@ def assemble(
         content_description: at most 64 characters.
         series_description: at most 64 characters.
     """
+    # highdicom would copy it to Pixel Measures, and then not read its own file, since a projection has no slices.
+    # Frames have the pixels of the source, which says how large they are.
+    header = source.header_without("PixelSpacing")
     built = Segmentation(
         source_images=[header],
         pixel_array=pixels,
@@ -202,7 +225,7 @@ def describe_organ(
     Args:
         organ: what it shows.
         number: of the segment, from 1 on without a gap.
-        tracking_uid: of the organ on this image, by whoever segmented it.
+        tracking_uid: of the organ on this image, as one model or person segmented it.
         algorithm: that segmented it, None for ``MANUAL``.
         algorithm_type: ``AUTOMATIC``, ``SEMIAUTOMATIC`` or ``MANUAL``.
     """
@@ -240,3 +263,17 @@ def _algorithm(segmentation: LandmarkSegmentation, radiograph: Radiograph) -> Al
             "notes": " ".join(radiograph.notes),
         },
     )
+
+
+def _invent_plane(built: Dataset, radiograph: Radiograph) -> None:
+    """Put all frames into one coronal plane; x goes to the patient's left, z to the head (PS3.3, C.7.6.2.1.1)."""
+    measures, orientation, position = Dataset(), Dataset(), Dataset()
+    measures.PixelSpacing = [decimal(side) for side in radiograph.spacing_mm or (radiograph.height_over_width, 1.0)]
+    measures.SliceThickness = 1.0
+    along_row, down_column = -1 if radiograph.mirrored else 1, 1 if radiograph.upside_down else -1
+    orientation.ImageOrientationPatient = [along_row, 0, 0, 0, 0, down_column]
+    position.ImagePositionPatient = [0, 0, 0]
+    shared = built.SharedFunctionalGroupsSequence[0]
+    shared.PixelMeasuresSequence, shared.PlaneOrientationSequence = [measures], [orientation]
+    for frame in built.PerFrameFunctionalGroupsSequence:
+        frame.PlanePositionSequence = [position]

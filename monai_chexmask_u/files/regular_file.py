@@ -1,4 +1,7 @@
-"""The bytes of a file that is read once, so that its checksum is that of what was read."""
+"""Opening a file that somebody else may have put there: a regular one, or nothing. A FIFO would hold the program.
+
+A radiograph's file is read once, so that its checksum is that of what was read.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +18,55 @@ from typing import BinaryIO, Final
 
 from monai_chexmask_u.radiograph import RadiographError
 
-__all__ = ["HEAD_BYTES", "SourceFile", "open_source", "read_head"]
+__all__ = ["HEAD_BYTES", "NoRegularFile", "SourceFile", "open_regular", "open_source", "read_head", "read_note"]
 
 # Enough to know what a file is.
 HEAD_BYTES: Final = 132
-# A pipe whose other end nobody opens must not hold the program, nor a terminal become its own.
-SAFELY: Final = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_CLOEXEC", 0)
-BINARY: Final = getattr(os, "O_BINARY", 0)
+# A pipe whose other end nobody opens must not hold the program, nor a terminal become its own; Windows lacks the flags.
+_SAFELY: Final = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_CLOEXEC", 0)
+_NO_LINK: Final = getattr(os, "O_NOFOLLOW", 0)
+_NOTE_BYTES: Final = 64 * 1024
+
+
+class NoRegularFile(ValueError):
+    """This is a link, a FIFO, a socket, a device or a folder."""
+
+
+def open_regular(path: Path, *, follow_links: bool = True) -> BinaryIO:
+    """Open a regular file for reading.
+
+    Args:
+        path: which file.
+        follow_links: whether the file itself may be a link to one.
+
+    Raises:
+        NoRegularFile: if it is none.
+        OSError: if it cannot be opened.
+    """
+    # A device or FIFO is not opened at all where it can be seen before; what is put there in between does not block.
+    status = path.stat() if follow_links else path.lstat()
+    if not stat.S_ISREG(status.st_mode):
+        raise NoRegularFile(f"{path}: this is no regular file")
+    safely = _SAFELY | (0 if follow_links else _NO_LINK)
+    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | safely))  # noqa: SIM115
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise NoRegularFile(f"{path}: this is no regular file")
+    return file
+
+
+def read_note(path: Path) -> str:
+    """Return the text of a small file that this program wrote itself, if nobody replaced it.
+
+    Raises:
+        ValueError: if it is no regular file, is too long, or no text.
+        OSError: if it cannot be read.
+    """
+    with open_regular(path, follow_links=False) as file:
+        content = file.read(_NOTE_BYTES + 1)
+    if len(content) > _NOTE_BYTES:
+        raise ValueError(f"{path}: this file is longer than any that belongs here")
+    return content.decode("utf-8")
 
 
 @dataclass(frozen=True)
@@ -87,25 +132,15 @@ def read_head(path: Path, *, size: int = HEAD_BYTES) -> bytes:
 
 
 def _open(path: Path) -> BinaryIO:
-    """Open a regular file; a pipe or a device is not even opened, which alone may hold the program or do something."""
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise _irregular()
-        file = os.fdopen(os.open(path, os.O_RDONLY | SAFELY | BINARY), "rb")
+        return open_regular(path)
+    except NoRegularFile as error:
+        message = "this is a folder, a pipe or a device; give a file"
+        raise RadiographError("not_readable", message) from error
     except OSError as error:
         raise _not_readable(error) from error
     except ValueError as error:  # a name with a NUL in it
-        if isinstance(error, RadiographError):
-            raise
         raise RadiographError("not_found", "no file can have this name; check it") from error
-    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):  # it was replaced in between
-        file.close()
-        raise _irregular()
-    return file
-
-
-def _irregular() -> RadiographError:
-    return RadiographError("not_readable", "this is a folder, a pipe or a device; give a file")
 
 
 def _not_readable(error: OSError) -> RadiographError:

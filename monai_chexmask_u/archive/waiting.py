@@ -1,4 +1,4 @@
-"""Trying again what may pass: exponential back-off with jitter."""
+"""How long to wait for an archive: a deadline for all of it, and pauses before trying again what may pass."""
 
 from __future__ import annotations
 
@@ -8,12 +8,41 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from monai_chexmask_u.archive.deadline import Deadline
 from monai_chexmask_u.archive.failures import OutOfTime, TryLater
 
-__all__ = ["Backoff"]
+__all__ = ["Backoff", "Deadline"]
 
 T = TypeVar("T")
+
+
+class Deadline:
+    """Counts down from its making, by a clock that nobody sets.
+
+    Args:
+        seconds: from now.
+
+    Example:
+        >>> Deadline(0).is_over, 9 < Deadline(10).remaining_s <= 10
+        (True, True)
+    """
+
+    def __init__(self, seconds: float) -> None:
+        """Start to count."""
+        self._end = time.monotonic() + seconds
+
+    @property
+    def remaining_s(self) -> float:
+        """Return the seconds that are left, at least 0."""
+        return max(0.0, self._end - time.monotonic())
+
+    @property
+    def is_over(self) -> bool:
+        """Tell whether no time is left."""
+        return self.remaining_s == 0.0
+
+    def within(self, seconds: float) -> Deadline:
+        """Return a deadline for a part of the work: after so many seconds, and not after this one."""
+        return Deadline(min(seconds, self.remaining_s))
 
 
 @dataclass(frozen=True)

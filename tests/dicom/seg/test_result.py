@@ -15,8 +15,10 @@ from highdicom.seg import segread
 from pydicom.dataset import Dataset
 
 from monai_chexmask_u.anatomy import LEFT_LUNG, ORGANS, RIGHT_LUNG
+from monai_chexmask_u.dicom.numbering import Numbering
 from monai_chexmask_u.dicom.reading.read import read_dicom
-from monai_chexmask_u.dicom.seg.writing import build_segmentation
+from monai_chexmask_u.dicom.seg.result import build_segmentation
+from monai_chexmask_u.dicom.source import SourceImage
 from monai_chexmask_u.dicom.write import write_object
 from monai_chexmask_u.geometry import fill_polygon
 from monai_chexmask_u.radiograph import Radiograph
@@ -29,7 +31,7 @@ Radiographs = Callable[[str], Radiograph]
 @pytest.fixture(scope="module")
 def written(radiograph: Radiograph, result: LandmarkSegmentation, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("seg") / "dx.seg.dcm"
-    write_object("seg", result, radiograph, path)
+    write_object("seg", result, SourceImage(radiograph), path, Numbering())
     return path
 
 
@@ -41,7 +43,7 @@ def test_validator_finds_no_error(
     tmp_path: Path,
 ) -> None:
     radiograph = radiograph_of(source_name)
-    write_object("seg", result_for(radiograph), radiograph, tmp_path / "x.seg.dcm")
+    write_object("seg", result_for(radiograph), SourceImage(radiograph), tmp_path / "x.seg.dcm", Numbering())
     assert dciodvfy(tmp_path / "x.seg.dcm") == []
 
 
@@ -59,7 +61,7 @@ def test_real_radiograph_with_spacing_of_zero(
 ) -> None:
     radiograph = read_dicom(chest_cr)
     result = result_for(radiograph)
-    write_object("seg", result, radiograph, tmp_path / "x.seg.dcm")
+    write_object("seg", result, SourceImage(radiograph), tmp_path / "x.seg.dcm", Numbering())
     assert dciodvfy(tmp_path / "x.seg.dcm") == []
     np.testing.assert_array_equal(read_masks(tmp_path / "x.seg.dcm", radiograph), expected_masks(result))
 
@@ -135,7 +137,7 @@ def test_source_with_calibrated_spacing_can_be_read_back(
     radiograph = radiograph_of("dx")
     radiograph.header.PixelSpacing = [0.1, 0.1]
     result = result_for(radiograph)
-    write_object("seg", result, radiograph, tmp_path / "x.seg.dcm")
+    write_object("seg", result, SourceImage(radiograph), tmp_path / "x.seg.dcm", Numbering())
     np.testing.assert_array_equal(read_masks(tmp_path / "x.seg.dcm", radiograph), expected_masks(result))
     assert dciodvfy(tmp_path / "x.seg.dcm") == []
 
@@ -143,14 +145,14 @@ def test_source_with_calibrated_spacing_can_be_read_back(
 def test_organ_outside_the_image_keeps_its_empty_frame(radiograph: Radiograph, result: LandmarkSegmentation) -> None:
     landmarks = result.landmarks.copy()
     landmarks[LEFT_LUNG.nodes, 0] += 10_000
-    built = build_segmentation(replace(result, landmarks=landmarks), radiograph)
+    built = build_segmentation(replace(result, landmarks=landmarks), SourceImage(radiograph), Numbering())
     frames = [frame.any() for frame in built.pixel_array]
     assert frames == [True, False, True]
 
 
 def test_japanese_name_is_kept_as_utf8(radiograph_of: Radiographs, result_for: Results, tmp_path: Path) -> None:
     radiograph = radiograph_of("japanese")
-    write_object("seg", result_for(radiograph), radiograph, tmp_path / "x.seg.dcm")
+    write_object("seg", result_for(radiograph), SourceImage(radiograph), tmp_path / "x.seg.dcm", Numbering())
     dataset = pydicom.dcmread(tmp_path / "x.seg.dcm")
     assert dataset.SpecificCharacterSet == "ISO_IR 192"
     assert str(dataset.PatientName) == "Yamada^Tarou=山田^太郎=やまだ^たろう"
@@ -159,7 +161,7 @@ def test_japanese_name_is_kept_as_utf8(radiograph_of: Radiographs, result_for: R
 
 def test_bad_header_values_are_not_copied(radiograph_of: Radiographs, result_for: Results) -> None:
     radiograph = radiograph_of("bad_header")
-    built = build_segmentation(result_for(radiograph), radiograph)
+    built = build_segmentation(result_for(radiograph), SourceImage(radiograph), Numbering())
     for keyword in ("PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "ReferringPhysicianName"):
         assert not built[keyword].value
     assert built.ReferencedStudySequence[0].ReferencedSOPInstanceUID == "1.2.3"
@@ -169,12 +171,12 @@ def test_bad_header_values_are_not_copied(radiograph_of: Radiographs, result_for
 def test_patient_orientation_is_that_of_the_source(radiograph_of: Radiographs, result_for: Results) -> None:
     for name, orientation in (("dx", ["L", "F"]), ("bad_header", [])):
         radiograph = radiograph_of(name)
-        built = build_segmentation(result_for(radiograph), radiograph)
+        built = build_segmentation(result_for(radiograph), SourceImage(radiograph), Numbering())
         assert list(built.PatientOrientation or []) == orientation
 
 
 def test_every_file_is_a_new_instance_of_a_new_series(radiograph: Radiograph, result: LandmarkSegmentation) -> None:
-    first, second = (build_segmentation(result, radiograph) for _ in range(2))
+    first, second = (build_segmentation(result, SourceImage(radiograph), Numbering()) for _ in range(2))
     assert first.SOPInstanceUID != second.SOPInstanceUID
     assert first.SeriesInstanceUID != second.SeriesInstanceUID
     assert first.StudyInstanceUID == radiograph.header.StudyInstanceUID
@@ -193,12 +195,14 @@ def test_unusable_header_is_refused(
 ) -> None:
     radiograph = radiograph_of("dx")
     with pytest.raises(ValueError, match=message):
-        build_segmentation(result_for(radiograph), replace(radiograph, header=change(radiograph.header)))
+        build_segmentation(
+            result_for(radiograph), SourceImage(replace(radiograph, header=change(radiograph.header))), Numbering()
+        )
 
 
 def test_result_of_another_image_is_refused(radiograph: Radiograph, result: LandmarkSegmentation) -> None:
     with pytest.raises(ValueError, match="must be of one image"):
-        build_segmentation(replace(result, shape=(7, 9)), radiograph)
+        build_segmentation(replace(result, shape=(7, 9)), SourceImage(radiograph), Numbering())
 
 
 def read_masks(path: Path, radiograph: Radiograph) -> Any:

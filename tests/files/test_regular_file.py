@@ -14,7 +14,7 @@ from PIL import Image
 from support.samples.dicom import make_dx, save
 
 from monai_chexmask_u.dicom.reading.read import read_dicom
-from monai_chexmask_u.files.source_file import open_source, read_head
+from monai_chexmask_u.files.regular_file import open_source, read_head
 from monai_chexmask_u.radiograph import RadiographError
 from monai_chexmask_u.reading import read_image_file, read_radiograph
 
