@@ -125,7 +125,7 @@ def test_packages_of_the_archive_are_imported_by_its_folder_alone() -> None:
 
 
 def test_the_checks_see_imports_inside_functions() -> None:
-    assert "monai_chexmask_u.dicom.reading.read.read_dicom" in imports(PACKAGE / "reading" / "files.py")
+    assert "monai_chexmask_u.dicom.reading.read.read_dicom" in imports(PACKAGE / "reading" / "inputs.py")
     assert found_imports(("pynetdicom",), inside=("archive",))
     assert is_within("monai.deploy.core.Operator", DOORS)
     assert not is_within("monai.data.MetaTensor", DOORS)
