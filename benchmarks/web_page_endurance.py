@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import os
 import socket
 import sys
 import tempfile
@@ -79,7 +80,7 @@ def _close(client: PageClient) -> None:
 
 
 def _files(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob("*") if path.is_file()]
+    return [Path(parent, name) for parent, _, names in os.walk(folder) for name in names]  # the server may delete some
 
 
 def _print(what: str, folder: Path, process: int) -> float:
@@ -87,7 +88,7 @@ def _print(what: str, folder: Path, process: int) -> float:
     status = Path(f"/proc/{process}/status").read_text(encoding="ascii")
     memory = int(status.split("VmRSS:")[1].split()[0]) / 1024
     files = _files(folder)
-    size = sum(path.stat().st_size for path in files) / 1024**2
+    size = sum(path.stat().st_size for path in files if path.exists()) / 1024**2
     print(f"{what} | {len(files)} | {size:.1f} | {memory:.0f}", flush=True)
     return memory
 
