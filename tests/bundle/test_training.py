@@ -87,7 +87,7 @@ def test_killed_training_resumes_from_its_last_whole_checkpoint(landmark_data: P
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     reached = max(int(path.stem.partition("=")[2]) for path in tmp_path.glob("checkpoint_epoch=*.pt"))
-    subprocess.run([*command, "--epochs", str(reached + 1), "--resume"], check=True, capture_output=True)
+    train([landmark_data], tmp_path, epochs=reached + 1, resume=True, **SMALL)
     assert record_of(tmp_path)["epochs"] == reached + 1
     assert (tmp_path / f"checkpoint_epoch={reached + 1}.pt").is_file()
 
