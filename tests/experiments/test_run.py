@@ -136,8 +136,10 @@ def test_stopped_run_continues_to_the_same_tables(
     shutil.rmtree(tmp_path / "out" / "tables")
     (tmp_path / "out" / "parts" / "corrupted" / "set_val" / "b.parquet").unlink()
     (tmp_path / "out" / "parts" / "foreign" / "scanner" / "x.parquet").write_bytes(b"cut off")
+    earlier = tmp_path / "out" / "parts" / "clean" / "teaching" / "1.parquet"  # with a column of an earlier version
+    pd.read_parquet(earlier).rename(columns={"radiograph": "film"}).to_parquet(earlier)
     _, recorder = run(folders, plain, tmp_path / "out")
-    assert recorder.calls[-1] == (5 + 3, 5 + 3)
+    assert recorder.calls[-1] == (5 + 3 + 1, 5 + 3 + 1)
     assert tables(tmp_path / "out") == tables(whole)
     assert run(folders, plain, tmp_path / "out")[1].calls == []
 

@@ -214,7 +214,7 @@ def test_a_full_disk_ends_a_build_and_costs_nothing_that_counts(
     filler = small_disk / "filler"
     filler.write_bytes(b"x" * 120_000)
     with pytest.raises(OSError, match="No space left on device"):
-        build_here(images, output, tiny_bundle)
+        build(output, radiographs, recipe)
     kept = read_manifest(output)
     assert not kept.finished
     assert 0 < len(kept.shards) < 6
