@@ -11,6 +11,7 @@ from typing import Annotated, Any, get_args, get_type_hints
 import typer
 
 from monai_chexmask_u.archive.options import OF_NODE, ArchiveOptions
+from monai_chexmask_u.commands.console import usage_error
 
 __all__ = ["takes_archive_options"]
 
@@ -29,7 +30,11 @@ def takes_archive_options(*, node: bool) -> Callable[[Callable[..., None]], Call
 
         @functools.wraps(command)
         def with_options(**values: Any) -> None:
-            options = ArchiveOptions(**{each.name: values.pop(each.name) for each in chosen})
+            given = {each.name: values.pop(each.name) for each in chosen}
+            try:
+                options = ArchiveOptions(**given)
+            except ValueError as error:
+                raise usage_error(str(error)) from error
             command(**values, options=options)
 
         with_options.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
