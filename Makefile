@@ -16,6 +16,11 @@ PLAIN := .venv-plain
 LABEL := .venv-label
 PIP := -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 TOOLS := dcmtk dicom3tools orthanc orthanc-dicomweb chromium
+PARALLEL := -n 2 --dist loadscope --durations 20
+# Imports, commands, reading, a file of each format, what happens where an extra is missing.
+INSTALLED := test_public_api.py test_model.py test_segmentation.py commands reading dicom/reading/test_read.py \
+  writers/test_formats.py writers/test_save.py dicom/test_write.py bundle/test_bundle.py demo/test_server.py \
+  dataset/rca/test_rating.py transforms/test_corruptions.py archive/test_fetch.py
 ORTHANC_PLUGINS := /usr/share/orthanc/plugins
 INPUTS := pyproject.toml setup.py constraints.txt $(wildcard locks/*.txt)
 # On the platform of the lock files each file that is installed has its checksum there; elsewhere the versions alone hold.
@@ -73,16 +78,16 @@ check: $(VENV)/.test-ready
 
 # With the MONAI Deploy App SDK: everything.
 test-deploy: $(VENV)/.test-ready
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadscope
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PARALLEL)
 
-# Without it, from the built wheel, outside the checkout: what somebody has who ran `pip install`.
+# Without it, from the built wheel, outside the checkout, as after `pip install`: what depends on what is installed.
 test-plain: $(PLAIN)/.ready
 	$(PLAIN)/bin/python $(PIP) $(BUILD) --force-reinstall --no-deps .
-	cd $(PLAIN) && OMP_NUM_THREADS=1 bin/pytest -c ../pyproject.toml --rootdir .. -n 2 --dist loadscope -m "not deploy and not fresh and not slow" ../tests
+	cd $(PLAIN) && OMP_NUM_THREADS=1 bin/pytest -c ../pyproject.toml --rootdir .. $(PARALLEL) -m "not deploy and not fresh and not slow" $(INSTALLED:%=../tests/%)
 
 # The MONAI Label app, and what it gives to 3D Slicer judged by Slicer's own code.
 test-label: $(LABEL)/.test-ready
-	OMP_NUM_THREADS=1 $(LABEL)/bin/python -m pytest -n 2 --dist loadscope tests/label tests/annotations tests/writers
+	OMP_NUM_THREADS=1 $(LABEL)/bin/python -m pytest $(PARALLEL) tests/label tests/annotations/slicer tests/annotations/test_mask_files.py tests/writers/test_images.py
 
 # torch first: with 2.13.0 installed, nothing asks for another build of it.
 $(VENV)/.demo-ready: $(INPUTS)
