@@ -117,3 +117,12 @@ def test_folder_that_will_be_the_outbox_is_left_out_unless_it_is_searched_itself
     inside = save(make_cr(rows=8, columns=8), outbox / "b.dcm")
     assert find_dicom_files([tmp_path], leave_out=outbox) == [beside]
     assert find_dicom_files([outbox], leave_out=outbox) == [inside]
+
+
+def test_link_to_a_folder_elsewhere_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    save(make_cr(rows=8, columns=8), tmp_path / "elsewhere" / "a.dcm")
+    folder = tmp_path / "results"
+    folder.mkdir()
+    (folder / "link").symlink_to(tmp_path / "elsewhere")
+    assert find_dicom_files([folder], leave_out=tmp_path / "outbox") == []
