@@ -17,7 +17,7 @@ from monai_chexmask_u.archive.delivery import deliver
 from monai_chexmask_u.archive.failures import ArchiveError
 from monai_chexmask_u.archive.objects import is_uid
 from monai_chexmask_u.dicom.numbering import Numbering
-from monai_chexmask_u.writers.formats import output_writers
+from monai_chexmask_u.writers.formats import FORMATS, output_writers
 from monai_chexmask_u.writers.result_sets import check_replaceable, clear_results
 
 __all__ = [
@@ -33,8 +33,8 @@ __all__ = [
 # The writers in their order, by their names in the graph: keys of `monai_chexmask_u.writers.formats.FORMATS`. The
 # report is written last, since it refers to the other DICOM objects.
 WRITERS: Final[Mapping[str, tuple[str, ...]]] = {
-    "OverlayWriterOperator": ("json", "png", "mask", "csv", "mrk", "ctbl"),
-    "SegmentationWriterOperator": ("seg", "seg-fractional", "seg-labelmap", "seg-viewer"),
+    "OverlayWriterOperator": tuple(key for key, output in FORMATS.items() if not output.needs_dicom),
+    "SegmentationWriterOperator": tuple(key for key, output in FORMATS.items() if output.suffix.endswith(".seg.dcm")),
     "PresentationStateWriterOperator": ("pr",),
     "DocumentWriterOperator": ("sc", "pdf"),
     "ReportWriterOperator": ("sr",),

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from monai_chexmask_u.commands.console import EXIT_SOME_FAILED, err, out, printable, progress_bar, usage_error
+from monai_chexmask_u.files.naming import RESULT_SUFFIXES
 
 if TYPE_CHECKING:
     from monai_chexmask_u.batch import Outcome
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["segment"]
 
+_OF_DICOM: Final = tuple(key for key, suffix in RESULT_SUFFIXES.items() if suffix.endswith(".dcm"))
+
 
 def segment(
     inputs: Annotated[list[Path], typer.Argument(help="Images (DICOM, PNG, JPEG, TIFF) and folders of them.")],
@@ -25,8 +28,8 @@ def segment(
     write: Annotated[
         str,
         typer.Option(
-            help="Results to write: json, png, mask, csv, mrk, ctbl; of DICOM images also "
-            "seg, seg-fractional, seg-labelmap, seg-viewer, pr, sc, pdf, sr."
+            help=f"Results to write: {', '.join(key for key in RESULT_SUFFIXES if key not in _OF_DICOM)}; "
+            f"of DICOM images also {', '.join(_OF_DICOM)}."
         ),
     ] = "json,png",
     samples: Annotated[int, typer.Option(min=2, help="Latent samples per image.")] = 50,

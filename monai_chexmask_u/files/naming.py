@@ -13,7 +13,7 @@ from typing import Final
 
 from monai_chexmask_u.files.kinds import SUFFIXES, Kind
 
-__all__ = ["RESULT_SUFFIXES", "OutputNames", "folded", "output_names", "safe_name"]
+__all__ = ["RESULT_SUFFIXES", "TEXT_STARTS", "OutputNames", "folded", "output_names", "safe_name"]
 
 # What a result's file name adds to the name of its image, by the format's name on the command line.
 RESULT_SUFFIXES: Final = {
@@ -32,6 +32,8 @@ RESULT_SUFFIXES: Final = {
     "pdf": ".pdf.dcm",
     "sr": ".sr.dcm",
 }
+# What tables begin with; other formats are known as this program's by a mark that all of their kind have.
+TEXT_STARTS: Final = {"csv": b"id,organ,x,y,", "ctbl": b"# Color table: labels of lungs and heart\n"}
 
 _DROPPED: Final = frozenset(suffix for suffix, kind in SUFFIXES.items() if kind is not Kind.JSRT)
 # With suffix and number a name stays below the 255 bytes that file systems take.

@@ -9,7 +9,7 @@ from typing import Final
 
 from PIL.PngImagePlugin import PngInfo
 
-from monai_chexmask_u.files.naming import RESULT_SUFFIXES
+from monai_chexmask_u.files.naming import RESULT_SUFFIXES, TEXT_STARTS
 from monai_chexmask_u.files.regular_file import open_source
 from monai_chexmask_u.radiograph import RadiographError
 
@@ -20,7 +20,6 @@ _HEAD_BYTES: Final = 1024
 _PNG_KEYWORD: Final = "Software"  # one that the PNG specification has for this
 _PNG_VALUE: Final = "monai-chexmask-u"
 _PNG_MARK: Final = f"tEXt{_PNG_KEYWORD}\0{_PNG_VALUE}".encode()
-_TEXT_STARTS: Final = {"csv": b"id,organ,x,y,", "ctbl": b"# Color table: labels of lungs and heart\n"}
 _RECORD: Final = "chexmask-u/"
 
 
@@ -49,10 +48,10 @@ def is_own_file(path: Path, key: str) -> bool:
 
             return is_own_object(path)
         with open_source(path, limit=_MOST_BYTES) as source:
-            if key in ("json", "mrk"):
+            if RESULT_SUFFIXES[key].endswith(".json"):
                 return not source.is_oversized and _is_record(source.stream.read(), key)
             head = source.stream.read(_HEAD_BYTES)
-            return _PNG_MARK in head if key in ("png", "mask") else head.startswith(_TEXT_STARTS[key])
+            return _PNG_MARK in head if RESULT_SUFFIXES[key].endswith(".png") else head.startswith(TEXT_STARTS[key])
     except (OSError, RadiographError):
         return False
 
