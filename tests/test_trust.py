@@ -50,7 +50,7 @@ def test_the_record_in_the_documents_is_that_of_the_shipped_calibration() -> Non
     assert record["calibration_sha256"] == calibration.sha256
     assert record["weights_sha256"] == load_model().identity.sha256
     assert record["limits"] == calibration.limits.as_dict()
-    assert record["radiographs"]["held_out"] == {"jsrt_val": 21}
+    assert record["films"]["held_out"] == {"jsrt_val": 21}
 
 
 def test_radii_hold_most_true_landmarks(segment: Segment, outlined: Outlined) -> None:
