@@ -287,7 +287,7 @@ def _invent_sessions(page: Page) -> Outcome:
 
 
 def _others_go_on(answers: list[Answer], do_they: bool) -> Outcome:
-    return Outcome(said((each.status, "others go on" if do_they else "") for each in answers), do_they, is_work=True)
+    return Outcome(said((each.status, "others continue" if do_they else "") for each in answers), do_they, is_work=True)
 
 
 def _png(image: Image.Image, **options: Any) -> bytes:

@@ -132,8 +132,8 @@ def corrupt(
     """
     corruption = find_corruption(name, severity)
     points = None if landmarks is None else _checked_landmarks(landmarks, corruption)
-    other = None if partner is None else _grey_levels(partner)
-    result = corrupted_image.CorruptedImage(_grey_levels(pixels), points, np.random.default_rng(seed), other)
+    other = None if partner is None else _gray_levels(partner)
+    result = corrupted_image.CorruptedImage(_gray_levels(pixels), points, np.random.default_rng(seed), other)
     if severity > 0:
         try:
             result = corruption.apply(result, severity)
@@ -154,7 +154,7 @@ def _checked_landmarks(landmarks: NDArray[np.floating], corruption: Corruption) 
     return points
 
 
-def _grey_levels(pixels: NDArray[np.floating]) -> NDArray[np.float32]:
+def _gray_levels(pixels: NDArray[np.floating]) -> NDArray[np.float32]:
     values = np.asarray(pixels, dtype=np.float32)
     if values.ndim != 2 or not values.size:
         raise ValueError(f"pixels must be (row, column), got shape {values.shape}")

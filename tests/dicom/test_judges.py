@@ -20,8 +20,8 @@ from monai_chexmask_u.anatomy import HEART, ORGANS, RIGHT_LUNG
 from monai_chexmask_u.dicom.reading.read import read_dicom
 
 CASES = [
-    pytest.param(kind, spoil, judge, words, id=f"{kind}-{spoil.__name__}-{judge.__name__}")
-    for kind, spoil, noticed in DEFECTS
+    pytest.param(kind, damage, judge, words, id=f"{kind}-{damage.__name__}-{judge.__name__}")
+    for kind, damage, noticed in DEFECTS
     for judge, words in noticed.items()
 ]
 JUDGES = {kind: {judge for case, _, noticed in DEFECTS for judge in noticed if case == kind} for kind, _, _ in DEFECTS}
@@ -52,10 +52,10 @@ def test_judges_are_content_with_what_is_broken_later(
     assert {judge.__name__ for judge in installed if complaints(judge, tmp_path / "good.dcm", objects)} == set()
 
 
-@pytest.mark.parametrize(("kind", "spoil", "judge", "words"), CASES)
+@pytest.mark.parametrize(("kind", "damage", "judge", "words"), CASES)
 def test_judge_notices_the_defect(
     kind: str,
-    spoil: Defect,
+    damage: Defect,
     judge: Any,
     words: str,
     good: Callable[[str], Dataset],
@@ -64,7 +64,7 @@ def test_judge_notices_the_defect(
     tmp_path: Path,
 ) -> None:
     broken = good(kind)
-    spoil(broken)
+    damage(broken)
     with pydicom.config.disable_value_validation():
         broken.save_as(tmp_path / "broken.dcm")
     found = complaints(available(judge), tmp_path / "broken.dcm", objects)

@@ -8,7 +8,7 @@ from monai_chexmask_u.losses import HybridGNetLoss
 
 
 def weights_by_epoch(*, ramp: int, epochs: int, first: int = 1) -> dict[int, float]:
-    """Run a trainer, or go on with one before epoch `first`, and note the weight in each epoch."""
+    """Run a trainer, or resume one before epoch `first`, and note the weight in each epoch."""
     loss = HybridGNetLoss(kl_weight=99.0)
     seen: dict[int, float] = {}
     trainer = Engine(lambda engine, batch: seen.update({engine.state.epoch: loss.kl_weight}))

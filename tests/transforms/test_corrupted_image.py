@@ -24,7 +24,7 @@ BIG = chest_phantom(1024, 1024)
 SEEDS = st.integers(0, 2**32 - 1)
 
 
-def spoilt(name: str, severity: float, *, seed: int = 0) -> Corrupted:
+def corrupted(name: str, severity: float, *, seed: int = 0) -> Corrupted:
     return corrupt(CHEST, name, severity, seed=seed, landmarks=POINTS, partner=PARTNER)
 
 
@@ -62,7 +62,7 @@ def test_noise_of_two_strengths_is_the_same_noise(seed: int, weak: float, strong
 def test_noise_is_added_clipped_and_cut_off_as_published() -> None:
     noise = np.random.default_rng(5).standard_normal(CHEST.shape)
     expected = np.clip(eight_bit(CHEST) + 60 * noise, 0, 255).astype(np.uint8)
-    np.testing.assert_array_equal(eight_bit(spoilt("gaussian_noise", 60, seed=5).pixels), expected)
+    np.testing.assert_array_equal(eight_bit(corrupted("gaussian_noise", 60, seed=5).pixels), expected)
     gray = levels_of(corrupt(np.full((300, 300), 0.5), "gaussian_noise", 20))
     assert gray.std() == pytest.approx(20, rel=0.02)
     assert gray.mean() == pytest.approx(127.5, abs=0.3)  # 128, less half a gray level
@@ -126,7 +126,7 @@ def test_squares_are_the_published_ones(name: str, side: int, counts: set[tuple[
 
 @given(seed=SEEDS, name=st.sampled_from(["occlusion", "occlusion_4"]), sides=st.tuples(*[st.floats(1, 1200)] * 2))
 def test_bigger_squares_cover_the_smaller_ones(seed: int, name: str, sides: tuple[float, float]) -> None:
-    small, big = (covered(spoilt(name, side, seed=seed).boxes, CHEST.shape) for side in sorted(sides))
+    small, big = (covered(corrupted(name, side, seed=seed).boxes, CHEST.shape) for side in sorted(sides))
     assert big[small].all()
 
 
@@ -153,8 +153,8 @@ def test_without_landmarks_squares_lie_in_the_middle() -> None:
 def test_blending_is_opencvs_weighted_sum(share: float) -> None:
     expected = cv2.addWeighted(eight_bit(CHEST), 1 - share, eight_bit(PARTNER), share, 0)
     # They may round a half to different sides.
-    np.testing.assert_allclose(levels_of(spoilt("blending", share)), expected, rtol=0, atol=1.001)
-    np.testing.assert_array_equal(spoilt("blending", 1).pixels, eight_bit(PARTNER) / np.float32(255))
+    np.testing.assert_allclose(levels_of(corrupted("blending", share)), expected, rtol=0, atol=1.001)
+    np.testing.assert_array_equal(corrupted("blending", 1).pixels, eight_bit(PARTNER) / np.float32(255))
 
 
 def painted(x: float, y: float, shape: tuple[int, int]) -> Gray:
@@ -177,7 +177,7 @@ def test_rotation_moves_landmarks_with_the_pixels(x: float, y: float, degrees: f
 
 
 def test_rotation_is_counter_clockwise() -> None:
-    landmarks = spoilt("rotation", 90).landmarks
+    landmarks = corrupted("rotation", 90).landmarks
     assert landmarks is not None
     x, y = (POINTS - (47.5, 59.5)).T  # from the middle
     np.testing.assert_allclose(landmarks, np.stack([47.5 + y, 59.5 - x], axis=1), atol=1e-4)
@@ -199,7 +199,7 @@ def test_crop_moves_landmarks_with_the_pixels(seed: int, share: float) -> None:
 
 @given(seed=SEEDS, shares=st.tuples(*[st.floats(0.01, 0.9)] * 2))
 def test_crops_of_one_seed_lie_in_each_other(seed: int, shares: tuple[float, float]) -> None:
-    wide, narrow = (spoilt("crop", share, seed=seed) for share in sorted(shares))
+    wide, narrow = (corrupted("crop", share, seed=seed) for share in sorted(shares))
     for axis, side in ((0, 1), (1, 0)):
         outer, inner = -wide.matrix[axis, 2], -narrow.matrix[axis, 2]
         assert outer <= inner
@@ -246,4 +246,4 @@ def test_low_resolution_averages_and_interpolates() -> None:
 def test_jpeg_is_that_of_the_quality(severity: float, quality: int) -> None:
     _, code = cv2.imencode(".jpg", eight_bit(CHEST), [cv2.IMWRITE_JPEG_QUALITY, quality])
     expected = cv2.imdecode(code, cv2.IMREAD_GRAYSCALE)
-    np.testing.assert_array_equal(eight_bit(spoilt("jpeg", severity).pixels), np.asarray(expected))
+    np.testing.assert_array_equal(eight_bit(corrupted("jpeg", severity).pixels), np.asarray(expected))

@@ -38,7 +38,7 @@ def test_nothing_but_eight_bit_rounding_happens_at_severity_0(name: str) -> None
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_level_gives_grey_levels_of_an_eight_bit_image(name: str) -> None:
+def test_every_level_gives_gray_levels_of_an_eight_bit_image(name: str) -> None:
     for severity in (*CORRUPTIONS[name].levels, CORRUPTIONS[name].largest):
         result = spoilt(name, severity)
         assert result.pixels.dtype == np.float32
