@@ -31,7 +31,14 @@ def files(folder: Path) -> list[str]:
 def start(folder: Path) -> subprocess.Popen[str]:
     environment = os.environ | {"TMPDIR": str(folder), "OMP_NUM_THREADS": "1"}
     with (folder / "server.log").open("w") as log:
-        return subprocess.Popen(COMMAND, stdout=subprocess.PIPE, stderr=log, text=True, env=environment)
+        return subprocess.Popen(
+            COMMAND, stdout=subprocess.PIPE, stderr=log, text=True, env=environment, preexec_fn=_hear_ctrl_c
+        )
+
+
+def _hear_ctrl_c() -> None:
+    """Take SIGINT as a program in the foreground does; what tests in the background start ignores it from birth."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def open_streams(address: str) -> list[socket.socket]:
