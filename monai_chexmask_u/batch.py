@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from monai_chexmask_u.files.faults import cause_of, fault_of
-from monai_chexmask_u.files.naming import RESULT_SUFFIXES, folded, output_names
+from monai_chexmask_u.files.naming import folded, output_names
+from monai_chexmask_u.files.result_suffixes import RESULT_SUFFIXES
 from monai_chexmask_u.model import Model, load_model
 from monai_chexmask_u.radiograph import RadiographError
 from monai_chexmask_u.reading import list_inputs, read_radiograph

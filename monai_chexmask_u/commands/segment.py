@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from monai_chexmask_u.commands.console import EXIT_SOME_FAILED, err, out, printable, progress_bar, usage_error
-from monai_chexmask_u.files.naming import RESULT_SUFFIXES
+from monai_chexmask_u.files.result_suffixes import RESULT_SUFFIXES
 
 if TYPE_CHECKING:
     from monai_chexmask_u.batch import Outcome

@@ -12,28 +12,9 @@ from pathlib import Path
 from typing import Final
 
 from monai_chexmask_u.files.kinds import SUFFIXES, Kind
+from monai_chexmask_u.files.result_suffixes import RESULT_SUFFIXES
 
-__all__ = ["RESULT_SUFFIXES", "TEXT_STARTS", "OutputNames", "folded", "output_names", "safe_name"]
-
-# What a result's file name adds to the name of its image, by the format's name on the command line.
-RESULT_SUFFIXES: Final = {
-    "json": ".json",
-    "png": ".overlay.png",
-    "mask": ".mask.png",
-    "csv": ".landmarks.csv",
-    "mrk": ".mrk.json",
-    "ctbl": ".ctbl",
-    "seg": ".seg.dcm",
-    "seg-fractional": ".fractional.seg.dcm",
-    "seg-labelmap": ".labelmap.seg.dcm",
-    "seg-viewer": ".viewer.seg.dcm",
-    "pr": ".pr.dcm",
-    "sc": ".sc.dcm",
-    "pdf": ".pdf.dcm",
-    "sr": ".sr.dcm",
-}
-# What tables begin with; other formats are known as this program's by a mark that all of their kind have.
-TEXT_STARTS: Final = {"csv": b"id,organ,x,y,", "ctbl": b"# Color table: labels of lungs and heart\n"}
+__all__ = ["OutputNames", "folded", "output_names", "safe_name"]
 
 _DROPPED: Final = frozenset(suffix for suffix, kind in SUFFIXES.items() if kind is not Kind.JSRT)
 # With suffix and number a name stays below the 255 bytes that file systems take.

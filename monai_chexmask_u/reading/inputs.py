@@ -10,8 +10,8 @@ from typing import Final
 from monai_chexmask_u.files.faults import cause_of
 from monai_chexmask_u.files.folder_tree import files_below
 from monai_chexmask_u.files.kinds import SUFFIXES, Kind, kind_of, looks_like_dicom, wrong_kind
-from monai_chexmask_u.files.naming import RESULT_SUFFIXES
 from monai_chexmask_u.files.regular_file import read_head
+from monai_chexmask_u.files.result_suffixes import RESULT_SUFFIXES
 from monai_chexmask_u.radiograph import Radiograph, RadiographError
 from monai_chexmask_u.reading.image_file import read_image_file
 from monai_chexmask_u.reading.jsrt import read_jsrt

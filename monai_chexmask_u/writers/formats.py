@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from monai_chexmask_u.files.naming import RESULT_SUFFIXES
+from monai_chexmask_u.files.result_suffixes import RESULT_SUFFIXES
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.segmentation import LandmarkSegmentation
 from monai_chexmask_u.writers.images import write_color_table, write_mask, write_overlay

@@ -9,8 +9,8 @@ from typing import Final
 
 from PIL.PngImagePlugin import PngInfo
 
-from monai_chexmask_u.files.naming import RESULT_SUFFIXES, TEXT_STARTS
 from monai_chexmask_u.files.regular_file import open_source
+from monai_chexmask_u.files.result_suffixes import RESULT_SUFFIXES, TEXT_STARTS
 from monai_chexmask_u.radiograph import RadiographError
 
 __all__ = ["is_own_file", "png_mark"]

@@ -13,7 +13,7 @@ from monai_chexmask_u.files.atomic import prepare_folder
 from monai_chexmask_u.files.faults import NotWrittenError
 from monai_chexmask_u.files.folder_lock import FolderLockError, folder_lock
 from monai_chexmask_u.files.leftovers import PARTIAL, remove_leftovers
-from monai_chexmask_u.files.naming import RESULT_SUFFIXES
+from monai_chexmask_u.files.result_suffixes import RESULT_SUFFIXES
 from monai_chexmask_u.radiograph import RadiographError
 from monai_chexmask_u.writers.own_files import is_own_file
 

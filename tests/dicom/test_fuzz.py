@@ -148,7 +148,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Result]:
     results = run_cases(
         [Case(name, "", name.encode()) for name in names],
         tmp_path_factory.mktemp("faults"),
-        pipeline="fuzz_faults:make_faults",
+        pipeline="support.fuzzing.faults:make_faults",
         limits=limits,
     )
     return {result.case.name: result for result in results}

@@ -20,7 +20,7 @@ from support.samples.segmentations import make_segmentation
 from monai_chexmask_u.batch import Outcome, segment_files
 from monai_chexmask_u.files.folder_lock import LOCK_NAME, FolderLockError, folder_lock
 from monai_chexmask_u.files.leftovers import PARTIAL
-from monai_chexmask_u.files.naming import RESULT_SUFFIXES
+from monai_chexmask_u.files.result_suffixes import RESULT_SUFFIXES
 from monai_chexmask_u.radiograph import Radiograph, RadiographError
 from monai_chexmask_u.reading import read_radiograph
 from monai_chexmask_u.segmentation import LandmarkSegmentation

@@ -1,6 +1,6 @@
 """Runs damaged files through the pipeline in processes of their own, and notices what must not happen.
 
-A file may be refused or segmented; see `fuzz_findings` for what is wrong with either. Beyond that, no file may end the
+A file may be refused or segmented; see `findings` for what is wrong with either. Beyond that, no file may end the
 process, keep it busy for more than five seconds, or make it take more than two gigabytes of memory.
 """
 
