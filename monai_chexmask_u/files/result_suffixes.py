@@ -1,4 +1,4 @@
-"""What the files of each output format are called, and begin with; light to import, since the command's help lists them."""
+"""What the files of each output format are called and begin with; light to import, for the help of commands."""
 
 from __future__ import annotations
 

@@ -8,7 +8,8 @@ from random import Random
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from monai_chexmask_u.files.naming import RESULT_SUFFIXES, OutputNames, folded, output_names, safe_name
+from monai_chexmask_u.files.naming import OutputNames, folded, output_names, safe_name
+from monai_chexmask_u.files.result_suffixes import RESULT_SUFFIXES
 
 # Few letters, underscores and numbers, so that names meet in every way they can.
 words = st.text("ab_-2", min_size=1, max_size=4)
