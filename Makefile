@@ -1,5 +1,6 @@
 # make demo   the MONAI Deploy app on a real chest radiograph
 # make test   every check and every test, with the Deploy SDK and without it
+# make test-fast  what to run before each commit
 # make check  format, lint and types (in the same environment)
 # make label  the MONAI Label server on a folder or an archive: make label STUDIES=folder [PORT=8000]
 # make web    the web page: make web [PORT=7860]
@@ -21,6 +22,9 @@ PARALLEL := -n 2 --dist loadscope --durations 20
 INSTALLED := test_public_api.py test_model.py test_segmentation.py commands reading dicom/reading/test_read.py \
   writers/test_formats.py writers/test_save.py dicom/test_write.py bundle/test_bundle.py demo/test_server.py \
   dataset/rca/test_rating.py transforms/test_corruptions.py archive/test_fetch.py
+# Quick ones of what is read, computed and written.
+FAST := anatomy geometry drawing radiograph posterior segmentation model house
+FAST := $(FAST:%=tests/test_%.py) $(addprefix tests/,files reading dicom/reading dicom/pr uncertainty losses metrics transforms)
 ORTHANC_PLUGINS := /usr/share/orthanc/plugins
 INPUTS := pyproject.toml setup.py constraints.txt $(wildcard locks/*.txt)
 # On the platform of the lock files each file that is installed has its checksum there; elsewhere the versions alone hold.
@@ -35,7 +39,7 @@ $(1)/bin/python -m pip download --quiet --disable-pip-version-check --no-deps --
 	rm -r $(1)/wheels
 endef
 
-.PHONY: demo label web bundle lock sbom map test environments check tools test-deploy test-plain test-label train-smoke clean
+.PHONY: demo label web bundle lock sbom map test test-fast environments check tools test-deploy test-plain test-label train-smoke clean
 
 demo: $(VENV)/.demo-ready
 	@$(BIN)/python -W ignore scripts/demo.py
@@ -75,6 +79,10 @@ check: $(VENV)/.test-ready
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy monai_chexmask_u app label tests scripts benchmarks
+
+# What to run before each commit.
+test-fast: check
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadscope $(FAST)
 
 # With the MONAI Deploy App SDK: everything.
 test-deploy: $(VENV)/.test-ready
