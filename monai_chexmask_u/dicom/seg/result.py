@@ -207,6 +207,10 @@ def assemble(
     )
     # Required (but may be empty) where there is no patient coordinate system; highdicom leaves it out.
     built.PatientOrientation = header.get("PatientOrientation") or None
+    # highdicom draws it at random; it is of this object's frames alone, and so as reproducible as the object's UID.
+    organization = generate_uid(entropy_srcs=[built.SOPInstanceUID, "dimensions"])
+    for item in (*built.DimensionOrganizationSequence, *built.DimensionIndexSequence):
+        item.DimensionOrganizationUID = organization
     if segmentation_type != SegmentationTypeValues.BINARY:  # run lengths cannot hold single bits
         compress(built)
     return built

@@ -12,6 +12,7 @@ import pydicom
 import pytest
 from highdicom.color import CIELabColor
 from highdicom.seg import segread
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 
 from monai_chexmask_u.anatomy import LEFT_LUNG, ORGANS, RIGHT_LUNG
@@ -222,3 +223,21 @@ def without(header: Dataset, keyword: str) -> Dataset:
 def with_rows(header: Dataset, rows: int) -> Dataset:
     header.Rows = rows
     return header
+
+
+@pytest.mark.parametrize("kind", ["seg", "seg-fractional", "seg-labelmap", "seg-viewer"])
+def test_reproducible_objects_differ_in_their_times_alone(
+    radiograph: Radiograph, result: LandmarkSegmentation, tmp_path: Path, kind: str
+) -> None:
+    read = []
+    for name in ("first", "second"):
+        path = tmp_path / f"{name}.dcm"
+        write_object(kind, result, SourceImage(radiograph), path, Numbering(reproducible=True))
+        read.append(pydicom.dcmread(path))
+    first, second = ([element for element in dataset.iterall() if not is_time_or_sequence(element)] for dataset in read)
+    assert first == second
+
+
+def is_time_or_sequence(element: DataElement) -> bool:
+    """Sequences are compared by what is in them."""
+    return element.VR in ("DA", "TM", "DT", "SQ")
