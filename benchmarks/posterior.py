@@ -29,10 +29,10 @@ from monai_chexmask_u.inferers import LandmarkUncertaintyInferer
 from monai_chexmask_u.losses import energy_score
 from monai_chexmask_u.networks import HybridGNet
 from monai_chexmask_u.networks.checkpoints import read_checkpoint
+from monai_chexmask_u.networks.network_image import fit_frame, to_network_image
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.reading import read_radiograph
 from monai_chexmask_u.transforms.corruptions import CORRUPTIONS, corrupt
-from monai_chexmask_u.transforms.network_frame import fit_frame, to_network_image
 
 SIDE: Final = 1024
 LEAST_RISE: Final = 1.05  # of the error, for a level to count

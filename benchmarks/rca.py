@@ -29,10 +29,11 @@ from monai_chexmask_u.dataset.rca.rating import (
 )
 from monai_chexmask_u.experiments.statistics import area_under_roc, pearson, spearman
 from monai_chexmask_u.model import load_model
+from monai_chexmask_u.networks.network_image import to_network_image
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.reading import read_radiograph
 from monai_chexmask_u.segmenter import Segmenter
-from monai_chexmask_u.transforms import corrupt, to_network_image
+from monai_chexmask_u.transforms import corrupt
 from monai_chexmask_u.uncertainty import PUBLISHED_IMAGE_SIZE
 
 Floats = NDArray[np.float64]

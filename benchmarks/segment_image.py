@@ -20,9 +20,9 @@ from torch import Tensor
 
 from monai_chexmask_u.model import load_model
 from monai_chexmask_u.networks import HybridGNet
+from monai_chexmask_u.networks.network_image import fit_frame, to_network_image
 from monai_chexmask_u.reading import read_radiograph
 from monai_chexmask_u.segmenter import Segmenter
-from monai_chexmask_u.transforms.network_frame import fit_frame, to_network_image
 from monai_chexmask_u.writers.formats import FORMATS, write_outputs
 
 REPEATS = 10

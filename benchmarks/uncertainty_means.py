@@ -25,8 +25,9 @@ from monai_chexmask_u.geometry import Frame
 from monai_chexmask_u.inferers import LandmarkUncertaintyInferer
 from monai_chexmask_u.model import Model, load_model
 from monai_chexmask_u.networks import HybridGNet
+from monai_chexmask_u.networks.network_image import to_network_image
 from monai_chexmask_u.reading import read_radiograph
-from monai_chexmask_u.transforms import corrupt, to_network_image
+from monai_chexmask_u.transforms import corrupt
 from monai_chexmask_u.uncertainty import PUBLISHED_IMAGE_SIZE
 
 CONDITIONS: Final = {

@@ -29,9 +29,9 @@ from monai_chexmask_u.networks.checkpoints import (
     read_checkpoint,
     start_from,
 )
+from monai_chexmask_u.networks.network_image import fit_frame
 from monai_chexmask_u.reading import read_radiograph
 from monai_chexmask_u.transforms.masks import MASK_CHANNELS
-from monai_chexmask_u.transforms.network_frame import fit_frame
 
 __all__ = [
     "MASK_CHANNELS",

@@ -18,14 +18,14 @@ from monai_chexmask_u.anatomy import ORGANS
 from monai_chexmask_u.dicom.reading.header import check_size
 from monai_chexmask_u.dicom.reading.pixels import stretched
 from monai_chexmask_u.geometry import Frame, cardiothoracic_ratio, polygon_area
-from monai_chexmask_u.inferers import LandmarkUncertaintyInferer
 from monai_chexmask_u.model import Model, load_model
 from monai_chexmask_u.networks.examiner import SCORES
+from monai_chexmask_u.networks.network_image import fit_frame, to_network_image
+from monai_chexmask_u.networks.posterior_sampler import PosteriorSampler
 from monai_chexmask_u.posterior import LandmarkPosterior
 from monai_chexmask_u.radiograph import Radiograph, RadiographError
 from monai_chexmask_u.reading import read_radiograph
 from monai_chexmask_u.segmentation import Estimate, LandmarkSegmentation, ModelIdentity, Origin
-from monai_chexmask_u.transforms.network_frame import fit_frame, to_network_image
 from monai_chexmask_u.uncertainty import (
     NOT_CALIBRATED,
     PUBLISHED_IMAGE_SIZE,
@@ -178,7 +178,7 @@ class Segmenter:
         self.identity = model.identity
         self.calibration = model.calibration
         examiner = self.calibration.examiner if self.calibration else None
-        self.inferer = LandmarkUncertaintyInferer(num_samples, seed, examiner=examiner)
+        self.sampler = PosteriorSampler(num_samples, seed, examiner=examiner)
         self.device = _device(device)
         self.network = model.network.eval().to(self.device)
         self.crop_border = crop_border
@@ -218,8 +218,8 @@ class Segmenter:
             "crop_border": self.crop_border,
             "weights": self.identity.sha256,
             "calibration": self.identity.calibration_sha256,
-            "seed": self.inferer.seed,
-            "samples": self.inferer.num_samples,
+            "seed": self.sampler.seed,
+            "samples": self.sampler.num_samples,
         }
         digest = hashlib.sha256(json.dumps(settings).encode())
         digest.update(np.ascontiguousarray(radiograph.pixels).data)
@@ -229,7 +229,7 @@ class Segmenter:
         """Return the posterior of one radiograph, in the network frame, and the frame."""
         frame = fit_frame(radiograph, self.network.image_size, crop_border=self.crop_border)
         image = to_network_image(torch.from_numpy(radiograph.pixels), frame)
-        return self.inferer(image.unsqueeze(0).to(self.device), self.network), frame
+        return self.sampler.infer(image.unsqueeze(0).to(self.device), self.network)[0], frame
 
     def infer_images(self, images: Tensor, seeds: Sequence[int]) -> list[LandmarkPosterior]:
         """Return the posterior of each of several network images, on the CPU.
@@ -246,7 +246,7 @@ class Segmenter:
         found: list[LandmarkPosterior] = []
         for start in range(0, len(images), size):
             part = images[start : start + size].to(self.device)
-            posterior, _ = self.inferer.infer(part, self.network, seeds[start : start + size])
+            posterior, _ = self.sampler.infer(part, self.network, seeds[start : start + size])
             rows = {name: value.cpu() for name, value in posterior.items()}
             found += [
                 LandmarkPosterior(**{name: value[index : index + 1] for name, value in rows.items()})

@@ -20,6 +20,12 @@ settings.load_profile("repeatable")
 REPOSITORY = Path(__file__).parents[1]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put modules with slow tests first, so that no worker is left alone with one at the end."""
+    slow = {item.path for item in items if any(item.iter_markers("slow")) or any(item.iter_markers("fresh"))}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(scope="session")
 def repository() -> Path:
     return REPOSITORY

@@ -15,10 +15,10 @@ from support.samples.dicom import chest_phantom
 from monai_chexmask_u.anatomy import HEART, LEFT_LUNG, ORGANS, RIGHT_LUNG
 from monai_chexmask_u.model import Model
 from monai_chexmask_u.networks.examiner import SCORES
+from monai_chexmask_u.networks.network_image import fit_frame
 from monai_chexmask_u.radiograph import Radiograph
 from monai_chexmask_u.segmentation import LandmarkSegmentation
 from monai_chexmask_u.segmenter import Segmenter, segmentation_from_posterior
-from monai_chexmask_u.transforms import fit_frame
 from monai_chexmask_u.uncertainty import NOT_CALIBRATED, Limit
 
 PIXELS = chest_phantom(100, 80)

@@ -19,7 +19,7 @@ from monai_chexmask_u.geometry import (
     run_length_decode,
     run_length_encode,
 )
-from monai_chexmask_u.transforms.network_frame import to_network_image
+from monai_chexmask_u.networks.network_image import to_network_image
 
 sides = st.integers(1, 3000)
 frames = st.builds(

@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from pathlib import Path
-from types import ModuleType
 
-import pytest
+from house import measure
 
 MOST_LOOSE_MODULES = 16
 MOST_FILES = 24
 
 
-@pytest.fixture(scope="module")
-def script(repository: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("house", repository / "scripts" / "house.py")
-    assert spec is not None
-    assert spec.loader is not None
-    sys.modules["house"] = module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_the_house_keeps_to_its_rules(script: ModuleType, repository: Path) -> None:
-    house = script.measure(repository)
+def test_the_house_keeps_to_its_rules(repository: Path) -> None:
+    house = measure(repository)
     assert house.unlisted == ()
     assert house.against == ()
     assert house.circles == ()
@@ -32,7 +19,7 @@ def test_the_house_keeps_to_its_rules(script: ModuleType, repository: Path) -> N
     assert {folder: count for folder, count in house.sizes.items() if count > MOST_FILES} == {}
 
 
-def test_breaches_are_found(script: ModuleType, tmp_path: Path) -> None:
+def test_breaches_are_found(tmp_path: Path) -> None:
     files = {
         "docs/architecture.md": "## The house\n```\nmonai_chexmask_u/\n  low.py high/    words\n  top.py\napp/\n```\n",
         "monai_chexmask_u/low.py": "def late():\n    from monai_chexmask_u import top\n",
@@ -47,7 +34,7 @@ def test_breaches_are_found(script: ModuleType, tmp_path: Path) -> None:
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    house = script.measure(tmp_path)
+    house = measure(tmp_path)
     assert house.against == (("monai_chexmask_u.low", "monai_chexmask_u.top"),)
     assert house.circles == (("monai_chexmask_u.high.one", "monai_chexmask_u.high.two"),)
     assert house.unlisted == ("monai_chexmask_u.forgotten",)

@@ -163,7 +163,7 @@ assert not {"numpy", "torch", "monai", "pydicom"} & sys.modules.keys()
 import numpy
 ramp = numpy.tile(numpy.arange(200, dtype=numpy.uint16), (200, 1))
 print(monai_chexmask_u.segment(ramp, model=sys.argv[1], num_samples=2, device="cpu"))
-assert "torch_geometric" not in sys.modules
+assert "monai" not in sys.modules  # its import takes longer than all others together
 """
     done = subprocess.run([sys.executable, "-c", program, str(tiny_bundle)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -176,5 +176,5 @@ def test_help_comes_without_the_slow_packages() -> None:
     assert "segment" in done.stdout
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     assert {"typer", "monai_chexmask_u.cli"} <= imported
-    slow = ("torch", "monai", "numpy", "pydicom", "highdicom", "torch_geometric", "PIL", "pynetdicom", "requests")
+    slow = ("torch", "monai", "numpy", "pydicom", "highdicom", "PIL", "pynetdicom", "requests")
     assert [name for name in imported if is_within(name, slow)] == []

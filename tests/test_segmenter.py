@@ -18,10 +18,10 @@ from monai_chexmask_u.anatomy import ORGANS
 from monai_chexmask_u.geometry import cardiothoracic_ratio
 from monai_chexmask_u.inferers import LandmarkUncertaintyInferer
 from monai_chexmask_u.model import Model
+from monai_chexmask_u.networks.network_image import fit_frame, to_network_image
 from monai_chexmask_u.radiograph import Radiograph, RadiographError
 from monai_chexmask_u.segmentation import LandmarkSegmentation, ModelIdentity, Reliability
 from monai_chexmask_u.segmenter import Segmenter, radiograph_of_array, segmentation_from_posterior
-from monai_chexmask_u.transforms import fit_frame, to_network_image
 from monai_chexmask_u.uncertainty import predictive_uncertainty
 
 PIXELS = chest_phantom(100, 80)

@@ -23,11 +23,8 @@ def executed(repository: Path, chest_cr: Path, tmp_path_factory: pytest.TempPath
     folder = tmp_path_factory.mktemp("dist")
     command = [sys.executable, str(repository / "scripts" / "build_bundle.py"), "-o", str(folder)]
     subprocess.run(command, check=True, capture_output=True)
-    sys.path.insert(0, str(repository / "scripts"))
-    try:
-        from render_tutorial import execute
-    finally:
-        sys.path.remove(str(repository / "scripts"))
+    from render_tutorial import execute
+
     return execute(next(folder.glob("*.zip")))
 
 

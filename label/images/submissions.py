@@ -17,8 +17,9 @@ from monai_chexmask_u.annotations.slicer_markups import read_landmarks
 from monai_chexmask_u.annotations.slicer_plane import slicer_plane
 from monai_chexmask_u.dicom.seg.annotation import AlgorithmType
 from monai_chexmask_u.geometry import fill_polygon
+from monai_chexmask_u.networks.network_image import fit_frame
 from monai_chexmask_u.radiograph import Radiograph
-from monai_chexmask_u.transforms.network_frame import LANDMARK_MARGIN, fit_frame
+from monai_chexmask_u.transforms.network_frame import LANDMARK_MARGIN
 
 __all__ = ["Submission", "read_submission", "read_submitted"]
 

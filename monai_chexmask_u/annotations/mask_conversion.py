@@ -20,8 +20,8 @@ from monai_chexmask_u.annotations.mask_files import MASK_SUFFIXES, read_masks
 from monai_chexmask_u.files.atomic import atomic_path, prepare_folder
 from monai_chexmask_u.files.faults import fault_of
 from monai_chexmask_u.files.naming import folded
+from monai_chexmask_u.networks.network_image import fit_frame
 from monai_chexmask_u.reading import list_inputs, read_radiograph
-from monai_chexmask_u.transforms.network_frame import fit_frame
 
 __all__ = ["Conversion", "convert_masks", "pair_masks", "parse_labels"]
 

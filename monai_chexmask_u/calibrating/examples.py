@@ -13,12 +13,12 @@ from torch.utils.data import DataLoader, Dataset
 
 from monai_chexmask_u.data.radiograph_sets import RadiographItem
 from monai_chexmask_u.geometry import Frame
-from monai_chexmask_u.inferers import LandmarkUncertaintyInferer
 from monai_chexmask_u.networks import HybridGNet
 from monai_chexmask_u.networks.error_head import ErrorHead
+from monai_chexmask_u.networks.network_image import to_network_image
+from monai_chexmask_u.networks.posterior_sampler import PosteriorSampler
 from monai_chexmask_u.networks.shift_detector import KINDS_OF_IMAGE, ShiftDetector
 from monai_chexmask_u.reading import read_radiograph
-from monai_chexmask_u.transforms.network_frame import to_network_image
 from monai_chexmask_u.transforms.views import FOREIGN_VIEWS, corrupted_view, frontal_view
 
 __all__ = ["ErrorExamples", "ImageExamples", "collect_error_examples", "collect_image_examples", "network_view"]
@@ -82,7 +82,7 @@ def collect_error_examples(
         progress: called with the number of views done, and of all.
         workers: processes to share the work with; the result is the same.
     """
-    inferer = LandmarkUncertaintyInferer(SAMPLES)
+    inferer = PosteriorSampler(SAMPLES)
     loaded = [_upright(item) for item in radiographs]
 
     def examples(index: int) -> list[tuple[Tensor, ...]]:
@@ -114,7 +114,7 @@ def collect_image_examples(
         progress: called with the number of radiographs done, and of all.
         workers: processes to share the work with; the result is the same.
     """
-    inferer = LandmarkUncertaintyInferer(2)
+    inferer = PosteriorSampler(2)
 
     def examples(index: int) -> list[tuple[Tensor, ...]]:
         pixels = _reduced(_upright(radiographs[index])[0])

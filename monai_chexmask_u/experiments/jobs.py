@@ -103,7 +103,7 @@ def run_jobs(jobs: Iterable[Job], segmenter: Segmenter, store: Store, advance: C
 def _row(
     segmenter: Segmenter, item: RadiographItem, radiograph: Radiograph, condition: Condition, partner: Any
 ) -> dict[str, Any]:
-    seed = condition_seed(segmenter.inferer.seed, item, condition)
+    seed = condition_seed(segmenter.sampler.seed, item, condition)
     try:
         return measure(segmenter, item, radiograph, condition, seed, partner)
     except Exception as error:  # one condition may be too much for the network, and the others not

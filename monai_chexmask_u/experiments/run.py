@@ -71,7 +71,7 @@ def run_experiments(
         OSError: if results cannot be written.
     """
     plan = plan or Plan()
-    settings = run_settings(segmenter.identity, segmenter.inferer.num_samples, segmenter.inferer.seed, plan)
+    settings = run_settings(segmenter.identity, segmenter.sampler.num_samples, segmenter.sampler.seed, plan)
     store = Store(folder, settings)
     needed = _needed(names, sets)
     jobs = [job for item, parts in needed for job in list_jobs([item], parts, plan, store)]

@@ -8,10 +8,11 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 
-from monai_chexmask_u.anatomy import pooling_matrix
+from monai_chexmask_u.anatomy import NODE_COUNT, ORGANS, pooling_matrix
 from monai_chexmask_u.losses.energy_score import energy_score
 from monai_chexmask_u.losses.hybridgnet import level_targets, organ_cross_entropy
 from monai_chexmask_u.losses.shape_code import ShapeCode
+from monai_chexmask_u.networks.error_head import contour_axes
 
 __all__ = ["PosteriorLoss"]
 
@@ -25,6 +26,9 @@ class PosteriorLoss(nn.Module):
 
     - The samples are scored node by node, and as whole shapes, at every level of the decoder. A squared error of one
       sample, as in the published loss, punishes spread wherever it is; this one rewards it where it covers the error.
+    - Most of a landmark's error lies along its contour and would decide alone, while outline, area and cardiothoracic
+      ratio depend on what lies across it. So that part is scored for itself: node by node, organ by organ, and as the
+      mean shift of an organ's outline, which is what its area changes by.
     - The leading latent dimensions are the outline's shape code, by the Gaussian's likelihood, and the others are
       drawn towards N(0, 1), as the published loss draws all of them.
     - An image without any known landmark shows no chest: its latent Gaussian is to be the prior N(0, 1).
@@ -37,6 +41,7 @@ class PosteriorLoss(nn.Module):
         free_weight: of the divergence of the other dimensions.
         prior_weight: of the divergence on images without a chest.
         mask_weight: of the cross entropy of the organs on the fine map; only a network with refinements has one.
+        across_weight: of the scores of what lies across the contours.
 
     References:
         Cosarinsky et al., CheXmask-U, https://arxiv.org/abs/2512.10715
@@ -53,6 +58,7 @@ class PosteriorLoss(nn.Module):
         free_weight: float = 0.02,
         prior_weight: float = 0.1,
         mask_weight: float = 0.1,
+        across_weight: float = 1.0,
     ) -> None:
         """Keep the weights and the pooling map."""
         super().__init__()
@@ -61,6 +67,7 @@ class PosteriorLoss(nn.Module):
         self.free_weight = free_weight
         self.prior_weight = prior_weight
         self.mask_weight = mask_weight
+        self.across_weight = across_weight
         self.register_buffer("pool", torch.from_numpy(pooling_matrix()).float())
 
     def forward(self, prediction: Mapping[str, Any], target: Tensor) -> Tensor:
@@ -96,6 +103,8 @@ class PosteriorLoss(nn.Module):
             whole = energy_score((level * known[:, None, :, None]).flatten(2), (truth * known[..., None]).flatten(1))
             shown = count > 0
             scores.append((whole[shown] / count[shown].sqrt()).sum() / shown.sum().clamp(min=1))
+            if level.shape[2] == NODE_COUNT and self.across_weight:
+                scores.append(self.across_weight * _across(level, truth, known))
         return torch.stack(scores).sum()
 
     def _of_latent(self, prediction: Mapping[str, Any], target: Tensor) -> Tensor:
@@ -114,3 +123,30 @@ class PosteriorLoss(nn.Module):
         # Every term is a mean over the images of the batch, so that a rare kind of image does not weigh more in it.
         sums = [weight * value[chosen].mean(dim=1).sum() for weight, value, chosen in terms if value.shape[1]]
         return torch.stack(sums).sum() / len(target)
+
+
+def _across(samples: Tensor, truth: Tensor, known: Tensor) -> Tensor:
+    """Score what lies across the contours of the mean landmarks.
+
+    The directions are those of the forecast, and no gradient flows through them, so that the scores stay proper.
+
+    Args:
+        samples: ``(batch, sample, 120, 2)``.
+        truth: ``(batch, 120, 2)``, 0 where unknown.
+        known: ``(batch, 120)``.
+
+    Returns:
+        A scalar: the sum of three scores, each in the unit of the samples.
+    """
+    normals = contour_axes(samples.detach().mean(dim=1))[:, :, 0]
+    sampled, true = (samples * normals[:, None]).sum(dim=-1), (truth * normals).sum(dim=-1)
+    nodes = energy_score(sampled.unsqueeze(-1), true.unsqueeze(-1))
+    score = (nodes * known).sum() / known.sum().clamp(min=1)
+    for organ in ORGANS:
+        whole = known[:, organ.nodes].all(dim=1)
+        if whole.any():
+            of_samples, of_truth = sampled[whole][:, :, organ.nodes], true[whole][:, organ.nodes]
+            outline = energy_score(of_samples, of_truth) / of_truth.shape[-1] ** 0.5
+            shift = energy_score(of_samples.mean(dim=-1, keepdim=True), of_truth.mean(dim=-1, keepdim=True))
+            score = score + (outline + shift).sum() / (len(ORGANS) * len(samples))
+    return score

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from monai_chexmask_u.anatomy import NODE_COUNT
 from monai_chexmask_u.geometry import Frame
+from monai_chexmask_u.networks.network_image import to_network_image
 from monai_chexmask_u.radiograph import Radiograph
-from monai_chexmask_u.transforms.network_frame import to_network_image
 from monai_chexmask_u.transforms.views import FOREIGN_VIEWS, corrupted_view, moved_view
 
 __all__ = ["RandTrainingViewd"]

@@ -11,11 +11,11 @@ from monai.transforms import MapTransform, SaveImaged
 
 from monai_chexmask_u.files.naming import OutputNames
 from monai_chexmask_u.model import identify
+from monai_chexmask_u.networks.network_image import fit_frame
 from monai_chexmask_u.posterior import LandmarkPosterior
 from monai_chexmask_u.radiograph import RadiographError
 from monai_chexmask_u.reading import read_radiograph
 from monai_chexmask_u.segmenter import segmentation_from_posterior
-from monai_chexmask_u.transforms.network_frame import fit_frame
 from monai_chexmask_u.writers.formats import parse_formats, write_outputs
 from monai_chexmask_u.writers.result_sets import file_ids, new_results, output_folder
 

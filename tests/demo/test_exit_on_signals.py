@@ -21,6 +21,7 @@ from support.servers.web_page import forked_pages, page_server, wait_until
 
 pytest.importorskip("gradio")
 
+KILLS = int(os.environ.get("KILLS", "6"))  # a few in the suite
 COMMAND = [sys.executable, "-m", "monai_chexmask_u", "demo", "--port", "0"]
 
 
@@ -101,7 +102,7 @@ def test_a_signal_ends_the_page_at_once_and_leaves_nothing(
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=lambda number: number.name)
 def test_a_signal_while_it_starts_leaves_nothing(number: signal.Signals, tmp_path: Path) -> None:
-    for seconds in (1.5, 3, 6):
+    for seconds in (1, 3):
         process = start(tmp_path)
         time.sleep(seconds)
         begin = time.monotonic()
@@ -130,14 +131,14 @@ def test_the_remnants_of_a_killed_page_are_swept_at_the_next_start(tmp_path: Pat
 
 
 @pytest.mark.slow
-def test_twenty_kills_at_random_moments_leave_nothing_after_the_next_start(tmp_path: Path, radiograph: bytes) -> None:
+def test_kills_at_random_moments_leave_nothing_after_the_next_start(tmp_path: Path, radiograph: bytes) -> None:
     chance = random.Random(16)
     folder, imported = tmp_path / "pages", tmp_path / "imported"
     for each in (folder, imported):
         each.mkdir()
     log = folder / "server.log"
     with forked_pages(imported) as start_page:
-        for turn in range(20):
+        for turn in range(KILLS):
             log.write_text("")
             process = start_page(folder)
             if turn % 2:

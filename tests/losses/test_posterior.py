@@ -12,6 +12,7 @@ from torch import Tensor
 
 from monai_chexmask_u.losses import PosteriorLoss, ShapeCode, energy_score
 from monai_chexmask_u.networks import HybridGNet, VariationalTraining
+from monai_chexmask_u.networks.error_head import contour_axes
 
 BASE = torch.from_numpy(phantom_landmarks(1, 1)).float()
 SIZE = 8
@@ -80,13 +81,37 @@ def test_a_code_wants_more_dimensions_than_the_pose_has_and_as_many_outlines() -
 def test_samples_are_scored_node_by_node_and_as_whole_shapes_at_every_level(code: ShapeCode) -> None:
     target = outlines(2)
     given = prediction(target)
-    loss = PosteriorLoss(code, code_weight=0, free_weight=0, prior_weight=0)(given, target)
+    loss = PosteriorLoss(code, code_weight=0, free_weight=0, prior_weight=0, across_weight=0)(given, target)
     pooled = target.unflatten(1, (60, 2)).mean(dim=2)
     expected = torch.zeros(())
     for level, truth in zip(given["levels"], (target, pooled, target), strict=True):
         expected = expected + energy_score(level, truth).mean()
         expected = expected + (energy_score(level.flatten(2), truth.flatten(1)) / truth.shape[1] ** 0.5).mean()
     torch.testing.assert_close(loss, expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("wrong", ["none", "half", "double", "each node by itself"])
+def test_what_lies_across_the_contours_is_to_spread_as_its_error_does(code: ShapeCode, wrong: str) -> None:
+    """Outlines grow or shrink as a whole by 0.02, beside errors along the contour that are five times as large."""
+    generator = torch.Generator().manual_seed(0)
+    count, samples = 300, 12
+    axes = contour_axes(BASE[None])
+    scale = {"none": 0.0, "half": 0.5, "double": 2.0}.get(wrong, 1.0)
+
+    def outline(size: float, *shape: int, together: bool = True) -> Tensor:
+        across = size * 0.02 * torch.randn(*shape, 1 if together else 120, generator=generator).expand(*shape, 120)
+        along = 0.1 * torch.randn(*shape, 120, generator=generator)
+        return BASE + across[..., None] * axes[0, :, 0] + along[..., None] * axes[0, :, 1]
+
+    def loss(forecast: Tensor) -> Tensor:
+        given = prediction(truth) | {"levels": [forecast]}
+        only = PosteriorLoss(code, code_weight=0, free_weight=0, prior_weight=0)
+        without = PosteriorLoss(code, code_weight=0, free_weight=0, prior_weight=0, across_weight=0)
+        return only(given, truth) - without(given, truth)
+
+    truth = outline(1.0, count)
+    right = loss(outline(1.0, count, samples))
+    assert loss(outline(scale, count, samples, together=wrong != "each node by itself")) > 1.03 * right
 
 
 def test_the_code_is_learned_by_likelihood_and_the_rest_by_divergence(code: ShapeCode) -> None:

@@ -15,8 +15,9 @@ from support.samples.dicom import chest_phantom, phantom_landmarks
 from torch import Tensor
 
 from monai_chexmask_u.anatomy import HEART
+from monai_chexmask_u.networks.network_image import fit_frame, to_network_image
 from monai_chexmask_u.radiograph import Radiograph
-from monai_chexmask_u.transforms import LandmarksToTargetd, ToNetworkFramed, fit_frame, to_network_image
+from monai_chexmask_u.transforms import LandmarksToTargetd, ToNetworkFramed
 
 SIZE = 256
 SPOT = np.array([118.3, 171.6])  # (x, y), near the middle, so that no augmentation moves it out

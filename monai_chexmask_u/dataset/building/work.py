@@ -22,9 +22,9 @@ from monai_chexmask_u.dataset.schema import FAILURE_SCHEMA, rows_table
 from monai_chexmask_u.files.faults import fault_of
 from monai_chexmask_u.geometry import Frame
 from monai_chexmask_u.model import load_model
+from monai_chexmask_u.networks.network_image import fit_frame, to_network_image
 from monai_chexmask_u.posterior import LandmarkPosterior
 from monai_chexmask_u.segmenter import Segmenter
-from monai_chexmask_u.transforms.network_frame import fit_frame, to_network_image
 
 if TYPE_CHECKING:
     from monai_chexmask_u.dataset.rca.rating import ReferenceSet

@@ -110,8 +110,8 @@ def load_references(folder: str | Path | Sequence[str | Path], segmenter: Segmen
     import torch
 
     from monai_chexmask_u.data import landmark_datalist
+    from monai_chexmask_u.networks.network_image import to_network_image
     from monai_chexmask_u.reading import read_radiograph
-    from monai_chexmask_u.transforms.network_frame import to_network_image
 
     require_itk()
     items = [item for item in landmark_datalist(folder) if np.isfinite(item["label"]).all()]

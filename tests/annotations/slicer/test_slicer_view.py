@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 from pathlib import Path
 from types import ModuleType
 
@@ -21,17 +21,9 @@ REACH = 2  # pixels around a line's place in which its color is looked for: line
 
 
 @pytest.fixture(scope="module")
-def script(repository: Path) -> ModuleType:
+def script() -> ModuleType:
     pytest.importorskip("trame_slicer")
-    path = repository / "scripts" / "slicer_view.py"
-    if not path.is_file():
-        pytest.skip("the scripts are not part of the package")
-    spec = importlib.util.spec_from_file_location("slicer_view", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return importlib.import_module("slicer_view")
 
 
 def shows(pixels: NDArray[np.uint8], place: NDArray[np.float64], color: tuple[int, int, int]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +18,7 @@ from monai_chexmask_u.archive.objects import DicomFile
 from monai_chexmask_u.archive.outbox import Outbox
 from monai_chexmask_u.archive.settings import DicomwebArchive
 
-KILLS = 20
+KILLS = int(os.environ.get("KILLS", "8"))  # a few in the suite
 
 
 class Confirming:
@@ -61,7 +62,7 @@ def send(web_server: WebServer, small_files: list[DicomFile]) -> Iterator[Callab
         process.join()
 
 
-def test_twenty_kills_lose_break_and_leave_nothing(
+def test_kills_lose_break_and_leave_nothing(
     web_server: WebServer,
     archive: Confirming,
     send: Callable[[Path], Any],

@@ -263,8 +263,8 @@ def _radiographs(folder: Path, segmenter: Segmenter, count: int) -> list[tuple[I
     import torch
 
     from monai_chexmask_u.data import landmark_datalist
+    from monai_chexmask_u.networks.network_image import to_network_image
     from monai_chexmask_u.reading import read_radiograph
-    from monai_chexmask_u.transforms.network_frame import to_network_image
 
     radiographs = []
     for item in landmark_datalist(folder)[:count]:
