@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["calibrate"]
 
 STAGES: Final = ("errors", "images", "error head", "detector", "held-out radiographs")
-HELD_OUT: Final = 3  # every so many of the frontal radiographs
+HELD_OUT: Final = 3  # every so many patients of the frontal radiographs
 
 
 def calibrate(
@@ -46,7 +46,7 @@ def calibrate(
 ) -> None:
     """Calibrate a model: expected errors, radii, scores of foreign images, and the limits of the verdict.
 
-    Of the frontal radiographs, every third is held out to set the limits. Ends with 0 when done and with 2 if it cannot
+    Of the patients of the frontal radiographs, every third is held out to set the limits. Ends with 0 when done and with 2 if it cannot
     be.
     """
     if find_spec("cv2") is None:
@@ -74,7 +74,7 @@ def calibrate(
 
 
 def _radiographs(data: Path, frontal: list[Path], leave_out: list[str]) -> CalibrationRadiographs:
-    """Read the radiographs, and hold out ``val/`` and every third frontal radiograph."""
+    """Read the radiographs, and hold out ``val/`` and every third patient of each set of frontal ones."""
     from monai_chexmask_u.calibrating.fit import CalibrationRadiographs
     from monai_chexmask_u.data.radiograph_sets import FRONTAL, read_sets
 
@@ -86,8 +86,17 @@ def _radiographs(data: Path, frontal: list[Path], leave_out: list[str]) -> Calib
                 f"{folder}: no landmarks beside these images; --data needs outlined radiographs in train/ and val/"
             )
     sets = [[radiograph for radiograph in each.radiographs if radiograph.label == FRONTAL] for each in found]
-    learn = [radiograph for radiographs in sets[2:] for index, radiograph in enumerate(radiographs) if index % HELD_OUT]
-    hold = [radiograph for radiographs in sets[2:] for radiograph in radiographs[::HELD_OUT]]
+    patients = [list(dict.fromkeys(radiograph.patient for radiograph in radiographs)) for radiographs in sets[2:]]
+    held_out = {patient for each in patients for patient in each[::HELD_OUT]}
+    learn, hold = (
+        [one for radiographs in sets[2:] for one in radiographs if (one.patient in held_out) is held]
+        for held in (False, True)
+    )
+    taught = {radiograph.patient for radiograph in sets[0]}
+    if both := [radiograph for radiograph in sets[1] if radiograph.patient in taught]:
+        raise ValueError(
+            f"{both[0].path}: {data / 'train'} has a radiograph of the same patient; keep it in one of them"
+        )
     return CalibrationRadiographs(sets[0], learn, sets[1], hold)
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monai_chexmask_u.data import landmark_datalist
+from monai_chexmask_u.data.patients import patients_of
 from monai_chexmask_u.files.naming import output_names
 from monai_chexmask_u.reading import is_candidate
 
@@ -38,6 +39,7 @@ class RadiographItem:
         label: `FRONTAL` or what else it shows.
         landmarks: ``(120, 2)``, (x, y) in pixels of the image, NaN where unknown; None without outlines.
         partner: the set's next radiograph, which is blended in; None where there is none.
+        patient: by `patients_of`; radiographs of one patient are not independent.
     """
 
     path: Path
@@ -46,6 +48,7 @@ class RadiographItem:
     label: str = FRONTAL
     landmarks: NDArray[np.float64] | None = None
     partner: Path | None = None
+    patient: str = ""
 
     @property
     def key(self) -> str:
@@ -134,7 +137,10 @@ def _read(folder: Path, name: str) -> RadiographSet:
     if not paths:
         landmark_datalist(folder)  # says what is missing, and where it may be
         raise ValueError(f"{folder}: there are no images in it")
-    radiographs = tuple(RadiographItem(path, key, name) for path, key in zip(paths, output_names(paths), strict=True))
+    radiographs = tuple(
+        RadiographItem(path, key, name, patient=patient)
+        for path, key, patient in zip(paths, output_names(paths), patients_of(folder, paths), strict=True)
+    )
     return RadiographSet(
         name,
         "frontal",
@@ -147,11 +153,17 @@ def _read(folder: Path, name: str) -> RadiographSet:
 def _outlined(folder: Path, name: str) -> RadiographSet:
     items = landmark_datalist(folder)
     partners = [Path(item["image"]) for item in [*items[1:], items[0]]] if len(items) > 1 else [None]
+    patients = patients_of(folder, [Path(item["image"]) for item in items])
     radiographs = tuple(
         RadiographItem(
-            Path(item["image"]), item["name"], name, landmarks=np.asarray(item["label"], float), partner=partner
+            Path(item["image"]),
+            item["name"],
+            name,
+            landmarks=np.asarray(item["label"], float),
+            partner=partner,
+            patient=patient,
         )
-        for item, partner in zip(items, partners, strict=True)
+        for item, partner, patient in zip(items, partners, patients, strict=True)
     )
     return RadiographSet(
         name, "outlined", "landmarks beside the images: outlined radiographs", radiographs, len(radiographs)
@@ -170,8 +182,8 @@ def _labeled(folder: Path, name: str) -> RadiographSet:
     if missing:
         raise ValueError(f"{place}: {len(missing)} images of labels.csv are missing, e.g. {missing[:3]}")
     radiographs = tuple(
-        RadiographItem(path, key, name, label=row["label"])
-        for path, key, row in zip(paths, output_names(paths), rows, strict=True)
+        RadiographItem(path, key, name, label=row["label"], patient=patient)
+        for path, key, row, patient in zip(paths, output_names(paths), rows, patients_of(folder, paths), strict=True)
     )
     rule = f"labels.csv: labeled radiographs, all but {FRONTAL} foreign"
     return RadiographSet(name, "labelled", rule, radiographs, len(radiographs))
