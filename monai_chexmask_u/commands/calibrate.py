@@ -46,8 +46,8 @@ def calibrate(
 ) -> None:
     """Calibrate a model: expected errors, radii, scores of foreign images, and the limits of the verdict.
 
-    Of the patients of the frontal radiographs, every third is held out to set the limits. Ends with 0 when done and with 2 if it cannot
-    be.
+    Of the patients of the frontal radiographs, every third is held out to set the limits. Ends with 0 when done and
+    with 2 if it cannot be.
     """
     if find_spec("cv2") is None:
         raise usage_error("the package cv2 is missing; install it with its extra: pip install '.[experiments]'")
