@@ -11,7 +11,7 @@
 # make train-smoke  the bundle's training on a few images: two epochs, killed and resumed, two processes
 
 PYTHON ?= python3
-# Compiled files save seconds at each of hundreds of starts of Python.
+# Python may keep what it compiles: else it would compile MONAI at each of hundreds of starts, which takes seconds.
 unexport PYTHONDONTWRITEBYTECODE
 VENV := .venv
 BIN := $(VENV)/bin

@@ -32,17 +32,7 @@ SOURCES: Final[Mapping[str, str]] = {
 def main(lock: str) -> int:
     """Install; return the exit code."""
     if subprocess.run([*PIP, "install", *LOCKED, str(Path(lock).with_name("uv.txt"))], check=False).returncode == 0:
-        command = [
-            *UV,
-            "install",
-            "--python",
-            sys.executable,
-            "--no-progress",
-            "--compile-bytecode",
-            *uv_sources(),
-            *LOCKED,
-            lock,
-        ]
+        command = [*UV, "install", "--python", sys.executable, "--no-progress", *uv_sources(), *LOCKED, lock]
         if subprocess.run(command, env=uv_environment(), check=False).returncode == 0:
             return 0
         print(f"{lock}: uv did not install it, for the reason above; pip does, which takes longer", file=sys.stderr)

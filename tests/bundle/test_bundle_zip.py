@@ -47,7 +47,7 @@ def install(python: Path, repository: Path, *packages: str, by_uv: bool = False)
     """Install packages by pip, or where it can by uv, which is quicker; skip the test where there is no index."""
     wanted = ["--quiet", "--constraint", str(repository / "constraints.txt"), *packages]
     if by_uv and Path(UV[0]).is_file():
-        command = [*UV, "install", "--python", str(python), "--compile-bytecode", *uv_sources(), *wanted]
+        command = [*UV, "install", "--python", str(python), *uv_sources(), *wanted]
         if subprocess.run(command, env=uv_environment(), capture_output=True).returncode == 0:
             return
     command = [str(python), "-m", "pip", "install", "--disable-pip-version-check", *wanted]

@@ -107,7 +107,8 @@ def test_what_lies_across_the_contours_is_to_spread_as_its_error_does(code: Shap
         given = prediction(truth) | {"levels": [forecast]}
         only = PosteriorLoss(code, code_weight=0, free_weight=0, prior_weight=0)
         without = PosteriorLoss(code, code_weight=0, free_weight=0, prior_weight=0, across_weight=0)
-        return only(given, truth) - without(given, truth)
+        difference: Tensor = only(given, truth) - without(given, truth)
+        return difference
 
     truth = outline(1.0, count)
     right = loss(outline(1.0, count, samples))
