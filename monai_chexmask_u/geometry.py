@@ -20,8 +20,10 @@ __all__ = [
     "cardiothoracic_ratio",
     "checked_covariance",
     "content_box",
+    "contour_directions",
     "contour_normals",
     "fill_polygon",
+    "moved_along_contours",
     "polygon_area",
     "run_length_decode",
     "run_length_encode",
@@ -306,6 +308,56 @@ def contour_normals(landmarks: ArrayLike) -> Floats:
     if points.ndim < 2 or points.shape[-2:] != (NODE_COUNT, 2):
         raise ValueError(f"landmarks must be (..., {NODE_COUNT}, 2), got shape {points.shape}")
     return np.concatenate([_ring_normals(points[..., organ.nodes, :]) for organ in ORGANS], axis=-2)
+
+
+def contour_directions(landmarks: ArrayLike) -> Floats:
+    """Return the two directions at each landmark: across the contour, and along it.
+
+    Args:
+        landmarks: ``(..., 120, 2)``, (x, y) in any unit.
+
+    Returns:
+        ``(..., 120, 2, 2)``: two unit vectors (x, y) per landmark, that of `contour_normals`, and the one at a right
+        angle to it that leads to the next landmark.
+
+    Raises:
+        ValueError: if the shape does not fit.
+    """
+    points = np.asarray(landmarks, dtype=np.float64)
+    normals = contour_normals(points)
+    along = np.stack([-normals[..., 1], normals[..., 0]], axis=-1)
+    for organ in ORGANS:
+        along[..., organ.nodes, :] *= _turn(points[..., organ.nodes, :])[..., None, None]
+    return np.stack([normals, along], axis=-2)
+
+
+def moved_along_contours(landmarks: ArrayLike, across: ArrayLike, along: ArrayLike) -> Floats:
+    """Move landmarks along their contours, which are closed polygons, and then across them.
+
+    Args:
+        landmarks: ``(120, 2)``, (x, y).
+        across: ``(..., 120)``, outwards, in the unit of the landmarks.
+        along: ``(..., 120)``, towards the next landmark, on the way along the contour.
+
+    Returns:
+        ``(..., 120, 2)``.
+
+    Raises:
+        ValueError: if the shape does not fit.
+    """
+    points, normals = np.asarray(landmarks, dtype=np.float64), contour_normals(landmarks)
+    outwards, onwards = np.asarray(across, dtype=np.float64), np.asarray(along, dtype=np.float64)
+    moved = np.empty((*outwards.shape, 2))
+    for organ in ORGANS:
+        ring, normal = (np.concatenate([part[organ.nodes], part[organ.nodes][:1]]) for part in (points, normals))
+        reached = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(ring, axis=0), axis=1))])
+        length = reached[-1] or 1.0  # a contour that has shrunk to a point has no way along it
+        way = (reached[:-1] + onwards[..., organ.nodes]) % length
+        place, direction = (
+            np.stack([np.interp(way, reached, part[:, axis]) for axis in (0, 1)], axis=-1) for part in (ring, normal)
+        )
+        moved[..., organ.nodes, :] = place + outwards[..., organ.nodes, None] * direction
+    return moved
 
 
 def std_along(directions: Floats, covariance: ArrayLike) -> Floats:

@@ -27,21 +27,28 @@ SCHEMA: Final = "chexmask-u/1"  # of `LandmarkSegmentation.to_dict`
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value derived from the landmarks, and its standard deviation over the samples."""
+    """A value derived from the landmarks, its standard deviation over the samples, and its 90 % interval.
+
+    The interval holds the true value with a probability of 90 %; None without a calibration.
+    """
 
     value: float
     std: float
+    interval90: tuple[float, float] | None = None
 
     def in_words(self) -> str:
-        """Return both for people.
+        """Return value and interval for people; the spread of the samples alone is far less than the error.
 
         Example:
-            >>> Estimate(0.432, 0.0204).in_words()
-            '0.432 ± 0.020'
+            >>> Estimate(0.432, 0.0004, (0.4066, 0.4571)).in_words()
+            '0.432 (90 % interval 0.407 to 0.457)'
         """
         if not math.isfinite(self.value):
             return "not measurable"
-        return f"{self.value:.3f} ± {self.std:.3f}" if math.isfinite(self.std) else f"{self.value:.3f}"
+        if self.interval90 is None:
+            return f"{self.value:.3f}"
+        low, high = self.interval90
+        return f"{self.value:.3f} (90 % interval {low:.3f} to {high:.3f})"
 
 
 @dataclass(frozen=True)
@@ -111,13 +118,15 @@ class LandmarkSegmentation:
         model: the network and its weights.
         reliability: accept, review or reject, with reasons.
         area_std_px: standard deviation over the samples of each organ's area, in squared pixels, in the organs' order.
+        area_interval90_px: of each organ's area, the interval that holds the true one with 90 % probability, in squared
+            pixels; None without a calibration.
         error_covariance: ``(120, 2, 2)``, expected covariance of the landmark's error: the total uncertainty, in
             squared pixels; None without a calibration.
         total_px1024: mean over the nodes of the total uncertainty in pixels of a 1024-pixel image, or None.
         radius90: ``(120,)``, pixels around each landmark that hold the true one with 90 % probability; None until
             the model has been calibrated.
-        samples: ``(sample, 120, 2)``, the landmarks of each latent sample, in pixels of the image; None if they were
-            not kept.
+        samples: ``(sample, 120, 2)``, where the true landmarks may be, in pixels of the image: draws from the expected
+            errors, or without a calibration the landmarks of each latent sample; None if they were not kept.
         scores: how foreign the image is to the network, by the name of the score, higher is more foreign; empty
             without a calibration.
         origin: what it was computed from, if that is known.
@@ -135,6 +144,7 @@ class LandmarkSegmentation:
     model: ModelIdentity
     reliability: Reliability
     area_std_px: tuple[float, ...] = (float("nan"),) * len(ORGANS)
+    area_interval90_px: tuple[tuple[float, float], ...] | None = None
     error_covariance: NDArray[np.float64] | None = None
     total_px1024: float | None = None
     radius90: NDArray[np.float64] | None = None
@@ -261,7 +271,7 @@ class LandmarkSegmentation:
     def membership(self, organ: Organ) -> NDArray[np.float32]:
         """Return the share of the samples whose contour of the organ holds each pixel, ``(row, column)`` in 0..1.
 
-        It is as sure of itself as the samples are: their spread is less than the error (see `error_covariance`).
+        Without a calibration it is too sure of itself: the spread of the latent samples is less than the error.
 
         Raises:
             ValueError: if the samples were not kept.
@@ -290,6 +300,17 @@ class LandmarkSegmentation:
             return None
         row_mm, column_mm = self.spacing_mm
         return self.area_px(organ) * row_mm * column_mm
+
+    def area_interval90(self, organ: Organ, *, square_mm: bool = False) -> tuple[float, float] | None:
+        """Return the interval that holds the true area of an organ with 90 % probability, in pixels or in mm2.
+
+        It is None without a calibration, and in mm2 without spacing.
+        """
+        if self.area_interval90_px is None or (square_mm and self.spacing_mm is None):
+            return None
+        unit = math.prod(self.spacing_mm) if square_mm and self.spacing_mm else 1.0
+        low, high = self.area_interval90_px[ORGANS.index(organ)]
+        return low * unit, high * unit
 
     def organ_uncertainty_px(self, organ: Organ) -> float:
         """Return the mean node uncertainty of the organ over the samples, in pixels."""
@@ -334,13 +355,19 @@ class LandmarkSegmentation:
                 organ.name: {
                     "area_px": self.area_px(organ),
                     "area_std_px": _finite(area_std),
+                    "area_interval90_px": _listed(self.area_interval90(organ)),
                     "area_mm2": self.area_mm2(organ),
+                    "area_interval90_mm2": _listed(self.area_interval90(organ, square_mm=True)),
                     "uncertainty_px": self.organ_uncertainty_px(organ),
                     "total_uncertainty_px": self.organ_total_px(organ),
                 }
                 for organ, area_std in zip(ORGANS, self.area_std_px, strict=True)
             },
-            "cardiothoracic_ratio": {"value": _finite(ratio.value), "std": _finite(ratio.std)},
+            "cardiothoracic_ratio": {
+                "value": _finite(ratio.value),
+                "std": _finite(ratio.std),
+                "interval90": _listed(ratio.interval90),
+            },
             "uncertainty": {
                 "latent": self.latent_uncertainty,
                 "predictive_px1024": self.predictive_px1024,
@@ -464,6 +491,10 @@ class LandmarkSegmentation:
         if radiograph.notes:
             sentences.append(f"Notes: {', '.join(radiograph.notes)}.")
         return [*sentences, "For research use only, not for diagnosis."]
+
+
+def _listed(interval: tuple[float, float] | None) -> list[float] | None:
+    return list(interval) if interval is not None and all(map(math.isfinite, interval)) else None
 
 
 def _finite(value: float) -> float | None:

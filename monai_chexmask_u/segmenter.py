@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 import torch
@@ -35,6 +35,10 @@ from monai_chexmask_u.uncertainty import (
     predictive_uncertainty,
 )
 from monai_chexmask_u.uncertainty.calibration import Calibration
+from monai_chexmask_u.uncertainty.joint_errors import draw_landmarks, interval90
+
+DRAWS: Final = 100
+"""Of the true landmarks, from their expected errors, with the same random numbers for every radiograph."""
 
 __all__ = ["ImageGeometry", "Segmenter", "radiograph_of_array", "segment", "segmentation_from_posterior"]
 
@@ -302,13 +306,20 @@ def segmentation_from_posterior(
 def _calibrated(
     result: LandmarkSegmentation, posterior: LandmarkPosterior, frame: Frame, calibration: Calibration
 ) -> LandmarkSegmentation:
-    """Add total uncertainty, radii, scores and the verdict."""
+    """Add total uncertainty, radii, draws of the true landmarks, intervals, scores and the verdict."""
     network_covariance = calibration.expected(posterior.error_covariance[0].double().cpu().numpy())
     uncertainty = np.sqrt(np.diagonal(network_covariance, axis1=1, axis2=2)).mean(axis=1) * PUBLISHED_IMAGE_SIZE
     scores = dict(zip(SCORES, posterior.scores[0].tolist(), strict=True))
     covariance = frame.covariance_to_image(network_covariance)
+    mean = posterior.mean[0].double().cpu().numpy()
+    drawn = draw_landmarks(mean, network_covariance, calibration.error_correlation, count=DRAWS, seed=0)
+    samples = frame.to_image(drawn)
+    ratio = replace(result.cardiothoracic_ratio, interval90=interval90(cardiothoracic_ratio(samples)))
     return replace(
         result,
+        samples=samples.astype(np.float32),
+        cardiothoracic_ratio=ratio,
+        area_interval90_px=tuple(interval90(polygon_area(samples[:, organ.nodes])) for organ in ORGANS),
         error_covariance=covariance,
         total_px1024=float(uncertainty.mean()),
         radius90=calibration.radius90(covariance),

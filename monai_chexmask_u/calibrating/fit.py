@@ -35,11 +35,13 @@ from monai_chexmask_u.reading import read_radiograph
 from monai_chexmask_u.segmenter import Segmenter
 from monai_chexmask_u.uncertainty import Limits, conformal_quantile, error_scale, organ_uncertainty
 from monai_chexmask_u.uncertainty.calibration import Calibration
+from monai_chexmask_u.uncertainty.joint_errors import ErrorCorrelation, fit_correlation, standardized_errors
 from monai_chexmask_u.uncertainty.reliability import criteria
 
 __all__ = ["CalibrationRadiographs", "Settings", "calibrate"]
 
 LEVEL: Final = 0.9
+NO_CORRELATION: Final = ErrorCorrelation(np.zeros((2 * NODE_COUNT, 1)))
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,8 @@ def calibrate(
         radiographs: to learn from and to be set by.
         settings: counts and seed.
         work: folder in which collected examples are kept, so that a calibration that was stopped continues from them.
-        progress: a function per stage: ``errors``, ``images``, ``error head``, ``detector``, ``held-out radiographs``.
+        progress: a function per stage: ``errors``, ``images``, ``error head``, ``detector``, ``correlation``,
+            ``held-out radiographs``.
 
     Returns:
         The calibration, with its record.
@@ -102,13 +105,14 @@ def calibrate(
         network.latent_size, *_examples(model, radiographs, settings, work, progress), settings, progress
     )
     unity = {organ.name: 1.0 for organ in ORGANS}
-    draft = Calibration(examiner, unity, unity, Limits({}), model.identity.sha256, {})
+    draft = Calibration(examiner, unity, NO_CORRELATION, unity, Limits({}), model.identity.sha256, {})
     segmenter = Segmenter(replace(model, calibration=draft), device="cpu")
+    learned = _results(segmenter, radiographs.outlined, progress["correlation"])
     results = _results(
         segmenter, [*radiographs.held_out, *radiographs.held_out_frontal], progress["held-out radiographs"]
     )
     outlined = results[: len(radiographs.held_out)]
-    draft = replace(draft, error_factors=_error_factors(outlined))
+    draft = replace(draft, error_factors=_error_factors(outlined), error_correlation=_correlation(learned))
     factors = _radius_factors(outlined, draft)
     judged = [criteria(result.scores, organ_uncertainty(draft.expected(result.covariance))) for result in results]
     limits = choose_limits(judged[: len(outlined)], judged[len(outlined) :])
@@ -120,6 +124,8 @@ def calibrate(
         "learned_from": sorted(item.digest() for item in (*radiographs.outlined, *radiographs.frontal)),
         "rule_of_limits": RULE,
         "rule_of_errors": "per organ, half of the held-out landmarks lie within the confidence ellipse of one half",
+        "rule_of_correlation": "common factors of the errors on the outlined radiographs that were learned from, each "
+        "error measured by what was expected of it",
         "rule_of_radii": f"split conformal over the nodes of the held-out outlined images, per organ, at {LEVEL:.0%}",
     }
     return replace(draft, radius_factors=factors, limits=limits, record=record)
@@ -210,12 +216,13 @@ def _examiner(
 
 @dataclass(frozen=True, eq=False)
 class _Result:
-    """What a held-out radiograph tells: scores, the examiner's covariance ``(120, 2, 2)`` and the errors ``(120, 2)``.
+    """What a radiograph tells: scores, landmarks and errors ``(120, 2)``, the examiner's covariance ``(120, 2, 2)``.
 
-    All are in the network frame; errors are NaN without landmarks.
+    All are in the network frame; errors, landmarks minus truth, are NaN without landmarks.
     """
 
     scores: dict[str, float]
+    mean: NDArray[np.float64]
     covariance: NDArray[np.float64]
     error: NDArray[np.float64]
 
@@ -226,10 +233,16 @@ def _results(segmenter: Segmenter, radiographs: Sequence[RadiographItem], progre
         posterior, frame = segmenter.infer(read_radiograph(item.path))
         scores = dict(zip(SCORES, posterior.scores[0].tolist(), strict=True))
         truth = np.full((NODE_COUNT, 2), np.nan) if item.landmarks is None else frame.to_network(item.landmarks)
-        error = posterior.mean[0].double().cpu().numpy() - truth
-        results.append(_Result(scores, posterior.error_covariance[0].double().cpu().numpy(), error))
+        mean, covariance = (part[0].double().cpu().numpy() for part in (posterior.mean, posterior.error_covariance))
+        results.append(_Result(scores, mean, covariance, mean - truth))
         progress(index + 1, len(radiographs))
     return results
+
+
+def _correlation(results: Sequence[_Result]) -> ErrorCorrelation:
+    """Return how the errors of one radiograph hang together."""
+    standardized = [standardized_errors(-result.error, result.covariance, result.mean) for result in results]
+    return fit_correlation(np.array(standardized))
 
 
 def _error_factors(results: Sequence[_Result]) -> dict[str, float]:

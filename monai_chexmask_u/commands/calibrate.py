@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["calibrate"]
 
-STAGES: Final = ("errors", "images", "error head", "detector", "held-out radiographs")
+STAGES: Final = ("errors", "images", "error head", "detector", "correlation", "held-out radiographs")
 HELD_OUT: Final = 3  # every so many patients of the frontal radiographs
 
 

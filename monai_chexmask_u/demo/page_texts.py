@@ -70,7 +70,7 @@ def change_table(before: Shown, after: Shown) -> str:
 def measures(shown: Shown, *, altered: bool) -> str:
     """Return areas, cardiothoracic ratio and the other measures of a result."""
     organs = _table(
-        f"Organs {_which(altered)}; after ±: standard deviation over the samples",
+        f"Organs {_which(altered)}; in brackets: holds the true value with 90 % probability",
         ORGAN_COLUMNS,
         organ_rows(shown.result),
     )

@@ -25,6 +25,7 @@ __all__ = [
     "DISPLACEMENT_X",
     "DISPLACEMENT_Y",
     "DISTANCE",
+    "FIFTH_PERCENTILE",
     "FOREIGN_SCORE",
     "IMAGE_LIBRARY",
     "IMAGE_PROCESSING_SOURCE",
@@ -34,6 +35,7 @@ __all__ = [
     "MAXIMUM",
     "MEAN",
     "MILLIMETER",
+    "NINETY_FIFTH_PERCENTILE",
     "NODE_UNCERTAINTY",
     "NO_UNITS",
     "ORGAN_CODES",
@@ -139,6 +141,8 @@ MAXIMUM: Final = _standard("SCT", "Maximum")
 ROOT_MEAN_SQUARE: Final = _standard("UMLS", "RootMeanSquare")
 STANDARD_DEVIATION: Final = _standard("SCT", "StandardDeviation")
 POPULATION_STANDARD_DEVIATION: Final = _standard("DCM", "StandardDeviationOfPopulation")
+FIFTH_PERCENTILE: Final = _standard("SCT", "_5thPercentileValueOfPopulation")
+NINETY_FIFTH_PERCENTILE: Final = _standard("SCT", "_95thPercentileValueOfPopulation")
 
 CARDIOTHORACIC_RATIO: Final = private_code("ctr", "Cardiothoracic ratio")
 LATENT_UNCERTAINTY: Final = private_code("latent_uncert", "Latent uncertainty")

@@ -17,8 +17,9 @@ from monai_chexmask_u.anatomy import NODE_COUNT, ORGANS
 from monai_chexmask_u.files.atomic import atomic_path
 from monai_chexmask_u.files.checksum import sha256_of
 from monai_chexmask_u.networks.examiner import Examiner, examiner_from_state
-from monai_chexmask_u.networks.states import StateError
+from monai_chexmask_u.networks.states import StateError, is_whole
 from monai_chexmask_u.uncertainty.conformal import error_scale
+from monai_chexmask_u.uncertainty.joint_errors import FACTORS, ErrorCorrelation
 from monai_chexmask_u.uncertainty.measures import PUBLISHED_IMAGE_SIZE
 from monai_chexmask_u.uncertainty.reliability import Limit, Limits, criteria
 
@@ -35,8 +36,10 @@ __all__ = [
     "write_record",
 ]
 
-FORMAT: Final = "chexmask-u-calibration/1"
-CONTENTS: Final = ("format", "weights_sha256", "examiner", "error_factors", "radius_factors", "limits", "record")
+FORMAT: Final = "chexmask-u-calibration/2"
+CONTENTS: Final = (
+    *("format", "weights_sha256", "examiner", "error_factors", "error_loadings", "radius_factors", "limits", "record"),
+)
 FACTOR_RANGE: Final = (0.01, 100.0)
 """Of what expected errors are multiplied by; a calibrated model has factors around 1."""
 
@@ -45,6 +48,7 @@ FACTOR_RANGE: Final = (0.01, 100.0)
 _UNCERTAINTIES: Final = (0.0, 6.0 * PUBLISHED_IMAGE_SIZE)
 _SCORES: Final = {"flatness": (0.0, 2.0), "saturation": (0.0, 2.0)}
 _OTHERS: Final = (-1000.0, 1000.0)
+_ROUNDING: Final = 1e-5
 
 
 class CalibrationError(ValueError):
@@ -59,6 +63,7 @@ class Calibration:
         examiner: predicts errors and scores images.
         error_factors: per organ, what the examiner's standard deviations are multiplied by, so that half of the true
             landmarks lie within the ellipse of one half.
+        error_correlation: of the errors of one image at different landmarks.
         radius_factors: per organ, what the expected error is multiplied by to hold the truth with 90 % probability.
         limits: of the verdict.
         weights_sha256: of the weights that this belongs to.
@@ -68,6 +73,7 @@ class Calibration:
 
     examiner: Examiner
     error_factors: Mapping[str, float]
+    error_correlation: ErrorCorrelation
     radius_factors: Mapping[str, float]
     limits: Limits
     weights_sha256: str
@@ -118,7 +124,10 @@ def write_calibration(calibration: Calibration, path: Path) -> None:
         "record": dict(calibration.record),
     }
     # By way of JSON: a NumPy number in the file would keep it from being read.
-    content = json.loads(json.dumps(plain)) | {"examiner": calibration.examiner.state_dict()}
+    content = json.loads(json.dumps(plain)) | {
+        "examiner": calibration.examiner.state_dict(),
+        "error_loadings": torch.from_numpy(calibration.error_correlation.loadings).float(),
+    }
     try:
         _calibration(content, calibration.weights_sha256, "")
     except ValueError as error:
@@ -193,8 +202,9 @@ def _calibration(content: Mapping[str, Any], weights_sha256: str, sha256: str) -
     except StateError as error:
         raise ValueError(f"the file {error}") from error
     errors, radii = (checked_factors(name, content[name]) for name in ("error_factors", "radius_factors"))
+    correlation = _checked_correlation(content["error_loadings"])
     limits, record = checked_limits(content["limits"]), _checked_record(content["record"])
-    return Calibration(examiner, errors, radii, limits, weights_sha256, record, sha256)
+    return Calibration(examiner, errors, correlation, radii, limits, weights_sha256, record, sha256)
 
 
 def limit_range(criterion: str) -> tuple[float, float]:
@@ -240,6 +250,22 @@ def checked_limits(content: object) -> Limits:
             raise ValueError(f"the limit of review of {name} ({review:g}) is above that of rejection ({reject:g})")
         limits[name] = Limit(review, reject)
     return Limits(limits)
+
+
+def _checked_correlation(content: object) -> ErrorCorrelation:
+    """Return the correlation of a file.
+
+    Raises:
+        ValueError: if it is no matrix of the right shape, or no correlation.
+    """
+    if not isinstance(content, torch.Tensor) or content.dtype != torch.float32 or not is_whole(content):
+        raise ValueError("error_loadings is no matrix of finite numbers")
+    if content.ndim != 2 or len(content) != 2 * NODE_COUNT or not 1 <= content.shape[1] <= FACTORS:
+        raise ValueError(f"error_loadings has the shape {tuple(content.shape)}, not ({2 * NODE_COUNT}, 1 to {FACTORS})")
+    loadings = content.double().numpy()
+    if (np.square(loadings).sum(axis=1) > 1 + _ROUNDING).any():
+        raise ValueError("error_loadings are no correlation: the squares of a row exceed 1")
+    return ErrorCorrelation(loadings)
 
 
 def _checked_record(content: object) -> dict[str, Any]:

@@ -39,7 +39,7 @@ ORGAN_COLUMNS: Final = (
 EXPLANATIONS: Final = (
     "Node uncertainty: mean of the standard deviations of a landmark's x and y over the samples.",
     "Total uncertainty: the same of the error that the calibration expects; a dash if there is no calibration.",
-    "At 1024: in pixels of an image of 1024 pixels. After ±: standard deviation over the samples.",
+    "At 1024: in pixels of an image of 1024 pixels. In brackets: holds the true value with 90 % probability.",
 )
 _UNKNOWN: Final = "-"
 
@@ -63,18 +63,18 @@ def measure_rows(segmentation: LandmarkSegmentation, radiograph: Radiograph) -> 
 def organ_rows(segmentation: LandmarkSegmentation) -> list[tuple[str, ...]]:
     """Return one row of `ORGAN_COLUMNS` per organ; what is not known is a dash.
 
-    Areas have their standard deviation over the samples. Uncertainties are means of the standard deviations of x and
-    y, in pixels and, where the spacing is known, in mm; the largest one with the id of its node.
+    Areas have the interval that holds the true one with 90 % probability. Uncertainties are means of the standard
+    deviations of x and y, in pixels and, where the spacing is known, in mm; the largest one with the id of its node.
     """
     return [
         (
             organ.title,
-            _area(segmentation.area_px(organ), area_std),
-            _area_mm2(segmentation, organ, area_std),
+            _area(segmentation.area_px(organ), segmentation.area_interval90(organ)),
+            _area(segmentation.area_mm2(organ), segmentation.area_interval90(organ, square_mm=True)),
             *_uncertainty(segmentation.covariance, organ, segmentation.spacing_mm),
             *_uncertainty(segmentation.error_covariance, organ, segmentation.spacing_mm),
         )
-        for organ, area_std in zip(ORGANS, segmentation.area_std_px, strict=True)
+        for organ in ORGANS
     ]
 
 
@@ -93,15 +93,10 @@ def identity_rows(segmentation: LandmarkSegmentation, radiograph: Radiograph) ->
     ]
 
 
-def _area(value: float, std: float) -> str:
-    return f"{value:,.0f} ± {std:,.0f}" if math.isfinite(std) else f"{value:,.0f}"
-
-
-def _area_mm2(segmentation: LandmarkSegmentation, organ: Organ, std_px: float) -> str:
-    area = segmentation.area_mm2(organ)
-    if area is None or segmentation.spacing_mm is None:
+def _area(value: float | None, interval90: tuple[float, float] | None) -> str:
+    if value is None:
         return _UNKNOWN
-    return _area(area, std_px * math.prod(segmentation.spacing_mm))
+    return f"{value:,.0f}" if interval90 is None else f"{value:,.0f} ({interval90[0]:,.0f} to {interval90[1]:,.0f})"
 
 
 def _uncertainty(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -74,7 +75,7 @@ def image_group(
 def organ_group(
     organ: Organ, segmentation: LandmarkSegmentation, image: sr.SourceImageForRegion, ids: TrackingIds
 ) -> sr.PlanarROIMeasurementsAndQualitativeEvaluations:
-    """Return the group on one organ: its closed contour, area, and mean and greatest landmark uncertainty.
+    """Return the group on one organ: contour, area with its 90 % interval, mean and greatest landmark uncertainty.
 
     The area is that of the whole contour, even where the contour had to be clipped to the image.
 
@@ -90,7 +91,9 @@ def organ_group(
     ]
     area_mm2 = segmentation.area_mm2(organ)
     if area_mm2 is not None:
-        measurements.insert(0, _measurement(codes.AREA, area_mm2, codes.SQUARE_MILLIMETER))
+        interval = _interval(segmentation.area_interval90(organ, square_mm=True), codes.SQUARE_MILLIMETER)
+        area = _measurement(codes.AREA, area_mm2, codes.SQUARE_MILLIMETER, properties=interval)
+        measurements.insert(0, area)
     return sr.PlanarROIMeasurementsAndQualitativeEvaluations(
         tracking_identifier=sr.TrackingIdentifier(ids.uid(organ.name), organ.title),
         referenced_region=sr.ImageRegion("POLYLINE", points, image),
@@ -206,21 +209,30 @@ def to_scoord(points: NDArray[np.float64], shape: tuple[int, int]) -> tuple[NDAr
 
 def _cardiothoracic_ratio(segmentation: LandmarkSegmentation) -> sr.Measurement:
     ratio = segmentation.cardiothoracic_ratio
-    properties = None
-    if np.isfinite(ratio.std):
-        spread = sr.NumContentItem(
-            name=codes.POPULATION_STANDARD_DEVIATION,
-            value=_six_digits(ratio.std),
-            unit=codes.RATIO,
-            relationship_type="HAS PROPERTIES",
-        )
-        properties = sr.MeasurementProperties(
-            measurement_statistical_properties=sr.MeasurementStatisticalProperties(
-                [spread], description=f"{segmentation.sample_count} Monte Carlo samples"
-            )
-        )
+    properties = _interval(ratio.interval90, codes.RATIO)
+    if properties is None and np.isfinite(ratio.std):
+        spread = {codes.POPULATION_STANDARD_DEVIATION: ratio.std}
+        properties = _statistics(spread, codes.RATIO, f"{segmentation.sample_count} Monte Carlo samples")
     return _measurement(
         codes.CARDIOTHORACIC_RATIO, ratio.value, codes.RATIO, derivation=codes.MEAN, properties=properties
+    )
+
+
+def _interval(interval90: tuple[float, float] | None, unit: Code) -> sr.MeasurementProperties | None:
+    """Return the ends of a 90 % interval as percentiles of where the true value may be; None where they are unknown."""
+    if interval90 is None or not np.isfinite(interval90).all():
+        return None
+    ends = dict(zip((codes.FIFTH_PERCENTILE, codes.NINETY_FIFTH_PERCENTILE), interval90, strict=True))
+    return _statistics(ends, unit, "Interval that holds the true value with 90 % probability")
+
+
+def _statistics(numbers: Mapping[Code, float], unit: Code, description: str) -> sr.MeasurementProperties:
+    items = [
+        sr.NumContentItem(name=name, value=_six_digits(number), unit=unit, relationship_type="HAS PROPERTIES")
+        for name, number in numbers.items()
+    ]
+    return sr.MeasurementProperties(
+        measurement_statistical_properties=sr.MeasurementStatisticalProperties(items, description=description)
     )
 
 
