@@ -38,6 +38,7 @@ __all__ = [
     "clip_gradients",
     "dicom_datalist",
     "fit_shape_code",
+    "has_bounded_variance",
     "is_complete",
     "is_true",
     "landmark_datalist",
@@ -92,6 +93,18 @@ def clip_gradients(optimizer: torch.optim.Optimizer, largest_norm: float) -> Non
         torch.nn.utils.clip_grad_norm_(parameters, largest_norm)
 
     optimizer.register_step_pre_hook(clip)
+
+
+def has_bounded_variance(weights: str | None) -> bool:
+    """Tell whether a training starts from weights whose latent variances are bounded, and so has to keep the bound.
+
+    Args:
+        weights: their file, or None where it starts from random ones.
+
+    Raises:
+        CheckpointError: if the file cannot be used.
+    """
+    return weights is not None and read_checkpoint(Path(weights)).bounded_variance
 
 
 def is_true(name: str, value: object) -> bool:

@@ -13,6 +13,7 @@ from support.samples.calibrations import make_limits
 from support.samples.dicom import chest_phantom
 
 from monai_chexmask_u.anatomy import HEART, LEFT_LUNG, ORGANS, RIGHT_LUNG
+from monai_chexmask_u.geometry import cardiothoracic_ratio, polygon_area
 from monai_chexmask_u.model import Model
 from monai_chexmask_u.networks.examiner import SCORES
 from monai_chexmask_u.networks.network_image import fit_frame
@@ -154,3 +155,25 @@ def test_same_radiograph_gives_the_same_result(calibrated_model: Model) -> None:
     first, again = (segment(calibrated_model, radiograph()) for _ in range(2))
     np.testing.assert_array_equal(again.error_covariance, first.error_covariance)
     assert (again.scores, again.total_px1024) == (first.scores, first.total_px1024)
+
+
+def test_draws_and_intervals_follow_from_the_expected_errors(calibrated_model: Model) -> None:
+    result = segment(calibrated_model, radiograph(spacing_mm=(0.2, 0.2)))
+    assert result.samples is not None
+    assert result.samples.shape == (100, 120, 2)
+    low, high = result.cardiothoracic_ratio.interval90 or (0, 0)
+    np.testing.assert_allclose([low, high], np.quantile(cardiothoracic_ratio(result.samples), [0.05, 0.95]), rtol=1e-4)
+    for organ in ORGANS:
+        areas = polygon_area(result.samples[:, organ.nodes])
+        expected = np.quantile(areas, [0.05, 0.95])
+        assert result.area_interval90(organ) == pytest.approx(tuple(expected), rel=1e-4)
+        assert result.area_interval90(organ, square_mm=True) == pytest.approx(tuple(0.04 * expected), rel=1e-4)
+    other = segment(calibrated_model, radiograph(spacing_mm=(0.2, 0.2)), num_samples=9, seed=5)
+    assert other.samples is not None
+    assert len(other.samples) == 100, "draws do not depend on the number of latent samples"
+
+
+def test_without_a_calibration_there_is_no_interval(tiny_model: Model) -> None:
+    result = segment(tiny_model, radiograph())
+    assert result.cardiothoracic_ratio.interval90 is None
+    assert [result.area_interval90(organ) for organ in ORGANS] == [None] * 3

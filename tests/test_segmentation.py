@@ -131,7 +131,7 @@ def test_a_result_says_in_a_few_lines_what_it_is(result: LandmarkSegmentation) -
     assert repr(result).splitlines() == [
         "LandmarkSegmentation of a radiograph of 250 x 200 pixels of 0.4 x 0.3 mm",
         "  verdict: review (The model is not calibrated)",
-        "  cardiothoracic ratio: 0.430 ± 0.020",
+        "  cardiothoracic ratio: 0.430",
         "  predictive uncertainty: 8.5 px at 1024, 50 samples",
         "  model: tiny 1.2.3",
     ]

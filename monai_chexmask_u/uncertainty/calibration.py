@@ -17,7 +17,7 @@ from monai_chexmask_u.anatomy import NODE_COUNT, ORGANS
 from monai_chexmask_u.files.atomic import atomic_path
 from monai_chexmask_u.files.checksum import sha256_of
 from monai_chexmask_u.networks.examiner import Examiner, examiner_from_state
-from monai_chexmask_u.networks.states import StateError, is_whole
+from monai_chexmask_u.networks.states import StateError
 from monai_chexmask_u.uncertainty.conformal import error_scale
 from monai_chexmask_u.uncertainty.joint_errors import FACTORS, ErrorCorrelation
 from monai_chexmask_u.uncertainty.measures import PUBLISHED_IMAGE_SIZE
@@ -258,7 +258,7 @@ def _checked_correlation(content: object) -> ErrorCorrelation:
     Raises:
         ValueError: if it is no matrix of the right shape, or no correlation.
     """
-    if not isinstance(content, torch.Tensor) or content.dtype != torch.float32 or not is_whole(content):
+    if not isinstance(content, torch.Tensor) or content.dtype != torch.float32 or not content.isfinite().all():
         raise ValueError("error_loadings is no matrix of finite numbers")
     if content.ndim != 2 or len(content) != 2 * NODE_COUNT or not 1 <= content.shape[1] <= FACTORS:
         raise ValueError(f"error_loadings has the shape {tuple(content.shape)}, not ({2 * NODE_COUNT}, 1 to {FACTORS})")

@@ -21,7 +21,8 @@ pytest.importorskip("ignite", reason="the bundle's engines need pytorch-ignite")
 
 from monai_chexmask_u.files.checksum import sha256_of
 from monai_chexmask_u.model import default_bundle
-from monai_chexmask_u.networks.checkpoints import is_complete, read_checkpoint
+from monai_chexmask_u.networks import HybridGNet
+from monai_chexmask_u.networks.checkpoints import is_complete, read_checkpoint, write_checkpoint
 from monai_chexmask_u.workflows import EngineError, evaluate, train
 
 CONFIGS = default_bundle() / "configs"
@@ -130,6 +131,14 @@ def test_training_starts_from_the_weights_of_a_smaller_image(
     small, large = (read_checkpoint(folder / "best.pt") for folder in (trained, tmp_path))
     assert large.image_size == 96
     torch.testing.assert_close(large.decoder.state_dict(), small.decoder.state_dict(), rtol=0, atol=1e-6)
+
+
+def test_training_keeps_the_bound_of_the_weights_that_it_starts_from(landmark_data: Path, tmp_path: Path) -> None:
+    start = tmp_path / "start.pt"
+    torch.manual_seed(0)
+    write_checkpoint(HybridGNet(64, refinements=3, bounded_variance=True), start)
+    train([landmark_data], tmp_path / "runs", epochs=1, initial_weights=str(start), **SMALL)
+    assert read_checkpoint(tmp_path / "runs" / "best.pt").bounded_variance
 
 
 def test_two_processes_train_one_network(landmark_data: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from monai_chexmask_u.demo.figure import Measure, color_bar, draw_figure, node_v
 from monai_chexmask_u.demo.page_texts import change_table, measures, message, verdict
 from monai_chexmask_u.demo.sessions import Shown
 from monai_chexmask_u.drawing import uncertainty_color
-from monai_chexmask_u.segmentation import Reliability
+from monai_chexmask_u.segmentation import Estimate, Reliability
 
 
 def shown(**changes: object) -> Shown:
@@ -99,8 +99,9 @@ def test_change_is_told_per_organ() -> None:
     assert html.count("<td>1.0 → 1.0 px, +0 %</td>") == 2
 
 
-def test_measures_hold_the_cardiothoracic_ratio_with_its_spread() -> None:
-    assert "0.430 ± 0.020" in measures(shown(), altered=False)
+def test_measures_hold_the_cardiothoracic_ratio_with_its_interval() -> None:
+    ratio = Estimate(0.43, 0.002, (0.4, 0.46))
+    assert "0.430 (90 % interval 0.400 to 0.460)" in measures(shown(cardiothoracic_ratio=ratio), altered=False)
 
 
 def test_words_are_escaped() -> None:

@@ -15,7 +15,7 @@ import pytest
 
 ENVIRONMENTS = {
     "demo": ("deploy", "archive"),
-    "test": ("deploy", "archive", "bundle", "export", "experiments", "ray", "rca", "demo", "dev"),
+    "test": ("deploy", "archive", "bundle", "export", "experiments", "ray", "rca", "demo", "sbom", "dev"),
     "plain": ("archive", "bundle", "dataset", "experiments", "demo", "dev"),
     "label": ("label",),
     "label-test": ("label", "slicer", "dev"),

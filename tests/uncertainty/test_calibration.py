@@ -55,6 +55,7 @@ def test_calibration_round_trips(tmp_path: Path) -> None:
     write_calibration(written, tmp_path / "c.pt")
     read = read_calibration(tmp_path / "c.pt", WEIGHTS)
     assert (read.limits, read.record, read.radius_factors) == (limits, record, factors)
+    np.testing.assert_allclose(read.error_correlation.loadings, written.error_correlation.loadings, rtol=1e-6)
     assert read.weights_sha256 == WEIGHTS
     assert read.sha256 == hashlib.sha256((tmp_path / "c.pt").read_bytes()).hexdigest()
     assert not read.examiner.training
@@ -302,3 +303,23 @@ def test_radius_is_the_expected_error_times_its_organs_factor(seed: int, scale: 
         expected = factor * np.sqrt(covariance[:, organ.nodes].trace(axis1=-2, axis2=-1))
         np.testing.assert_allclose(radius[:, organ.nodes], expected, rtol=1e-9)
     np.testing.assert_allclose(CALIBRATION.radius90(scale**2 * covariance), scale * radius, rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("loadings", "said"),
+    [
+        ([[0.5]], "no matrix"),
+        (torch.zeros(240, 4).double(), "no matrix"),
+        (torch.full((240, 4), math.nan), "no matrix of finite numbers"),
+        (torch.zeros(239, 4), "shape (239, 4)"),
+        (torch.zeros(240), "shape (240,)"),
+        (torch.zeros(240, 0), "shape (240, 0)"),
+        (torch.zeros(240, 49), "shape (240, 49)"),
+        (torch.full((240, 4), 0.6), "no correlation"),
+    ],
+    ids=["list", "double", "nan", "landmark", "vector", "empty", "wide", "sum"],
+)
+def test_a_correlation_that_is_none_is_refused(path: Path, loadings: Any, said: str) -> None:
+    content = torch.load(path, weights_only=True)
+    torch.save(content | {"error_loadings": loadings}, path)
+    refused(path, said)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from support.samples.dicom import phantom_landmarks
 
 from monai_chexmask_u.anatomy import HEART, ORGANS, RIGHT_LUNG
@@ -28,7 +29,7 @@ def shifted_together() -> ErrorCorrelation:
     return ErrorCorrelation(loadings.reshape(240, 1))
 
 
-def covariances(across: float, along: float) -> np.ndarray:
+def covariances(across: float, along: float) -> NDArray[np.float64]:
     axes = contour_directions(LANDMARKS)
     return np.einsum("nki,k,nkj->nij", axes, np.square([across, along]), axes)
 
@@ -64,7 +65,7 @@ def test_errors_along_the_contour_leave_the_outline_where_it_is() -> None:
     straight = LANDMARKS + 30 * correlation.draw(500, seed=0)[..., 1:] * contour_directions(LANDMARKS)[:, 1]
     for organ in ORGANS:
         area = polygon_area(LANDMARKS[organ.nodes])
-        assert polygon_area(drawn[:, organ.nodes]).mean() == pytest.approx(area, rel=0.003)
+        assert polygon_area(drawn[:, organ.nodes]).mean() == pytest.approx(area, rel=0.005)
         assert polygon_area(straight[:, organ.nodes]).mean() > 1.01 * area
 
 

@@ -33,7 +33,10 @@ LANDMARK_KEYS = [
     "uncertainty_px",
     "radius90",
 ]
-ORGAN_KEYS = ["area_px", "area_std_px", "area_mm2", "uncertainty_px", "total_uncertainty_px"]
+ORGAN_KEYS = [
+    *("area_px", "area_std_px", "area_interval90_px", "area_mm2", "area_interval90_mm2"),
+    *("uncertainty_px", "total_uncertainty_px"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +75,7 @@ def test_record_has_exactly_the_agreed_keys(
         },
         "model": {"name": "tiny", "version": "1.2.3", "sha256": "ab" * 32, "calibration_sha256": None},
         "samples": 50,
-        "cardiothoracic_ratio": {"value": 0.43, "std": 0.02},
+        "cardiothoracic_ratio": {"value": 0.43, "std": 0.02, "interval90": None},
         "uncertainty": {"latent": 0.25, "predictive_px1024": 8.5, "total_px1024": None, "score": 8.5},
         "reliability": {"verdict": "review", "reasons": ["not_calibrated"], "scores": {}},
     }
@@ -114,6 +117,8 @@ def test_landmarks_and_organs_say_what_the_result_says(
         assert record["organs"][organ.name] == {
             "area_px": result.area_px(organ),
             "area_std_px": None,
+            "area_interval90_px": None,
+            "area_interval90_mm2": None,
             "area_mm2": result.area_mm2(organ),
             "uncertainty_px": result.organ_uncertainty_px(organ),
             "total_uncertainty_px": None,
@@ -124,7 +129,7 @@ def test_what_is_not_known_is_null(tmp_path: Path) -> None:
     radiograph = make_radiograph()
     unknown = make_segmentation(radiograph, cardiothoracic_ratio=Estimate(np.nan, np.nan))
     record = written(unknown, radiograph, tmp_path)
-    assert record["cardiothoracic_ratio"] == {"value": None, "std": None}
+    assert record["cardiothoracic_ratio"] == {"value": None, "std": None, "interval90": None}
     assert record["image"]["spacing_mm"] is None
     assert record["image"]["view"] is None
     assert {organ["area_mm2"] for organ in record["organs"].values()} == {None}
@@ -140,13 +145,23 @@ def test_a_calibrated_result_says_its_total_uncertainty_and_how_foreign_the_imag
         error_covariance=total[:, None, None] ** 2 * np.eye(2),
         total_px1024=12.5,
         area_std_px=(10.0, np.nan, 30.0),
+        area_interval90_px=((100.0, 200.0), (300.0, 400.0), (500.0, np.inf)),
+        cardiothoracic_ratio=Estimate(0.43, 0.002, (0.4, 0.46)),
         scores={"latent": 1.5, "features": 2.5, "depth": np.inf},
     )
     record = written(calibrated, radiograph, tmp_path)
     assert [row["uncertainty_px"] for row in record["landmarks"]] == pytest.approx(total.tolist())
     assert record["organs"]["heart"]["total_uncertainty_px"] == pytest.approx(total[94:].mean())
     assert record["uncertainty"]["total_px1024"] == record["uncertainty"]["score"] == 12.5
-    assert [organ["area_std_px"] for organ in record["organs"].values()] == [10, None, 30]
+    assert record["cardiothoracic_ratio"] == {"value": 0.43, "std": 0.002, "interval90": [0.4, 0.46]}
+    organs = record["organs"].values()
+    assert [organ["area_std_px"] for organ in organs] == [10, None, 30]
+    assert [organ["area_interval90_px"] for organ in organs] == [[100, 200], [300, 400], None]
+    assert [organ["area_interval90_mm2"] for organ in organs] == [
+        pytest.approx([12, 24]),
+        pytest.approx([36, 48]),
+        None,
+    ]
     assert record["model"] == {"name": "tiny", "version": "1.2.3", "sha256": "ab" * 32, "calibration_sha256": "cd" * 32}
     assert record["reliability"]["scores"] == {"latent": 1.5, "features": 2.5, "depth": None}
     # What the samples say stays beside it.

@@ -27,6 +27,7 @@ REASONS = (
     *("high_uncertainty:heart", "reason_of_a_later_version"),
 )
 A4 = (595.28, 841.89)
+AREAS = [make_segmentation(make_radiograph()).area_px(organ) for organ in ORGANS]
 MARGIN = 36
 
 
@@ -46,7 +47,8 @@ def result(radiograph: Radiograph) -> LandmarkSegmentation:
         radiograph,
         error_covariance=total[:, None, None] ** 2 * np.diag([1.0, 4.0]),
         total_px1024=34.56,
-        area_std_px=(12.0, 34.0, 56.0),
+        cardiothoracic_ratio=Estimate(0.43, 0.002, (0.4012, 0.4567)),
+        area_interval90_px=tuple((area - 1000 * (number + 1), area + 100) for number, area in enumerate(AREAS)),
         model=ModelIdentity("chexmask", "4.5.6", "ab" * 32, "cd" * 32),
         reliability=Reliability("review", ("high_uncertainty:heart",)),
     )
@@ -138,7 +140,7 @@ def test_image_and_makers_are_identified(text: str, radiograph: Radiograph) -> N
 
 def test_measures_are_those_of_the_result(text: str) -> None:
     for words in (
-        "Cardiothoracic ratio 0.430 ± 0.020",
+        "Cardiothoracic ratio 0.430 (90 % interval 0.401 to 0.457)",
         "Total uncertainty at 1024 34.6 px",
         "Predictive uncertainty at 1024 8.5 px",
         "Latent uncertainty 0.25",
@@ -153,11 +155,13 @@ def test_measures_are_those_of_the_result(text: str) -> None:
 def test_organs_have_areas_and_uncertainties_in_pixels_and_millimeters(text: str, result: LandmarkSegmentation) -> None:
     # In closed form for the total uncertainty: std of x is t, of y 2 t; a pixel is 0.1 mm wide and 0.2 mm high.
     total = np.linspace(2, 12, 120)
-    for organ, std in zip(ORGANS, (12, 34, 56), strict=True):
+    for number, organ in enumerate(ORGANS):
         area = result.area_px(organ)
+        low, high = area - 1000 * (number + 1), area + 100
         mean, largest = total[organ.nodes].mean(), total[organ.nodes].max()
         last = f"{organ.prefix}{organ.node_count - 1:02d}"
-        assert f"{organ.title} {area:,.0f} ± {std} {area * 0.02:,.0f} ± {std * 0.02:,.0f} " in text
+        pixels, square_mm = (f"{area * unit:,.0f} ({low * unit:,.0f} to {high * unit:,.0f})" for unit in (1, 0.02))
+        assert f"{organ.title} {pixels} {square_mm} " in text
         assert (
             f"{1.5 * mean:.1f} px, {0.25 * mean:.1f} mm {1.5 * largest:.1f} px, {0.25 * largest:.1f} mm ({last})"
             in (text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -242,6 +243,30 @@ def test_ratio_is_a_mean_with_its_spread_over_the_samples(
     assert '<has concept mod CODE:(,,"Derivation")=(373098007,SCT,"Mean")>' in lines[ratio + 1]
     assert '<has properties NUM:(,,"Standard deviation of population")="0.0123457"' in lines[ratio + 2]
     assert '"50 Monte Carlo samples"' in lines[ratio + 3]
+
+
+def test_intervals_of_ratio_and_areas_are_percentiles(
+    radiograph: Radiograph, result: LandmarkSegmentation, tmp_path: Path, dsrdump: Callable[[Path], tuple[int, str]]
+) -> None:
+    calibrated = replace(
+        result,
+        cardiothoracic_ratio=Estimate(0.45, 0.001, (0.41, 0.49)),
+        area_interval90_px=((1000.0, 1100.0), (2000.0, 2200.0), (3000.0, 3300.0)),
+    )
+    path = tmp_path / "report.dcm"
+    build_report(calibrated, SourceImage(radiograph), Numbering()).save_as(path)
+    lines = dsrdump(path)[1].splitlines()
+    ratio = next(number for number, line in enumerate(lines) if "Cardiothoracic ratio" in line)
+    ends = [
+        re.search(r'"(\w+ Percentile Value Of Population)"\)="([\d.]+)"', line, re.IGNORECASE) for line in lines[ratio:]
+    ]
+    found = [(end[1][:4].strip().lower(), float(end[2])) for end in ends if end]
+    unit = float(np.prod(result.spacing_mm or ()))
+    expected = [("5th", 0.41), ("95th", 0.49)]
+    for low, high in calibrated.area_interval90_px or ():
+        expected += [("5th", low * unit), ("95th", high * unit)]
+    assert [name for name, _ in found] == [name for name, _ in expected]
+    np.testing.assert_allclose([value for _, value in found], [value for _, value in expected], rtol=1e-5)
 
 
 def test_report_without_ratio_is_partial(radiograph: Radiograph, result: LandmarkSegmentation) -> None:
