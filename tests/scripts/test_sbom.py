@@ -28,14 +28,16 @@ def bills(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[st
     return {name: (folder / f"sbom-{name}.cdx.json").read_text() for name in ("demo", "test")}
 
 
-@pytest.mark.parametrize("name", ["demo", "test"])
-def test_a_bill_is_valid_by_the_schema_of_cyclonedx(bills: dict[str, Any], name: str) -> None:
+def test_a_bill_is_valid_by_the_schema_of_cyclonedx(bills: dict[str, Any]) -> None:
+    """The smaller one: the script has the other one judged in the same way, which takes long."""
     from cyclonedx.schema import SchemaVersion
     from cyclonedx.validation.json import JsonStrictValidator
 
     validator = JsonStrictValidator(SchemaVersion.V1_6)
-    assert validator.validate_str(bills[name]) is None
-    assert validator.validate_str(bills[name].replace('"SHA-256"', '"SHA-255"')) is not None
+    assert validator.validate_str(bills["demo"]) is None
+    bill = json.loads(bills["demo"])
+    few = json.dumps(bill | {"components": bill["components"][:3]}).replace('"SHA-256"', '"SHA-255"')
+    assert validator.validate_str(few) is not None
 
 
 @pytest.mark.parametrize("name", ["demo", "test"])

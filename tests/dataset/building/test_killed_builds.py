@@ -71,7 +71,7 @@ def test_the_command_is_killed_with_its_workers_and_continues(tmp_path: Path, ti
 
 def wait_for_shards(process: subprocess.Popen[bytes], output: Path) -> None:
     deadline = time.monotonic() + 120
-    while not list(output.glob("data/*.parquet")):
+    while not (output / "manifest.json").is_file() or not read_manifest(output).shards:
         if process.poll() is not None or time.monotonic() > deadline:
             pytest.fail("the build wrote no shard")
         time.sleep(0.02)
