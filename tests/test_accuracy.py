@@ -83,7 +83,7 @@ def test_spread_of_the_samples_is_no_calibrated_error(segmenter: Segmenter, shar
     for item in landmark_datalist(shared_data / "jsrt" / "val"):
         segmentation = segmenter.segment(read_radiograph(Path(item["image"])))
         ratios.append(segmentation.std.mean() / np.sqrt(np.square(segmentation.landmarks - item["label"]).mean()))
-    assert np.median(ratios) < 0.5  # as the documents warn
+    assert 0.4 < np.median(ratios) < 0.9  # as the documents say: less than the error
 
 
 def test_organs_of_a_real_chest_lie_where_they_belong(segmenter: Segmenter, chest_cr: Path) -> None:
