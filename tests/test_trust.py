@@ -136,10 +136,12 @@ def test_radiographs_of_another_scanner_are_not_rejected(segment: Segment, share
 def test_the_model_card_quotes_the_experiments() -> None:
     docs = default_bundle() / "docs"
     found = json.loads((docs / "experiments.json").read_text(encoding="utf-8"))
-    calibration = load_model().calibration
-    assert calibration is not None
-    assert found["settings"]["model"]["calibration_sha256"] == calibration.sha256
+    model = load_model()
     numbers, card = found["numbers"], (docs / "README.md").read_text(encoding="utf-8")
+    if found["settings"]["model"]["calibration_sha256"] != model.identity.calibration_sha256:
+        measured = found["settings"]["model"]["version"]
+        assert measured != model.identity.version
+        assert f"The experiments below are those of bundle {measured}, with its weights and calibration" in card
     quoted = [
         f"(clean radiographs of six data sets) | {numbers['error.node.all.pearson_total']:.2f}",
         f"on clean radiographs alone | | {numbers['error.node.clean.pearson_total']:.2f}",
