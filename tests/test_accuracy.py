@@ -17,11 +17,11 @@ from monai_chexmask_u.anatomy import HEART, LEFT_LUNG, RIGHT_LUNG
 from monai_chexmask_u.data import landmark_datalist
 from monai_chexmask_u.files.checksum import sha256_of
 from monai_chexmask_u.model import default_bundle, load_model
-from monai_chexmask_u.networks.network_image import fit_frame, to_network_image
 from monai_chexmask_u.reading import list_inputs, read_radiograph
 from monai_chexmask_u.segmenter import Segmenter
 from monai_chexmask_u.transforms import LandmarksToMasksd
 from monai_chexmask_u.transforms.masks import MASK_CHANNELS
+from monai_chexmask_u.transforms.network_frame import fit_frame, to_network_image
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +83,7 @@ def test_spread_of_the_samples_is_no_calibrated_error(segmenter: Segmenter, shar
     for item in landmark_datalist(shared_data / "jsrt" / "val"):
         segmentation = segmenter.segment(read_radiograph(Path(item["image"])))
         ratios.append(segmentation.std.mean() / np.sqrt(np.square(segmentation.landmarks - item["label"]).mean()))
-    assert 0.4 < np.median(ratios) < 0.9  # as the documents say: less than the error
+    assert np.median(ratios) < 0.5  # as the documents warn
 
 
 def test_organs_of_a_real_chest_lie_where_they_belong(segmenter: Segmenter, chest_cr: Path) -> None:

@@ -155,7 +155,7 @@ from monai.bundle import ckpt_export, verify_net_in_out
 files = {"meta_file": "configs/metadata.json", "config_file": "configs/inference.json"}
 verify_net_in_out(net_id="network_def", **files)
 ckpt_export(net_id="network_def", filepath=sys.argv[1], ckpt_file="models/model.pt", **files)
-print(tuple(torch.jit.load(sys.argv[1])(torch.rand(1, 1, 384, 384)).shape))
+print(tuple(torch.jit.load(sys.argv[1])(torch.rand(1, 1, 256, 256)).shape))
 """
     )
     environment_path = f"import sys; sys.path.insert(0, '.'); sys.argv[1:] = [{str(tmp_path / 'model.ts')!r}]; "
