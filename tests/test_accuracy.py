@@ -17,11 +17,11 @@ from monai_chexmask_u.anatomy import HEART, LEFT_LUNG, RIGHT_LUNG
 from monai_chexmask_u.data import landmark_datalist
 from monai_chexmask_u.files.checksum import sha256_of
 from monai_chexmask_u.model import default_bundle, load_model
+from monai_chexmask_u.networks.network_image import fit_frame, to_network_image
 from monai_chexmask_u.reading import list_inputs, read_radiograph
 from monai_chexmask_u.segmenter import Segmenter
 from monai_chexmask_u.transforms import LandmarksToMasksd
 from monai_chexmask_u.transforms.masks import MASK_CHANNELS
-from monai_chexmask_u.transforms.network_frame import fit_frame, to_network_image
 
 
 @pytest.fixture(scope="module")

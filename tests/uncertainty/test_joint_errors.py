@@ -31,7 +31,7 @@ def shifted_together() -> ErrorCorrelation:
 
 def covariances(across: float, along: float) -> NDArray[np.float64]:
     axes = contour_directions(LANDMARKS)
-    return np.einsum("nki,k,nkj->nij", axes, np.square([across, along]), axes)
+    return np.asarray(np.einsum("nki,k,nkj->nij", axes, np.square([across, along]), axes))
 
 
 def test_draws_have_the_expected_covariance_at_each_landmark() -> None:
