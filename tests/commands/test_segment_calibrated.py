@@ -67,7 +67,7 @@ def test_verdicts_are_counted(bundle: Path, images: Path, tmp_path: Path) -> Non
         (b"", "is no calibration, or is broken"),
         (b"PK\x03\x04 cut off", "is no calibration, or is broken"),
         ({"format": "another"}, "no calibration of this version"),
-        ({"format": "chexmask-u-calibration/1"}, "other weights"),
+        ({"format": "chexmask-u-calibration/2"}, "other weights"),
     ],
 )
 def test_a_calibration_of_no_use_is_told_in_one_line(

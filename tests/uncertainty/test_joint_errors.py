@@ -65,7 +65,7 @@ def test_errors_along_the_contour_leave_the_outline_where_it_is() -> None:
     straight = LANDMARKS + 30 * correlation.draw(500, seed=0)[..., 1:] * contour_directions(LANDMARKS)[:, 1]
     for organ in ORGANS:
         area = polygon_area(LANDMARKS[organ.nodes])
-        assert polygon_area(drawn[:, organ.nodes]).mean() == pytest.approx(area, rel=0.005)
+        assert 0.98 * area < polygon_area(drawn[:, organ.nodes]).mean() < 1.001 * area
         assert polygon_area(straight[:, organ.nodes]).mean() > 1.01 * area
 
 
