@@ -90,6 +90,24 @@ def test_samples_are_scored_node_by_node_and_as_whole_shapes_at_every_level(code
     torch.testing.assert_close(loss, expected, rtol=1e-4, atol=1e-6)
 
 
+def test_what_lies_across_counts_by_node_by_organ_and_as_the_outlines_shift(code: ShapeCode) -> None:
+    target = outlines(2)
+    given = prediction(target) | {"levels": [prediction(target)["levels"][0]]}
+    losses = [
+        PosteriorLoss(code, code_weight=0, free_weight=0, prior_weight=0, across_weight=weight)(given, target)
+        for weight in (2.0, 0.0)
+    ]
+    normals = contour_axes(given["levels"][0].mean(dim=1))[:, :, 0]
+    sampled, true = (given["levels"][0] * normals[:, None]).sum(dim=-1), (target * normals).sum(dim=-1)
+    expected = energy_score(sampled[..., None], true[..., None]).mean()
+    for part in (slice(0, 44), slice(44, 94), slice(94, 120)):
+        one, truth = sampled[..., part], true[..., part]
+        outline = energy_score(one, truth) / truth.shape[1] ** 0.5
+        shift = energy_score(one.mean(dim=-1, keepdim=True), truth.mean(dim=-1, keepdim=True))
+        expected = expected + (outline + shift).mean() / 3
+    torch.testing.assert_close(losses[0] - losses[1], 2 * expected, rtol=1e-3, atol=1e-6)
+
+
 @pytest.mark.parametrize("wrong", ["none", "half", "double", "each node by itself"])
 def test_what_lies_across_the_contours_is_to_spread_as_its_error_does(code: ShapeCode, wrong: str) -> None:
     """Outlines grow or shrink as a whole by 0.02, beside errors along the contour that are five times as large."""
