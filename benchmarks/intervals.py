@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from monai_chexmask_u.anatomy import ORGANS, Organ
+from monai_chexmask_u.anatomy import ORGANS
 from monai_chexmask_u.data.radiograph_sets import read_sets
 from monai_chexmask_u.geometry import cardiothoracic_ratio, fill_polygon, polygon_area
 from monai_chexmask_u.losses import energy_score
@@ -90,7 +90,7 @@ def _membership_error(pairs: Sequence[Pair]) -> float:
     probabilities, truths = [], []
     for result, truth in pairs:
         for organ in ORGANS:
-            share, true = result.membership(organ), _mask(truth, organ, result.shape)
+            share, true = result.membership(organ), fill_polygon(truth[organ.nodes], result.shape)
             near = (share > NEAR) & (share < 1 - NEAR)
             probabilities.append(share[near])
             truths.append(true[near])
@@ -99,10 +99,6 @@ def _membership_error(pairs: Sequence[Pair]) -> float:
     counts = np.bincount(classes, minlength=BINS)
     means = [np.bincount(classes, weights=each, minlength=BINS) / np.maximum(counts, 1) for each in (probability, true)]
     return float((np.abs(means[0] - means[1]) * counts).sum() / counts.sum())
-
-
-def _mask(truth: Floats, organ: Organ, shape: tuple[int, int]) -> NDArray[np.bool_]:
-    return fill_polygon(truth[organ.nodes], shape)
 
 
 if __name__ == "__main__":

@@ -96,10 +96,10 @@ def clip_gradients(optimizer: torch.optim.Optimizer, largest_norm: float) -> Non
 
 
 def has_bounded_variance(weights: str | None) -> bool:
-    """Tell whether a training starts from weights whose latent variances are bounded, and so has to keep the bound.
+    """Tell whether weights are of the variant with bounded latent variances, which a training from them has to keep.
 
     Args:
-        weights: their file, or None where it starts from random ones.
+        weights: their file, or None where a training starts from random ones.
 
     Raises:
         CheckpointError: if the file cannot be used.

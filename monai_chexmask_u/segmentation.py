@@ -45,7 +45,7 @@ class Estimate:
         """
         if not math.isfinite(self.value):
             return "not measurable"
-        if self.interval90 is None:
+        if self.interval90 is None or not all(map(math.isfinite, self.interval90)):
             return f"{self.value:.3f}"
         low, high = self.interval90
         return f"{self.value:.3f} (90 % interval {low:.3f} to {high:.3f})"

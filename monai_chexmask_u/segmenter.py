@@ -37,10 +37,10 @@ from monai_chexmask_u.uncertainty import (
 from monai_chexmask_u.uncertainty.calibration import Calibration
 from monai_chexmask_u.uncertainty.joint_errors import draw_landmarks, interval90
 
+__all__ = ["ImageGeometry", "Segmenter", "radiograph_of_array", "segment", "segmentation_from_posterior"]
+
 DRAWS: Final = 100
 """Of the true landmarks, from their expected errors, with the same random numbers for every radiograph."""
-
-__all__ = ["ImageGeometry", "Segmenter", "radiograph_of_array", "segment", "segmentation_from_posterior"]
 
 
 def segment(

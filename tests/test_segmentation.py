@@ -13,7 +13,7 @@ from support.samples.segmentations import make_radiograph, make_segmentation
 
 from monai_chexmask_u.anatomy import HEART, LEFT_LUNG, NODE_IDS, ORGANS, RIGHT_LUNG
 from monai_chexmask_u.geometry import fill_polygon
-from monai_chexmask_u.segmentation import LandmarkSegmentation
+from monai_chexmask_u.segmentation import Estimate, LandmarkSegmentation
 
 
 @pytest.fixture(scope="module")
@@ -125,6 +125,11 @@ def test_polygons_are_the_contours_by_name(result: LandmarkSegmentation) -> None
     assert list(polygons) == ["right_lung", "left_lung", "heart"]
     for organ in ORGANS:
         np.testing.assert_array_equal(polygons[organ.name], result.contour(organ))
+
+
+def test_an_interval_that_is_not_known_is_not_told() -> None:
+    assert Estimate(0.43, 0.01, (float("nan"), float("nan"))).in_words() == "0.430"
+    assert Estimate(0.43, 0.01, (0.41, 0.45)).in_words() == "0.430 (90 % interval 0.410 to 0.450)"
 
 
 def test_a_result_says_in_a_few_lines_what_it_is(result: LandmarkSegmentation) -> None:

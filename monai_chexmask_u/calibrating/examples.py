@@ -82,7 +82,7 @@ def collect_error_examples(
         progress: called with the number of views done, and of all.
         workers: processes to share the work with; the result is the same.
     """
-    inferer = PosteriorSampler(SAMPLES)
+    sampler = PosteriorSampler(SAMPLES)
     loaded = [_upright(item) for item in radiographs]
 
     def examples(index: int) -> list[tuple[Tensor, ...]]:
@@ -93,7 +93,7 @@ def collect_error_examples(
             partner = loaded[random.integers(len(loaded))][0]
             view, points = corrupted_view(pixels, np.asarray(landmarks), partner, random)
             image, frame = network_view(view, network)
-            posterior, features = inferer.infer(image, network)
+            posterior, features = sampler.infer(image, network)
             seen = ErrorHead.look_around(features, posterior.mean, posterior.covariance)
             truth = torch.from_numpy(frame.to_network(points)).float()
             made.append((*(part[0] for part in seen), posterior.mean[0], truth))
@@ -114,14 +114,14 @@ def collect_image_examples(
         progress: called with the number of radiographs done, and of all.
         workers: processes to share the work with; the result is the same.
     """
-    inferer = PosteriorSampler(2)
+    sampler = PosteriorSampler(2)
 
     def examples(index: int) -> list[tuple[Tensor, ...]]:
         pixels = _reduced(_upright(radiographs[index])[0])
         made: list[tuple[Tensor, ...]] = []
         for kind, view in _views(pixels, np.random.default_rng([seed, index])):
             image, _ = network_view(np.clip(view, 0, 1).astype(np.float32), network)
-            posterior, features = inferer.infer(image, network)
+            posterior, features = sampler.infer(image, network)
             latent = torch.cat([posterior.latent_mean, 2 * torch.log(posterior.latent_std)], dim=-1)
             with torch.no_grad():
                 mean = network.decode(posterior.latent_mean.unsqueeze(1), features)[0, 0]

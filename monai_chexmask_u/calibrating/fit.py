@@ -38,7 +38,7 @@ from monai_chexmask_u.uncertainty.calibration import Calibration
 from monai_chexmask_u.uncertainty.joint_errors import ErrorCorrelation, fit_correlation, standardized_errors
 from monai_chexmask_u.uncertainty.reliability import criteria
 
-__all__ = ["CalibrationRadiographs", "Settings", "calibrate"]
+__all__ = ["NO_CORRELATION", "CalibrationRadiographs", "Settings", "calibrate", "correlation_on"]
 
 LEVEL: Final = 0.9
 NO_CORRELATION: Final = ErrorCorrelation(np.zeros((2 * NODE_COUNT, 1)))
@@ -107,12 +107,12 @@ def calibrate(
     unity = {organ.name: 1.0 for organ in ORGANS}
     draft = Calibration(examiner, unity, NO_CORRELATION, unity, Limits({}), model.identity.sha256, {})
     segmenter = Segmenter(replace(model, calibration=draft), device="cpu")
-    learned = _results(segmenter, radiographs.outlined, progress["correlation"])
+    correlation = correlation_on(segmenter, radiographs.outlined, progress["correlation"])
     results = _results(
         segmenter, [*radiographs.held_out, *radiographs.held_out_frontal], progress["held-out radiographs"]
     )
     outlined = results[: len(radiographs.held_out)]
-    draft = replace(draft, error_factors=_error_factors(outlined), error_correlation=_correlation(learned))
+    draft = replace(draft, error_factors=_error_factors(outlined), error_correlation=correlation)
     factors = _radius_factors(outlined, draft)
     judged = [criteria(result.scores, organ_uncertainty(draft.expected(result.covariance))) for result in results]
     limits = choose_limits(judged[: len(outlined)], judged[len(outlined) :])
@@ -239,8 +239,15 @@ def _results(segmenter: Segmenter, radiographs: Sequence[RadiographItem], progre
     return results
 
 
-def _correlation(results: Sequence[_Result]) -> ErrorCorrelation:
-    """Return how the errors of one radiograph hang together."""
+def correlation_on(segmenter: Segmenter, radiographs: Sequence[RadiographItem], progress: Progress) -> ErrorCorrelation:
+    """Return how the errors of one radiograph hang together.
+
+    Args:
+        segmenter: with an examiner and factors of 1.
+        radiographs: with landmarks.
+        progress: called with the number of radiographs done, and of all.
+    """
+    results = _results(segmenter, radiographs, progress)
     standardized = [standardized_errors(-result.error, result.covariance, result.mean) for result in results]
     return fit_correlation(np.array(standardized))
 

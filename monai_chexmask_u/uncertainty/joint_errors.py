@@ -24,6 +24,7 @@ FACTORS: Final = 48
 """Greatest number of factors: as many directions hold nine tenths of the landmarks' errors."""
 # A correlation that was seen on some hundred outlines is a little too strong on others.
 SHRINKAGE: Final = 0.1
+_SMALLEST: Final = 1e-16  # of a variance: a hundred-millionth of the image's side
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,6 +122,3 @@ def _root(covariance: ArrayLike, axes: Floats) -> Floats:
     shared = local[..., 1, 0] / across
     along = np.sqrt(np.maximum(local[..., 1, 1] - np.square(shared), _SMALLEST))
     return np.stack([np.stack([across, np.zeros_like(across)], -1), np.stack([shared, along], -1)], -2)
-
-
-_SMALLEST: Final = 1e-16  # of a variance: a hundred-millionth of the image's side

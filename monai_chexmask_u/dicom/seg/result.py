@@ -74,7 +74,7 @@ def build_fractional_segmentation(
 ) -> Segmentation:
     """Build a Segmentation object whose values are the probability that a pixel belongs to the organ, in 256 steps.
 
-    The probability is the share of the latent samples whose contour holds the pixel.
+    The probability is that of `LandmarkSegmentation.membership`.
 
     Args:
         segmentation: the result for that radiograph, with its samples.
