@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-__all__ = ["patients_of"]
+__all__ = ["is_held_out", "patients_of"]
 
 # What of a file's name is the patient: NIH ChestX-ray14 (number_follow-up), children of Guangzhou
 # (Kermany et al.), JSRT.
@@ -32,6 +33,17 @@ def patients_of(folder: Path, paths: Sequence[Path]) -> list[str]:
     """
     table = _table(folder / "data.csv")
     return [table.get(path.stem) or _by_name(path) for path in paths]
+
+
+def is_held_out(patient: str, share: float) -> bool:
+    """Say whether a patient is one of those that nothing is learned from: the same ones in every run and set.
+
+    Args:
+        patient: from `patients_of`.
+        share: of all patients that is held out, 0..1; those of a smaller share are among those of a larger one.
+    """
+    digest = hashlib.sha256(patient.encode()).digest()
+    return int.from_bytes(digest[:8], "big") < share * 2**64
 
 
 def _table(path: Path) -> dict[str, str]:

@@ -42,7 +42,7 @@ def test_pseudo_labels_are_those_of_the_model_for_images_it_is_sure_of(
     inside = {name for name, each in found.items() if each.landmarks.min() >= -1.28 and each.landmarks.max() <= 64.28}
     assert inside
     bound = float(np.median([found[name].score for name in inside]))
-    pseudo_label([images], tmp_path / "out", bound, tiny_bundle)
+    pseudo_label([images], tmp_path / "out", bound, model=tiny_bundle)
     items = landmark_datalist(tmp_path / "out" / "train")
     expected = {name for name in inside if found[name].score <= bound}
     assert {item["name"] for item in items} == expected
@@ -51,9 +51,35 @@ def test_pseudo_labels_are_those_of_the_model_for_images_it_is_sure_of(
         assert Path(item["image"]).resolve() == (images / f"{item['name']}.png").resolve()
 
 
+def test_drawn_pseudo_labels_differ_from_the_means_as_the_calibration_expects(
+    script: Any, landmark_data: Path, calibrated_bundle: Path, tmp_path: Path
+) -> None:
+    images = landmark_data / "train" / "images"
+    (landmark_data / "train" / "data.csv").write_text("patient_id,image_id\nanna,train0\nbert,train1\n")
+    script("scripts/pseudo_label.py")([images.parent], tmp_path / "out", 1e6, True, 0.3, calibrated_bundle)
+    labels = {item["name"]: item["label"] for item in landmark_datalist(tmp_path / "out" / "train")}
+    assert "train0" in labels
+    assert "train1" not in labels, "of a patient that is held out"
+    segmenter = Segmenter(load_model(calibrated_bundle))
+    for name, label in labels.items():
+        found = segmenter.segment(read_radiograph(images / f"{name}.png"))
+        assert found.samples is not None
+        assert found.error_covariance is not None
+        distance = np.abs(found.samples - np.asarray(label)).max(axis=(1, 2))
+        assert distance.min() < 1e-3, "not one of the draws"
+        assert not np.allclose(label, found.landmarks, atol=0.1)
+
+
+def test_nothing_is_drawn_without_a_calibration(
+    script: Any, landmark_data: Path, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(SystemExit, match="calibration"):
+        script("scripts/pseudo_label.py")([landmark_data], tmp_path / "out", 1e6, True, model=tiny_bundle)
+
+
 def test_nothing_to_be_sure_of_is_said(script: Any, landmark_data: Path, tiny_bundle: Path, tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match="none of 4 images"):
-        script("scripts/pseudo_label.py")([landmark_data / "train"], tmp_path / "out", 0.0, tiny_bundle)
+        script("scripts/pseudo_label.py")([landmark_data / "train"], tmp_path / "out", 0.0, model=tiny_bundle)
     assert not (tmp_path / "out").exists()
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from monai_chexmask_u.commands.calibrate import _radiographs
-from monai_chexmask_u.data.patients import patients_of
+from monai_chexmask_u.data.patients import is_held_out, patients_of
 
 
 @pytest.mark.parametrize(
@@ -45,3 +45,13 @@ def test_no_patient_is_learned_from_and_held_out(shared_data: Path) -> None:
     assert len(held_out) > len(found.held_out) + 100
     hannover = [item for item in (*found.frontal, *found.held_out_frontal) if item.source == "hannover"]
     assert len({item.patient for item in hannover}) < len(hannover)
+
+
+def test_a_share_of_the_patients_is_held_out_the_same_ones_each_time() -> None:
+    patients = [f"{number:08d}" for number in range(2000)]
+    third = {patient for patient in patients if is_held_out(patient, 0.3)}
+    assert len(third) == pytest.approx(600, abs=60)
+    assert third < {patient for patient in patients if is_held_out(patient, 0.5)}
+    assert not any(is_held_out(patient, 0.0) for patient in patients)
+    assert all(is_held_out(patient, 1.0) for patient in patients)
+    assert [is_held_out(patient, 0.3) for patient in ("00000012", "anna", "bert")] == [True, False, True]
