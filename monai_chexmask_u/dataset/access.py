@@ -90,7 +90,8 @@ def open_dataset(path: str | Path) -> ds.Dataset:
         raise DatasetError(f"{path}: a Parquet file of it cannot be read; copy the data set again") from error
     if not {field.name for field in SCHEMA if not field.nullable} <= set(data.schema.names):
         raise DatasetError(f"{path}: not a data set of this project; give a folder that `dataset` made")
-    return data
+    # Files of earlier versions lack some columns, which are empty then.
+    return data.replace_schema(SCHEMA.with_metadata(data.schema.metadata))
 
 
 def filter_of(data: ds.Dataset, where: Where) -> pc.Expression | None:
@@ -140,7 +141,7 @@ def scan_polars(path: str | Path) -> pl.LazyFrame:
     if not files:
         frame = pl.from_arrow(SCHEMA.empty_table())
         return frame.lazy() if isinstance(frame, pl.DataFrame) else frame.to_frame().lazy()
-    return pl.scan_parquet(files)
+    return pl.scan_parquet(files, schema=pl.from_arrow(SCHEMA.empty_table()).schema, missing_columns="insert")
 
 
 def iter_batches(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from monai_chexmask_u.anatomy import ORGANS
 from monai_chexmask_u.dataset.folder import FAILURES, Manifest, Shard, read_manifest
-from monai_chexmask_u.dataset.schema import FAILURE_SCHEMA, SCHEMA, mask_column
+from monai_chexmask_u.dataset.schema import FAILURE_SCHEMA, is_complete_or_earlier, mask_column
 from monai_chexmask_u.files.checksum import sha256_of
 
 __all__ = ["Problem", "check_dataset"]
@@ -61,7 +61,7 @@ def check_dataset(folder: Path, *, masks: bool = False) -> Iterator[Problem]:
 
 def _check_shard(folder: Path, shard: Shard, identifiers: list[pa.ChunkedArray], *, masks: bool) -> Iterator[Problem]:
     name = str(shard.file)
-    table = yield from _read(folder / name, name, shard.sha256, SCHEMA)
+    table = yield from _read(folder / name, name, shard.sha256, is_complete_or_earlier)
     if table is None:
         return
     if len(table) != shard.rows:
@@ -77,7 +77,7 @@ def _check_shard(folder: Path, shard: Shard, identifiers: list[pa.ChunkedArray],
 def _check_failures(folder: Path, manifest: Manifest, identifiers: list[pa.ChunkedArray]) -> Iterator[Problem]:
     if not manifest.finished:
         return
-    table = yield from _read(folder / FAILURES, FAILURES, manifest.failures, FAILURE_SCHEMA)
+    table = yield from _read(folder / FAILURES, FAILURES, manifest.failures, FAILURE_SCHEMA.equals)
     if table is None:
         return
     identifiers.append(table["image_id"])
@@ -85,7 +85,7 @@ def _check_failures(folder: Path, manifest: Manifest, identifiers: list[pa.Chunk
         yield Problem(FAILURES, f"has {len(table)} rows instead of {manifest.failure_count}")
 
 
-def _read(path: Path, name: str, sha256: str | None, schema: pa.Schema) -> Any:
+def _read(path: Path, name: str, sha256: str | None, is_known: Callable[[pa.Schema], bool]) -> Any:
     """Yield what is wrong with a file, and return its table, or None where there is none to look at."""
     if not path.is_file():
         yield Problem(name, "is missing; fetch it again, or build the data set again")
@@ -94,7 +94,7 @@ def _read(path: Path, name: str, sha256: str | None, schema: pa.Schema) -> Any:
         yield Problem(name, "is not as it was written (SHA-256); fetch it again, or build the data set again")
         return None
     table = pq.read_table(path)
-    if not table.schema.equals(schema):
+    if not is_known(table.schema):
         yield Problem(name, "has other columns than those of this version")
         return None
     return table

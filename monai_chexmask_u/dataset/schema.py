@@ -13,7 +13,18 @@ import pyarrow as pa
 
 from monai_chexmask_u.anatomy import NODE_COUNT, ORGANS
 
-__all__ = ["COLUMNS", "FAILURE_SCHEMA", "FRAMES", "SCHEMA", "Column", "column_names", "mask_column", "rows_table"]
+__all__ = [
+    "COLUMNS",
+    "FAILURE_SCHEMA",
+    "FRAMES",
+    "SCHEMA",
+    "Column",
+    "column_names",
+    "completed",
+    "is_complete_or_earlier",
+    "mask_column",
+    "rows_table",
+]
 
 FRAMES: Final = ("image", "preprocessed")
 """In which pixels a row's coordinates are: those of the image as stored, or of the published square of 1024."""
@@ -21,12 +32,18 @@ FRAMES: Final = ("image", "preprocessed")
 
 @dataclass(frozen=True)
 class Column:
-    """One column of the table: its name, type, and meaning in one sentence."""
+    """One column of the table: its name, type, and meaning in one sentence.
+
+    Attributes:
+        required: it is never empty.
+        since: the first version of the table that has it.
+    """
 
     name: str
     type: pa.DataType
     meaning: str
     required: bool = False
+    since: int = 1
 
 
 def _vector(length: int) -> pa.DataType:
@@ -39,6 +56,7 @@ def mask_column(organ_name: str) -> str:
 
 
 _FLOAT, _INT, _TEXT = pa.float64(), pa.int32(), pa.string()
+_INTERVAL = pa.list_(pa.float64(), 2)
 _PAIRS, _NODES = 2 * NODE_COUNT, NODE_COUNT
 
 COLUMNS: Final = (
@@ -91,6 +109,18 @@ COLUMNS: Final = (
     ),
     Column("cardiothoracic_ratio", _FLOAT, "Widest heart over widest inner thorax, mean over the samples."),
     Column("cardiothoracic_ratio_std", _FLOAT, "Its standard deviation over the samples."),
+    Column(
+        "cardiothoracic_ratio_interval90", _INTERVAL, "Interval that holds the true ratio with 90 % probability.", since=2
+    ),
+    *(
+        Column(
+            f"{organ.name}_area_interval90_px",
+            _INTERVAL,
+            f"Interval that holds the true area of the {organ.title.lower()} with 90 % probability, in squared pixels.",
+            since=2,
+        )
+        for organ in ORGANS
+    ),
     Column("latent_uncertainty", _FLOAT, "Mean of latent_std, as published."),
     Column("predictive_px1024", _FLOAT, "Mean over the nodes of (std x + std y) / 2, in pixels of 1024, as published."),
     Column("total_px1024", _FLOAT, "The same of the expected error."),
@@ -113,7 +143,7 @@ COLUMNS: Final = (
 
 SCHEMA: Final = pa.schema(
     [pa.field(column.name, column.type, nullable=not column.required) for column in COLUMNS],
-    metadata={"chexmask-u": "dataset/1"},
+    metadata={"chexmask-u": "dataset/2"},
 )
 
 FAILURE_SCHEMA: Final = pa.schema(
@@ -139,6 +169,21 @@ def column_names(names: Any = None) -> list[str]:
     if unknown:
         raise ValueError(f"there is no column {unknown[0]!r}; the columns are {', '.join(every)}")
     return chosen
+
+
+def is_complete_or_earlier(schema: pa.Schema) -> bool:
+    """Say whether a table has just the columns of this version, or those of an earlier one, in their order."""
+    newest = max(column.since for column in COLUMNS)
+    versions = ([column.name for column in COLUMNS if column.since <= version] for version in range(1, newest + 1))
+    return schema.names in versions and all(field.equals(SCHEMA.field(field.name)) for field in schema)
+
+
+def completed(table: pa.Table, names: Sequence[str]) -> pa.Table:
+    """Return columns of a table, those that an earlier version lacked with nothing in them."""
+    columns = [
+        table[name] if name in table.column_names else pa.nulls(len(table), SCHEMA.field(name).type) for name in names
+    ]
+    return pa.table(columns, schema=pa.schema([SCHEMA.field(name) for name in names]))
 
 
 def rows_table(rows: Sequence[Mapping[str, Any]]) -> pa.Table:

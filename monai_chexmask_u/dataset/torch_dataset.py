@@ -29,7 +29,7 @@ from monai_chexmask_u.dataset.access import (
 )
 from monai_chexmask_u.dataset.building.radiograph_index import RadiographIndex
 from monai_chexmask_u.dataset.folder import DatasetError
-from monai_chexmask_u.dataset.schema import column_names, mask_column
+from monai_chexmask_u.dataset.schema import column_names, completed, mask_column
 from monai_chexmask_u.dataset.selection import Selection
 
 __all__ = ["RadiographDataset", "ShuffledRadiographs"]
@@ -75,7 +75,7 @@ class _Source:
         with pq.ParquetFile(group.file, page_checksum_verification=True) as file:
             # Threads of Arrow do not live on in processes that a loader forks.
             table = file.read_row_group(group.number, columns=self.columns, use_threads=False)
-        chosen = table.take(group.places).combine_chunks()
+        chosen = completed(table, self.columns).take(group.places).combine_chunks()
         return [row for batch in chosen.to_batches() for row in rows_of_batch(batch)]
 
     def item(self, row: Mapping[str, Any]) -> Any:
@@ -131,7 +131,7 @@ def _groups(path: Path, where: Selection | None, frame: str) -> list[_Group]:
     for name in dataset_files(path):
         with pq.ParquetFile(name, page_checksum_verification=True) as file:
             for number in range(file.num_row_groups):
-                table = file.read_row_group(number, columns=needed, use_threads=False)
+                table = completed(file.read_row_group(number, columns=needed, use_threads=False), needed)
                 table = table.append_column("place", [np.arange(len(table))])
                 chosen = table if expression is None else table.filter(expression)
                 others = set(chosen["frame"].to_pylist()) - {frame}

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import random
+import shutil
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +11,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 import pytest
 from support.samples.published_tables import PublishedRow, chexmask_u_header, drawn_mask, make_rows, write_table
 
@@ -25,11 +29,15 @@ from monai_chexmask_u.dataset.access import (
     scan_polars,
     vectors,
 )
-from monai_chexmask_u.dataset.folder import DatasetError, Manifest, write_manifest, write_shard
+from monai_chexmask_u.dataset.check import check_dataset
+from monai_chexmask_u.dataset.folder import DatasetError, Manifest, read_manifest, write_manifest, write_shard
 from monai_chexmask_u.dataset.published_tables.convert import convert_table
 from monai_chexmask_u.dataset.schema import FAILURE_SCHEMA, SCHEMA, rows_table
 from monai_chexmask_u.dataset.selection import Selection
+from monai_chexmask_u.dataset.torch_dataset import RadiographDataset
+from monai_chexmask_u.files.checksum import sha256_of
 
+RATIO = "cardiothoracic_ratio_interval90"
 SHAPE = (160, 120)
 MADE = make_rows(25, shape=SHAPE)
 
@@ -180,3 +188,48 @@ def test_a_flipped_bit_never_gives_other_values(tmp_path: Path) -> None:
         except DatasetError:
             raised += 1
     assert raised > 50
+
+
+@pytest.fixture
+def mixed(data: Path, tmp_path: Path) -> Path:
+    """A data set of which all files but the first are of version 1, which had no intervals."""
+    folder = tmp_path / "mixed"
+    shutil.copytree(data, folder)
+    manifest = read_manifest(folder)
+    for shard in manifest.shards:
+        path = folder / str(shard.file)
+        table = pq.read_table(path)
+        if shard.number:
+            table = table.drop_columns([name for name in table.column_names if "interval90" in name])
+        else:
+            filled = pa.array([[0.4, 0.5]] * len(table), SCHEMA.field(RATIO).type)
+            table = table.set_column(table.column_names.index(RATIO), SCHEMA.field(RATIO), filled)
+        pq.write_table(table, path)
+        manifest = manifest.with_shard(replace(shard, bytes=path.stat().st_size, sha256=sha256_of(path)))
+    write_manifest(folder, manifest)
+    return folder
+
+
+def test_tables_of_version_1_are_still_read(mixed: Path) -> None:
+    expected = [[0.4, 0.5]] * 10 + [None] * 15
+    assert read_arrow(mixed, columns=[RATIO])[RATIO].to_pylist() == expected
+    assert read_arrow(mixed).schema.names == SCHEMA.names
+    assert [_list(row[RATIO]) for row in iter_rows(mixed, columns=[RATIO])] == expected
+    frame = scan_polars(mixed).select(RATIO, "image_id").collect()
+    assert [_list(row) for row in frame[RATIO]] == expected
+    assert not list(check_dataset(mixed, masks=True))
+    assert [_list(item[RATIO]) for item in RadiographDataset(mixed, columns=[RATIO], frame="image")] == expected
+    old = mixed / "data" / "part-00001.parquet"
+    assert read_pandas(old, columns=[RATIO, "score"])[RATIO].isna().all()
+
+
+def _list(interval: Iterable[float] | None) -> list[float] | None:
+    return None if interval is None else list(interval)
+
+
+def test_a_table_with_other_columns_is_not_taken_for_an_earlier_version(mixed: Path) -> None:
+    path = mixed / "data" / "part-00001.parquet"
+    pq.write_table(pq.read_table(path).drop_columns(["seed"]), path)
+    manifest = read_manifest(mixed)
+    write_manifest(mixed, manifest.with_shard(replace(manifest.shards[1], sha256=sha256_of(path))))
+    assert [problem.message for problem in check_dataset(mixed)] == ["has other columns than those of this version"]

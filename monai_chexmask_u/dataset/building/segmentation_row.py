@@ -37,6 +37,8 @@ def segmentation_row(segmentation: LandmarkSegmentation, frame: Frame, *, masks:
         **(_masks(segmentation) if masks else {}),
         "cardiothoracic_ratio": _finite(ratio.value),
         "cardiothoracic_ratio_std": _finite(ratio.std),
+        "cardiothoracic_ratio_interval90": _interval(ratio.interval90),
+        **_area_intervals(segmentation),
         "latent_uncertainty": segmentation.latent_uncertainty,
         "predictive_px1024": segmentation.predictive_px1024,
         "total_px1024": segmentation.total_px1024,
@@ -87,6 +89,14 @@ def _measures(segmentation: LandmarkSegmentation) -> dict[str, float | None]:
     return found
 
 
+def _area_intervals(segmentation: LandmarkSegmentation) -> dict[str, list[float] | None]:
+    intervals = segmentation.area_interval90_px or (None,) * len(ORGANS)
+    return {
+        f"{organ.name}_area_interval90_px": _interval(interval)
+        for organ, interval in zip(ORGANS, intervals, strict=True)
+    }
+
+
 def _masks(segmentation: LandmarkSegmentation) -> dict[str, str]:
     return {mask_column(organ.name): run_length_encode(segmentation.mask(organ)) for organ in ORGANS}
 
@@ -97,3 +107,7 @@ def _flat(array: NDArray[Any]) -> NDArray[np.float32]:
 
 def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
+
+
+def _interval(ends: tuple[float, float] | None) -> list[float] | None:
+    return list(ends) if ends is not None and all(map(math.isfinite, ends)) else None

@@ -51,6 +51,8 @@ def test_a_row_says_what_the_segmenter_says(
         mask = run_length_decode(row[f"{organ.name}_mask"], (row["height"], row["width"]))
         np.testing.assert_array_equal(mask, expected.mask(organ))
         assert row[f"{organ.name}_area_px"] == expected.area_px(organ)
+        assert tuple(row[f"{organ.name}_area_interval90_px"]) == expected.area_interval90(organ)
+    assert tuple(row["cardiothoracic_ratio_interval90"]) == expected.cardiothoracic_ratio.interval90
     assert (row["score"], row["total_px1024"]) == (expected.score, expected.total_px1024)
     assert row["verdict"] == expected.reliability.verdict
     assert dict(row["scores"]).keys() == expected.scores.keys()
@@ -81,6 +83,7 @@ def test_without_a_calibration_what_it_gives_is_empty(
 ) -> None:
     row = RadiographWork(Recipe(64, tiny_bundle, samples=4))(Chunk(0, 0, radiographs[:1])).rows.to_pylist()[0]
     assert row["error_std"] is row["error_cov_xy"] is row["radius90"] is row["total_px1024"] is None
+    assert row["cardiothoracic_ratio_interval90"] is row["heart_area_interval90_px"] is None
     assert row["score"] == row["predictive_px1024"]
     assert (row["verdict"], row["reasons"], row["scores"]) == ("review", ["not_calibrated"], [])
 
