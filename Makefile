@@ -17,6 +17,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PLAIN := .venv-plain
 LABEL := .venv-label
+SBOM := .venv-sbom
 PIP := -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 TOOLS := dcmtk dicom3tools orthanc orthanc-dicomweb chromium
 # Three workers on two cores, since many tests wait; long modules come first (tests/conftest.py).
@@ -60,8 +61,8 @@ bundle: $(VENV)/.demo-ready
 lock: $(VENV)/.demo-ready
 	@$(BIN)/python scripts/lock.py
 
-sbom: $(VENV)/.test-ready
-	@$(BIN)/python scripts/sbom.py dist
+sbom: $(VENV)/.test-ready $(SBOM)/.ready
+	@$(SBOM)/bin/python scripts/sbom.py dist --python $(BIN)/python
 
 # TORCH_INDEX=URL: a package index with builds of PyTorch for CPUs (app/README.md).
 map: $(VENV)/.demo-ready
@@ -76,7 +77,7 @@ test:
 	done; echo "seconds per stage:$$took, in all $$(($$(date +%s) - begin))"
 
 environments:
-	@$(MAKE) --no-print-directory -j 3 $(VENV)/.test-ready $(PLAIN)/.ready $(LABEL)/.test-ready
+	@$(MAKE) --no-print-directory -j 3 $(VENV)/.test-ready $(PLAIN)/.ready $(LABEL)/.test-ready $(SBOM)/.ready
 
 check: $(VENV)/.test-ready
 	$(BIN)/ruff format --check .
@@ -112,7 +113,7 @@ $(VENV)/.demo-ready: $(INPUTS)
 
 $(VENV)/.test-ready: $(VENV)/.demo-ready
 	$(if $(LOCKED),$(BIN)/python scripts/install_lock.py locks/test.txt)
-	$(BIN)/python $(PIP) $(BUILD) --editable '.[deploy,archive,bundle,export,experiments,ray,rca,demo,sbom,dev]'
+	$(BIN)/python $(PIP) $(BUILD) --editable '.[deploy,archive,bundle,export,experiments,ray,rca,demo,dev]'
 	touch $@
 
 $(VENV)/.web-ready: $(VENV)/.demo-ready
@@ -142,6 +143,13 @@ $(LABEL)/.test-ready: $(LABEL)/.ready
 	$(LABEL)/bin/python $(PIP) $(BUILD) --editable '.[label,slicer,dev]'
 	touch $@
 
+# The validators of CycloneDX in an environment of their own: beside MONAI they cost each import of it a second.
+$(SBOM)/.ready: $(INPUTS)
+	$(PYTHON) -m venv $(SBOM)
+	$(if $(LOCKED),$(SBOM)/bin/python scripts/install_lock.py locks/sbom.txt)
+	$(SBOM)/bin/python $(PIP) cyclonedx-bom 'cyclonedx-python-lib[json-validation]'
+	touch $@
+
 # Two epochs on a few images, a training killed and resumed, two processes, an evaluation.
 train-smoke: $(VENV)/.test-ready
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -v tests/bundle/test_training.py
@@ -156,4 +164,4 @@ tools:
 	else echo "$(TOOLS) are not all installed: the tests that need them will be skipped"; fi
 
 clean:
-	rm -rf $(VENV) $(PLAIN) $(LABEL) build dist *.egg-info demo_output
+	rm -rf $(VENV) $(PLAIN) $(LABEL) $(SBOM) build dist *.egg-info demo_output

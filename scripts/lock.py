@@ -26,10 +26,11 @@ BUILD: Final = ("setuptools",)  # builds the project itself, without a download 
 # What each environment of the Makefile is made of.
 ENVIRONMENTS: Final[Mapping[str, tuple[str, ...]]] = {
     "demo": (".[deploy,archive]", "pydicom-data"),
-    "test": (".[deploy,archive,bundle,export,experiments,ray,rca,demo,sbom,dev]", "pydicom-data"),
+    "test": (".[deploy,archive,bundle,export,experiments,ray,rca,demo,dev]", "pydicom-data"),
     "plain": (".[archive,bundle,dataset,experiments,demo,dev]",),
     "label": (".[label]",),
     "label-test": (".[label,slicer,dev]",),
+    "sbom": ("cyclonedx-bom", "cyclonedx-python-lib[json-validation]"),
 }
 # Installed without its dependencies (label/README.md).
 ALONE: Final[Mapping[str, tuple[str, ...]]] = {"label": ("monailabel",), "label-test": ("monailabel",)}

@@ -138,10 +138,8 @@ def scan_polars(path: str | Path) -> pl.LazyFrame:
     import polars as pl
 
     files = dataset_files(Path(path))
-    if not files:
-        frame = pl.from_arrow(SCHEMA.empty_table())
-        return frame.lazy() if isinstance(frame, pl.DataFrame) else frame.to_frame().lazy()
-    return pl.scan_parquet(files, schema=pl.from_arrow(SCHEMA.empty_table()).schema, missing_columns="insert")
+    empty = pl.DataFrame(SCHEMA.empty_table())
+    return pl.scan_parquet(files, schema=empty.schema, missing_columns="insert") if files else empty.lazy()
 
 
 def iter_batches(

@@ -110,7 +110,10 @@ COLUMNS: Final = (
     Column("cardiothoracic_ratio", _FLOAT, "Widest heart over widest inner thorax, mean over the samples."),
     Column("cardiothoracic_ratio_std", _FLOAT, "Its standard deviation over the samples."),
     Column(
-        "cardiothoracic_ratio_interval90", _INTERVAL, "Interval that holds the true ratio with 90 % probability.", since=2
+        "cardiothoracic_ratio_interval90",
+        _INTERVAL,
+        "Interval that holds the true ratio with 90 % probability.",
+        since=2,
     ),
     *(
         Column(

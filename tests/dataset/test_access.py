@@ -218,7 +218,8 @@ def test_tables_of_version_1_are_still_read(mixed: Path) -> None:
     frame = scan_polars(mixed).select(RATIO, "image_id").collect()
     assert [_list(row) for row in frame[RATIO]] == expected
     assert not list(check_dataset(mixed, masks=True))
-    assert [_list(item[RATIO]) for item in RadiographDataset(mixed, columns=[RATIO], frame="image")] == expected
+    items = RadiographDataset(mixed, columns=[RATIO])
+    assert [_list(items[index][RATIO]) for index in range(len(items))] == expected
     old = mixed / "data" / "part-00001.parquet"
     assert read_pandas(old, columns=[RATIO, "score"])[RATIO].isna().all()
 
