@@ -20,8 +20,10 @@ LABEL := .venv-label
 SBOM := .venv-sbom
 PIP := -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 TOOLS := dcmtk dicom3tools orthanc orthanc-dicomweb chromium
-# Three workers on two cores, since many tests wait; long modules come first (tests/conftest.py).
-PARALLEL := -n 3 --dist loadscope --no-loadscope-reorder --durations 20
+# Two stages side by side fill two cores, since many tests wait: the largest in WORKERS processes, each of which needs
+# half a minute to collect, the others in one. Modules with slow tests come first (tests/conftest.py).
+WORKERS := 2
+PARALLEL := -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 # Imports, commands, reading, a file of each format, what happens where an extra is missing.
 INSTALLED := test_public_api.py test_model.py test_segmentation.py commands reading dicom/reading/test_read.py \
   writers/test_formats.py writers/test_save.py dicom/test_write.py bundle/test_bundle.py demo/test_server.py \
@@ -33,17 +35,16 @@ ORTHANC_PLUGINS := /usr/share/orthanc/plugins
 INPUTS := pyproject.toml setup.py constraints.txt $(wildcard locks/*.txt)
 # On the platform of the lock files each file that is installed has its checksum there; elsewhere the versions alone hold.
 LOCKED := $(shell $(PYTHON) -c 'import platform as p, sys; print("yes" * (p.system() == "Linux" and p.machine() == "x86_64" and sys.version_info[:2] == (3, 11)))')
-LOCKED_PIP := -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement
 BUILD := $(if $(LOCKED),--no-build-isolation)
 # Which build of PyTorch is at hand, pip tells best when it is not asked for checksums yet: it prefers files whose checksum
 # the index tells, and so the large public one to the one for CPUs.
 define lock_torch
 $(1)/bin/python -m pip download --quiet --disable-pip-version-check --no-deps --constraint constraints.txt --dest $(1)/wheels torch
-	$(1)/bin/python $(LOCKED_PIP) locks/torch.txt --no-index --find-links $(1)/wheels
+	$(1)/bin/python scripts/install_lock.py locks/torch.txt $(1)/wheels
 	rm -r $(1)/wheels
 endef
 
-.PHONY: demo label web bundle lock sbom map test test-fast environments check tools test-deploy test-plain test-label train-smoke clean
+.PHONY: demo label web bundle lock sbom map test test-fast environments check tools test-deploy test-beside test-plain test-label train-smoke clean
 
 demo: $(VENV)/.demo-ready
 	@$(BIN)/python -W ignore scripts/demo.py
@@ -68,13 +69,14 @@ sbom: $(VENV)/.test-ready $(SBOM)/.ready
 map: $(VENV)/.demo-ready
 	@$(BIN)/python scripts/map_package.py $(if $(TORCH_INDEX),--torch-index $(TORCH_INDEX))
 
-# One stage after the other; says at the end how long each took.
-STAGES := tools environments check test-deploy test-plain test-label
 test:
-	@begin=$$(date +%s); for stage in $(STAGES); do \
-	  from=$$(date +%s); $(MAKE) --no-print-directory $$stage || exit 1; \
-	  took="$$took $$stage $$(($$(date +%s) - from))"; \
-	done; echo "seconds per stage:$$took, in all $$(($$(date +%s) - begin))"
+	@begin=$$(date +%s) && $(MAKE) --no-print-directory -j 2 tools environments \
+	  && $(MAKE) --no-print-directory -j 2 --output-sync=line test-deploy test-beside \
+	  && echo "passed in $$(($$(date +%s) - begin)) seconds"
+
+# What runs beside test-deploy, one after the other.
+test-beside:
+	@for stage in check test-plain test-label; do $(MAKE) --no-print-directory $$stage || exit 1; done
 
 environments:
 	@$(MAKE) --no-print-directory -j 3 $(VENV)/.test-ready $(PLAIN)/.ready $(LABEL)/.test-ready $(SBOM)/.ready
@@ -90,16 +92,16 @@ test-fast: check
 
 # With the MONAI Deploy App SDK: everything.
 test-deploy: $(VENV)/.test-ready
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PARALLEL)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PARALLEL) --durations 20
 
 # Without it, from the built wheel, outside the checkout, as after `pip install`: what depends on what is installed.
 test-plain: $(PLAIN)/.ready
 	$(PLAIN)/bin/python $(PIP) $(BUILD) --force-reinstall --no-deps .
-	cd $(PLAIN) && OMP_NUM_THREADS=1 bin/pytest -c ../pyproject.toml --rootdir .. $(PARALLEL) -m "not deploy and not fresh and not slow" $(INSTALLED:%=../tests/%)
+	cd $(PLAIN) && OMP_NUM_THREADS=1 bin/pytest -c ../pyproject.toml --rootdir .. -m "not deploy and not fresh and not slow" $(INSTALLED:%=../tests/%)
 
 # The MONAI Label app, and what it gives to 3D Slicer judged by Slicer's own code.
 test-label: $(LABEL)/.test-ready
-	OMP_NUM_THREADS=1 $(LABEL)/bin/python -m pytest $(PARALLEL) tests/label tests/annotations/slicer tests/annotations/test_mask_files.py tests/writers/test_images.py
+	OMP_NUM_THREADS=1 $(LABEL)/bin/python -m pytest --durations 10 tests/label tests/annotations/slicer tests/annotations/test_mask_files.py tests/writers/test_images.py
 
 # torch first: with 2.13.0 installed, nothing asks for another build of it.
 $(VENV)/.demo-ready: $(INPUTS)

@@ -1,7 +1,8 @@
 """Install a lock file into the environment that runs this, by uv, or by pip where uv cannot.
 
-    .venv/bin/python scripts/install_lock.py locks/demo.txt
+    .venv/bin/python scripts/install_lock.py locks/demo.txt [FOLDER]
 
+With a folder, from the files in it alone.
 uv takes seconds where pip takes minutes, but it does not read pip's configuration: it is told where packages come from.
 Neither takes a file whose checksum is not in the lock file.
 """
@@ -29,14 +30,16 @@ SOURCES: Final[Mapping[str, str]] = {
 }
 
 
-def main(lock: str) -> int:
+def main(lock: str, folder: str | None = None) -> int:
     """Install; return the exit code."""
+    files = ["--no-index", "--find-links", folder] if folder else []
     if subprocess.run([*PIP, "install", *LOCKED, str(Path(lock).with_name("uv.txt"))], check=False).returncode == 0:
-        command = [*UV, "install", "--python", sys.executable, "--no-progress", *uv_sources(), *LOCKED, lock]
+        command = [*UV, "install", "--python", sys.executable, "--no-progress", *(files or uv_sources())]
+        command += [*LOCKED, lock]
         if subprocess.run(command, env=uv_environment(), check=False).returncode == 0:
             return 0
         print(f"{lock}: uv did not install it, for the reason above; pip does, which takes longer", file=sys.stderr)
-    return subprocess.run([*PIP, "install", *LOCKED, lock], check=False).returncode
+    return subprocess.run([*PIP, "install", *files, *LOCKED, lock], check=False).returncode
 
 
 def uv_sources() -> list[str]:
@@ -67,4 +70,4 @@ def _pip_settings() -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(*sys.argv[1:]))

@@ -38,15 +38,21 @@ def python(bundle: Path, repository: Path, tmp_path_factory: pytest.TempPathFact
     own = {"monai": metadata["monai_version"], "numpy": metadata["numpy_version"]}
     packages = [f"{name}=={version}" for name, version in (own | metadata["required_packages_version"]).items()]
     python = folder / "bin" / "python"
-    install(python, repository, f"torch=={metadata['pytorch_version']}")
-    install(python, repository, *packages, by_uv=True)
+    torch = f"torch=={metadata['pytorch_version']}"
+    # Which build of PyTorch is at hand, pip tells best (Makefile); uv installs it quicker.
+    fetched = ["pip", "download", "--quiet", "--no-deps", "--dest", str(folder / "wheels"), torch]
+    if subprocess.run([str(python), "-m", *fetched], capture_output=True).returncode == 0:
+        packages = [str(next((folder / "wheels").glob("torch-*.whl"))), *packages]
+    else:
+        packages = [torch, *packages]
+    install(python, repository, *packages)
     return python
 
 
-def install(python: Path, repository: Path, *packages: str, by_uv: bool = False) -> None:
-    """Install packages by pip, or where it can by uv, which is quicker; skip the test where there is no index."""
+def install(python: Path, repository: Path, *packages: str) -> None:
+    """Install packages by uv where it can, which is quicker, or by pip; skip the test where there is no index."""
     wanted = ["--quiet", "--constraint", str(repository / "constraints.txt"), *packages]
-    if by_uv and Path(UV[0]).is_file():
+    if Path(UV[0]).is_file():
         command = [*UV, "install", "--python", str(python), *uv_sources(), *wanted]
         if subprocess.run(command, env=uv_environment(), capture_output=True).returncode == 0:
             return

@@ -58,6 +58,17 @@ def test_uv_installs_what_is_in_the_lock_alone(ran: Any) -> None:
         assert {"--no-deps", "--require-hashes"} <= set(command)
 
 
+def test_files_of_a_folder_are_taken_from_there_alone(ran: Any) -> None:
+    commands, codes = ran
+    codes["uv"] = 2
+    assert install_lock.main("locks/torch.txt", "wheels") == 0
+    by_uv, by_pip = commands[-2:]
+    for command in (by_uv, by_pip):
+        assert command[command.index("--no-index") :][:3] == ["--no-index", "--find-links", "wheels"]
+        assert "--extra-index-url" not in command
+        assert "--require-hashes" in command
+
+
 def test_pip_installs_it_where_uv_cannot(ran: Any, capsys: pytest.CaptureFixture[str]) -> None:
     commands, codes = ran
     codes["uv"] = 2

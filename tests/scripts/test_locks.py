@@ -91,18 +91,18 @@ def test_the_makefile_makes_the_environments_of_the_locks(repository: Path) -> N
 )
 @pytest.mark.parametrize(
     "target",
-    [".venv/.demo-ready", ".venv/.test-ready", ".venv-plain/.ready", ".venv-label/.ready"],
+    [".venv/.demo-ready", ".venv/.test-ready", ".venv-plain/.ready", ".venv-label/.ready", ".venv-sbom/.ready"],
 )
 def test_checksums_are_asked_for_before_anything_else_is_installed(repository: Path, target: str) -> None:
     command = ["make", "--dry-run", "--always-make", target, f"PYTHON={sys.executable}"]
     done = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=True)
-    steps = [line for line in done.stdout.splitlines() if " install " in line]
-    assert "--no-deps --require-hashes" in steps[0]
+    steps = [line for line in done.stdout.splitlines() if " install " in line or "scripts/install_lock.py" in line]
+    assert "scripts/install_lock.py" in steps[0], "which takes no file without its checksum"
     for step in steps:
-        if "--require-hashes" not in step and "-e" in step and "'.[" in step:
+        if "-e" in step and "'.[" in step:
             assert "--no-build-isolation" in step
     elsewhere = subprocess.run([*command, "LOCKED="], cwd=repository, capture_output=True, text=True, check=True)
-    assert "--require-hashes" not in elsewhere.stdout
+    assert "install_lock.py" not in elsewhere.stdout
     assert "--constraint constraints.txt" in elsewhere.stdout
 
 

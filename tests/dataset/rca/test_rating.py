@@ -193,7 +193,7 @@ def test_importing_loads_neither_itk_nor_torch() -> None:
 def test_ratings_are_the_same_bytes_in_every_process_and_after_sending(tmp_path: Path) -> None:
     image, points = phantom(changed(1.05, 0.02, 0.01, 3))
     noisy = np.clip(image + np.random.default_rng(0).normal(0, 0.05, image.shape), 0, 1).astype(np.float32)
-    arguments = (noisy, points, np.full(4, 0.4), references_of(*(phantom(changed(dx=d)) for d in (0.0, 0.03, -0.03))))
+    arguments = (noisy, points, np.full(4, 0.4), references_of(phantom(changed(dx=0.03))))
     (tmp_path / "arguments").write_bytes(pickle.dumps(arguments))
     code = (
         "import pickle, sys, itk; from monai_chexmask_u.dataset.rca.rating import rate;"
