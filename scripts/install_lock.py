@@ -2,13 +2,14 @@
 
     .venv/bin/python scripts/install_lock.py locks/demo.txt [FOLDER]
 
-With a folder, from the files in it alone.
+With a folder, its wheels are installed, if the lock file has their checksums.
 uv takes seconds where pip takes minutes, but it does not read pip's configuration: it is told where packages come from.
 Neither takes a file whose checksum is not in the lock file.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shlex
 import subprocess
@@ -32,14 +33,27 @@ SOURCES: Final[Mapping[str, str]] = {
 
 def main(lock: str, folder: str | None = None) -> int:
     """Install; return the exit code."""
-    files = ["--no-index", "--find-links", folder] if folder else []
+    wanted = [*LOCKED, lock]
+    if folder:
+        wheels = sorted(Path(folder).glob("*.whl"))
+        known = Path(lock).read_text(encoding="utf-8")
+        strange = [path.name for path in wheels if f"sha256:{_sha256(path)}" not in known]
+        if strange or not wheels:
+            print(f"error: {lock} has no checksum of {strange or folder}", file=sys.stderr)
+            return 1
+        # Not by name and version: uv does not find the checksum of a local version, such as +cpu.
+        wanted = ["--no-deps", "--quiet", *map(str, wheels)]
     if subprocess.run([*PIP, "install", *LOCKED, str(Path(lock).with_name("uv.txt"))], check=False).returncode == 0:
-        command = [*UV, "install", "--python", sys.executable, "--no-progress", *(files or uv_sources())]
-        command += [*LOCKED, lock]
+        command = [*UV, "install", "--python", sys.executable, "--no-progress", *uv_sources(), *wanted]
         if subprocess.run(command, env=uv_environment(), check=False).returncode == 0:
             return 0
         print(f"{lock}: uv did not install it, for the reason above; pip does, which takes longer", file=sys.stderr)
-    return subprocess.run([*PIP, "install", *files, *LOCKED, lock], check=False).returncode
+    return subprocess.run([*PIP, "install", *wanted], check=False).returncode
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def uv_sources() -> list[str]:

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["calibrate"]
 
 STAGES: Final = ("errors", "images", "error head", "detector", "correlation", "held-out radiographs")
-HELD_OUT: Final = 3  # every so many patients of the frontal radiographs
+# Share of the patients of the frontal radiographs; self-training that holds out as many holds out the same ones.
+HELD_OUT: Final = 0.3
 
 
 def calibrate(
@@ -46,8 +47,8 @@ def calibrate(
 ) -> None:
     """Calibrate a model: expected errors, radii, scores of foreign images, and the limits of the verdict.
 
-    Of the patients of the frontal radiographs, every third is held out to set the limits. Ends with 0 when done and
-    with 2 if it cannot be.
+    Of the patients of the frontal radiographs, three in ten are held out to set the limits, the same ones each time.
+    Ends with 0 when done and with 2 if it cannot be.
     """
     if find_spec("cv2") is None:
         raise usage_error("the package cv2 is missing; install it with its extra: pip install '.[experiments]'")
@@ -74,8 +75,9 @@ def calibrate(
 
 
 def _radiographs(data: Path, frontal: list[Path], leave_out: list[str]) -> CalibrationRadiographs:
-    """Read the radiographs, and hold out ``val/`` and every third patient of each set of frontal ones."""
+    """Read the radiographs, and hold out ``val/`` and a share of the patients of the frontal ones."""
     from monai_chexmask_u.calibrating.fit import CalibrationRadiographs
+    from monai_chexmask_u.data.patients import is_held_out
     from monai_chexmask_u.data.radiograph_sets import FRONTAL, read_sets
 
     folders = [data / "train", data / "val", *frontal]
@@ -86,10 +88,8 @@ def _radiographs(data: Path, frontal: list[Path], leave_out: list[str]) -> Calib
                 f"{folder}: no landmarks beside these images; --data needs outlined radiographs in train/ and val/"
             )
     sets = [[radiograph for radiograph in each.radiographs if radiograph.label == FRONTAL] for each in found]
-    patients = [list(dict.fromkeys(radiograph.patient for radiograph in radiographs)) for radiographs in sets[2:]]
-    held_out = {patient for each in patients for patient in each[::HELD_OUT]}
     learn, hold = (
-        [one for radiographs in sets[2:] for one in radiographs if (one.patient in held_out) is held]
+        [one for radiographs in sets[2:] for one in radiographs if is_held_out(one.patient, HELD_OUT) is held]
         for held in (False, True)
     )
     taught = {radiograph.patient for radiograph in sets[0]}

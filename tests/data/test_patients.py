@@ -55,3 +55,11 @@ def test_a_share_of_the_patients_is_held_out_the_same_ones_each_time() -> None:
     assert not any(is_held_out(patient, 0.0) for patient in patients)
     assert all(is_held_out(patient, 1.0) for patient in patients)
     assert [is_held_out(patient, 0.3) for patient in ("00000012", "anna", "bert")] == [True, False, True]
+    assert all(is_held_out(f"/a/{name}", 0.3) is is_held_out(f"/b/c/{name}", 0.3) for name in patients)
+
+
+def test_self_training_and_calibration_hold_out_the_same_patients(shared_data: Path) -> None:
+    found = _radiographs(shared_data / "jsrt", [shared_data / "nih", shared_data / "hannover"], [])
+    assert {item.patient for item in found.held_out_frontal} == {
+        item.patient for item in (*found.frontal, *found.held_out_frontal) if is_held_out(item.patient, 0.3)
+    }

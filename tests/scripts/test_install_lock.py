@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 import sys
 from pathlib import Path
@@ -58,15 +59,24 @@ def test_uv_installs_what_is_in_the_lock_alone(ran: Any) -> None:
         assert {"--no-deps", "--require-hashes"} <= set(command)
 
 
-def test_files_of_a_folder_are_taken_from_there_alone(ran: Any) -> None:
+def test_wheels_of_a_folder_are_installed_if_the_lock_knows_them(
+    ran: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     commands, codes = ran
     codes["uv"] = 2
-    assert install_lock.main("locks/torch.txt", "wheels") == 0
+    wheel = tmp_path / "torch-2.0+cpu-py3-none-any.whl"
+    wheel.write_bytes(b"wheel")
+    lock = tmp_path / "torch.txt"
+    lock.write_text(f"torch==2.0 \\\n    --hash=sha256:{hashlib.sha256(b'wheel').hexdigest()}\n")
+    assert install_lock.main(str(lock), str(tmp_path)) == 0
     by_uv, by_pip = commands[-2:]
-    for command in (by_uv, by_pip):
-        assert command[command.index("--no-index") :][:3] == ["--no-index", "--find-links", "wheels"]
-        assert "--extra-index-url" not in command
-        assert "--require-hashes" in command
+    assert by_uv[-1] == by_pip[-1] == str(wheel)
+    assert "--no-deps" in by_uv
+    commands.clear()
+    wheel.write_bytes(b"another")
+    assert install_lock.main(str(lock), str(tmp_path)) == 1
+    assert commands == []
+    assert "no checksum of ['torch-2.0+cpu-py3-none-any.whl']" in capsys.readouterr().err
 
 
 def test_pip_installs_it_where_uv_cannot(ran: Any, capsys: pytest.CaptureFixture[str]) -> None:
