@@ -1,11 +1,12 @@
 """Self-training: label radiographs without outlines with the model itself, and keep those it is sure of.
 
-Usage: python scripts/pseudo_label.py FOLDER... -o DATA [--max-uncertainty 6] [--drawn] [--held-out 0.3] [--model PATH]
+Usage: python scripts/pseudo_label.py FOLDER... -o DATA [--max-uncertainty 6] [--drawn] [--held-out 0.3]
+           [--leave-out NAME]... [--model PATH]
 
 DATA becomes a data set for `chexmask-u train --data DATA`: train/landmarks.npz, and links to the images beside it.
-Its outlines are the model's means, or with --drawn one draw each of where its calibration expects the true outline: a
-network whose samples shall spread as far as outlines differ must not learn from outlines that do not differ. Then only
-images that the calibrated model accepts are kept.
+Its outlines are the model's means, or with --drawn one draw each of where its calibration expects the true outline, or
+without a calibration one of its samples: a network whose samples shall spread as far as outlines differ must not learn
+from outlines that do not differ. Of a calibrated model, --drawn keeps only what it accepts.
 """
 
 from __future__ import annotations
@@ -33,16 +34,19 @@ def main(
     max_uncertainty: Annotated[
         float, typer.Option(help="Predictive uncertainty of an image up to which it is kept, px at 1024.")
     ] = 6.0,
-    drawn: Annotated[bool, typer.Option("--drawn", help="Draw the outlines from the calibration.")] = False,
+    drawn: Annotated[bool, typer.Option("--drawn", help="Draw the outlines instead of taking their means.")] = False,
     held_out: Annotated[float, typer.Option(min=0, max=1, help="Share of the patients to leave out.")] = 0.0,
+    leave_out: Annotated[
+        list[str] | None, typer.Option(help="Name of an image, without suffix, that is no upright frontal chest.")
+    ] = None,
     model: Annotated[Path | None, typer.Option(help="Bundle or weights; the shipped ones by default.")] = None,
 ) -> None:
     """Write the data set and say how many images were kept."""
     segmenter = Segmenter(load_model(model))
-    if drawn and segmenter.calibration is None:
-        raise SystemExit("outlines can be drawn from a calibration alone, and this model has none")
     kept = {}
-    paths = [path for folder in inputs for path in _learned_from(folder, held_out)]
+    paths = [
+        path for folder in inputs for path in _learned_from(folder, held_out) if path.stem not in (leave_out or [])
+    ]
     for index, (path, name) in enumerate(zip(paths, output_names(paths), strict=True)):
         try:
             segmentation = segmenter.segment(read_radiograph(path))
@@ -52,7 +56,8 @@ def main(
         outline = segmentation.landmarks
         if drawn and segmentation.samples is not None:
             outline = segmentation.samples[index % len(segmentation.samples)]
-        accepted = not drawn or segmentation.reliability.verdict == "accept"
+        calibrated = segmenter.calibration is not None
+        accepted = not (drawn and calibrated) or segmentation.reliability.verdict == "accept"
         if segmentation.predictive_px1024 <= max_uncertainty and accepted and _is_inside(outline, segmentation.shape):
             kept[name] = (path, outline.astype(np.float32))
     if not kept:
