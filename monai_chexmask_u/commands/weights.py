@@ -16,16 +16,19 @@ weights = typer.Typer(no_args_is_help=True, help="Weights files.")
 
 @weights.command()
 def convert(
-    source: Annotated[Path, typer.Argument(help="A checkpoint of this project or of the published HybridGNet.")],
+    sources: Annotated[
+        list[Path],
+        typer.Argument(help="A checkpoint of this project or of the published HybridGNet; several are averaged."),
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The weights file to write.")],
     half: Annotated[bool, typer.Option(help="Store half precision, half the size.")] = False,
 ) -> None:
     """Write a checkpoint as a plain weights file, as a bundle's models/model.pt has to be."""
     from monai_chexmask_u.files.checksum import sha256_of
-    from monai_chexmask_u.networks.checkpoints import read_checkpoint, write_checkpoint
+    from monai_chexmask_u.networks.checkpoints import read_average, write_checkpoint
 
     try:
-        network = read_checkpoint(source)
+        network = read_average(sources)
         write_checkpoint(network, output, half_precision=half)
     except ValueError as error:
         raise usage_error(str(error)) from error

@@ -3,7 +3,7 @@
 import logging
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -20,6 +20,7 @@ __all__ = [
     "is_complete",
     "latest_checkpoint",
     "network_from_state",
+    "read_average",
     "read_checkpoint",
     "start_from",
     "write_checkpoint",
@@ -69,6 +70,33 @@ def write_checkpoint(network: HybridGNet, path: Path, *, half_precision: bool = 
     state = {name: value.detach().cpu().to(dtype) for name, value in network.state_dict().items()}
     with atomic_path(path) as temporary:
         torch.save(state, temporary)
+
+
+def read_average(paths: Sequence[Path]) -> HybridGNet:
+    """Build the network whose weights are the mean of those of several files.
+
+    Trainings that started from the same weights often average to a network better than each.
+
+    Args:
+        paths: as for `read_checkpoint`; one variant and one image size.
+
+    Returns:
+        The network, as from `read_checkpoint`.
+
+    Raises:
+        CheckpointError: if a file cannot be used, or they do not belong together.
+
+    References:
+        Wortsman et al., Model soups, https://arxiv.org/abs/2203.05482
+    """
+    networks = [read_checkpoint(path) for path in paths]
+    states = [network.state_dict() for network in networks]
+    for path, state in zip(paths, states, strict=True):
+        if {name: value.shape for name, value in state.items()} != {name: v.shape for name, v in states[0].items()}:
+            raise CheckpointError(f"{path}: these weights are of another variant or image size than {paths[0]}")
+    mean = {name: torch.stack([state[name].double() for state in states]).mean(dim=0) for name in states[0]}
+    networks[0].load_state_dict(mean)
+    return networks[0]
 
 
 def start_from(network: HybridGNet, path: str | Path) -> None:

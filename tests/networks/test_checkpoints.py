@@ -13,6 +13,7 @@ from monai_chexmask_u.networks import HybridGNet
 from monai_chexmask_u.networks.checkpoints import (
     CheckpointError,
     network_from_state,
+    read_average,
     read_checkpoint,
     write_checkpoint,
 )
@@ -94,6 +95,27 @@ def test_our_files_round_trip(tmp_path: Path) -> None:
     assert (tmp_path / "half.pt").stat().st_size < 0.6 * (tmp_path / "model.pt").stat().st_size
     image = torch.rand(1, 1, 64, 64)
     torch.testing.assert_close(read_checkpoint(tmp_path / "half.pt")(image), network.eval()(image), rtol=0, atol=0.02)
+
+
+def test_several_files_are_averaged(tmp_path: Path) -> None:
+    networks = [HybridGNet(64), HybridGNet(64)]
+    paths = [tmp_path / "a.pt", tmp_path / "b.pt"]
+    for network, path in zip(networks, paths, strict=True):
+        write_checkpoint(network, path)
+    mean = read_average(paths).state_dict()
+    first, second = (network.state_dict() for network in networks)
+    assert any(not torch.equal(first[name], second[name]) for name in mean)
+    for name, value in mean.items():
+        torch.testing.assert_close(value, (first[name] + second[name]) / 2)
+    torch.testing.assert_close(read_average(paths[:1]).state_dict(), first)
+
+
+def test_weights_of_two_variants_are_not_averaged(tmp_path: Path) -> None:
+    write_checkpoint(HybridGNet(64), tmp_path / "a.pt")
+    for name, other in (("size", HybridGNet(96)), ("variant", HybridGNet(64, skip_connections=False))):
+        write_checkpoint(other, tmp_path / f"{name}.pt")
+        with pytest.raises(CheckpointError, match=rf"{name}\.pt: .* of another variant or image size than .*a\.pt"):
+            read_average([tmp_path / "a.pt", tmp_path / f"{name}.pt"])
 
 
 @pytest.mark.parametrize("refinements", [1, 2, 3])
