@@ -37,8 +37,8 @@ class Radiograph:
         path: the file it came from.
         spacing_mm: height and width of a pixel, or None where the file does not say. At the patient where a calibration
             or a magnification factor says so (notes ``spacing_from_calibrated_pixel_spacing``,
-            ``magnification_corrected``). With the note ``spacing_from_imager`` alone it is in the plane of the
-            detector, where the patient appears larger than they are.
+            ``spacing_differs_from_imager``, ``magnification_corrected``). With the note ``spacing_from_imager`` alone
+            it is in the plane of the detector, where the patient appears larger than they are.
         pixel_aspect: height over width of a pixel, where the file says this but no spacing; else None.
         view: ``PA``, ``AP`` or None where the file does not say.
         mirrored: the patient's right is on the right of the stored image, so that columns must be reversed to see the
@@ -113,6 +113,7 @@ READING_NOTES: Final = MappingProxyType(
         "landmarks_printed": "The published landmarks were a printed array; their numbers were read from it.",
         "lossy_compression": "The image was compressed with loss before it was read.",
         "magnification_corrected": "Pixel sizes were divided by the header's magnification factor.",
+        "magnification_ignored": "The header's magnification factor is impossible, and was left out.",
         "mask_differs": "The published masks do not cover the rows and columns that the landmarks do.",
         "mirrored": "The image is stored mirrored: the patient's right is on its right.",
         "no_window": "The header has no window; gray levels were stretched over most of their range.",
@@ -122,11 +123,15 @@ READING_NOTES: Final = MappingProxyType(
         "photometric_inverted": "Stored gray levels were inverted, so that bone is bright.",
         "pixel_aspect_applied": "Pixels are not square; their shape is that of the header.",
         "pixel_aspect_ignored": "The header's pixel aspect makes no sense; pixels were taken for square.",
+        "pixel_bits_from_stream": "The compressed pixels have 8 bits, and the header says more; these were taken.",
+        "pixel_sequence_unclosed": "The end of the compressed pixels is not marked; they are whole.",
+        "pixel_spacing_ignored": "The header's pixel sizes do not fit those of the detector, which were taken.",
         "placed_on_image": "Published landmarks were placed on the radiograph as stored; masks were redrawn.",
         "rca_inconsistent": "In the published table the best reference's Dice is below the mean of all.",
         "rescale_ignored": "The header's rescaling of gray levels makes no sense and was ignored.",
         "secondary_capture": "The file is a secondary capture of a radiograph.",
         "size_from_image": "The height and width that the published table lacked are those of the radiograph.",
+        "spacing_differs_from_imager": "Pixel sizes are those that the header gives beside the detector's: calibrated.",
         "spacing_from_calibrated_pixel_spacing": "Pixel sizes were calibrated to the patient.",
         "spacing_from_imager": "Pixel sizes were measured at the detector, where the patient appears larger.",
         "spacing_invalid": "The header's pixel sizes make no sense; no millimeters are given.",

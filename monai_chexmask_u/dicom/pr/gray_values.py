@@ -11,8 +11,9 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 
 from monai_chexmask_u.dicom.reading.attributes import number, text
+from monai_chexmask_u.dicom.reading.decoding import stored_range
 from monai_chexmask_u.dicom.reading.lookup_tables import LookupTable
-from monai_chexmask_u.dicom.reading.pixels import Scaling, first_window, modality_values
+from monai_chexmask_u.dicom.reading.pixels import Scaling, first_window, modality_values, voi_table
 from monai_chexmask_u.dicom.reading.values import decimal, is_valid
 from monai_chexmask_u.radiograph import Radiograph
 
@@ -44,7 +45,7 @@ def set_gray_values(state: Dataset, radiograph: Radiograph) -> None:
     to_modality = modality_values(header) if is_rescaled else np.asarray
     window = None if "window_ignored" in notes else first_window(header)
     if isinstance(to_modality, LookupTable):
-        to_gray = LookupTable.read(header, "VOILUTSequence").gray if "voi_lut_applied" in notes else window
+        to_gray = voi_table(header, to_modality).gray if "voi_lut_applied" in notes else window
         if to_gray is None:
             _set_modality_table(state, to_modality)
         else:
@@ -57,7 +58,7 @@ def set_gray_values(state: Dataset, radiograph: Radiograph) -> None:
     if is_rescaled:
         _set_rescaling(state, header)
     if "voi_lut_applied" in notes:
-        table = LookupTable.read(header, "VOILUTSequence")
+        table = voi_table(header, to_modality)
         _set_gray_table(state, table.first, table.gray(table.first + np.arange(len(table.entries))))
     elif window is not None:
         _set_window(state, header)
@@ -76,9 +77,8 @@ def _set_composed_table(
 ) -> None:
     """Set one table from stored values to gray values, which shows the same whatever bits the values between have."""
     if header.BitsStored <= LARGEST_TABLE_BITS:
-        first = -(2 ** (header.BitsStored - 1)) if header.PixelRepresentation else 0
-        stored = np.arange(first, first + 2**header.BitsStored)
-        _set_gray_table(state, first, to_gray(to_modality(stored)))
+        first, last = map(int, stored_range(header))
+        _set_gray_table(state, first, to_gray(to_modality(np.arange(first, last + 1))))
 
 
 def _set_rescaling(state: Dataset, header: Dataset) -> None:

@@ -57,13 +57,16 @@ NEEDLESS: Final = frozenset({*range(0xE0, 0xF0), 0xFE})
 
 END: Final = b"\xff\xd9"  # of JPEG, JPEG-LS and JPEG 2000 alike
 
+# Boxes of a JP2 file around the codestream (T.800, I.4): each has its length and type; the codestream's is this.
+JP2_START: Final = b"\0\0\0\x0cjP  \r\n\x87\n"
+JP2_CODESTREAM: Final = b"jp2c"
 J2K_START: Final = b"\xff\x4f\xff\x51"  # start of codestream, then always the size
 J2K_CODING, J2K_START_OF_TILE = 0x52, 0x90
 # A radiograph is coded in one piece or in squares of hundreds of pixels; a decoder's memory grows with their number.
 MOST_TILES: Final = 4096
 
 
-def clean_codestream(dataset: FileDataset) -> bool:
+def clean_codestream(dataset: FileDataset) -> list[str]:
     """Check that compressed pixels are one gray image of the header's size; leave only what a decoder needs of them.
 
     Args:
@@ -71,7 +74,7 @@ def clean_codestream(dataset: FileDataset) -> bool:
             and application data are removed from them.
 
     Returns:
-        Whether the compression has lost something, as far as the stream tells.
+        Notes: ``lossy_compression``, as far as the stream tells, and ``pixel_bits_from_stream``.
 
     Raises:
         RadiographError: ``undecodable``.
@@ -83,30 +86,75 @@ def clean_codestream(dataset: FileDataset) -> bool:
     for keyword in ("ExtendedOffsetTable", "ExtendedOffsetTableLengths"):
         dataset.pop(keyword, None)
     try:
-        stream = get_frame(dataset.PixelData, 0, number_of_frames=1)
-        stream, is_lossy = _cleaned(stream, syntax, (dataset.Rows, dataset.Columns), dataset.BitsAllocated)
+        stream = _without_boxes(get_frame(dataset.PixelData, 0, number_of_frames=1))
+        _check_kind(stream, syntax)
+        stream, is_lossy, bits = _cleaned(stream, syntax, (dataset.Rows, dataset.Columns), dataset.BitsAllocated)
+    except RadiographError:
+        raise
     except (ValueError, IndexError, struct.error):
         message = "the compressed pixels are damaged or not of the size that the header gives: export them uncompressed"
         raise RadiographError("undecodable", message) from None
     dataset.PixelData = encapsulate([stream])
-    return is_lossy
+    notes = ["lossy_compression"] if is_lossy else []
+    if bits <= 8 < dataset.BitsAllocated:
+        dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 8, bits, bits - 1
+        notes.append("pixel_bits_from_stream")
+    return notes
 
 
-def _cleaned(stream: bytes, syntax: UID, size: tuple[int, int], bits_allocated: int) -> tuple[bytes, bool]:
-    """Return a checked stream and whether it is lossy."""
+def _without_boxes(stream: bytes) -> bytes:
+    """Return the codestream of a JP2 file, or anything else as it is.
+
+    Raises:
+        ValueError: if there is no codestream in it.
+    """
+    if not stream.startswith(JP2_START):
+        return stream
+    position = 0
+    while position + 8 <= len(stream):
+        length, kind = struct.unpack(">L4s", stream[position : position + 8])
+        head = 8
+        if length == 1:
+            length, head = struct.unpack(">Q", stream[position + 8 : position + 16])[0], 16
+        end = position + length if length else len(stream)
+        if kind == JP2_CODESTREAM:
+            return stream[position + head : end]
+        if end < position + head:
+            break
+        position = end
+    raise ValueError("no codestream")
+
+
+def _check_kind(stream: bytes, syntax: UID) -> None:
+    """Refuse a stream of another kind than the transfer syntax says, which a decoder would call damaged."""
+    if stream.startswith(J2K_START):
+        kinds: tuple[UID, ...] = (JPEG2000, JPEG2000Lossless)
+    elif stream.startswith(b"\xff\xd8\xff"):
+        frames = (marker for marker, *_ in _segments(stream, start=2) if marker in START_OF_FRAME)
+        marker = next(frames)
+        kinds = tuple(each for each, markers in FRAME_MARKERS.items() if marker in markers)
+    else:
+        return
+    if syntax not in kinds:
+        message = "the pixels are compressed in another way than the transfer syntax says: export the image again"
+        raise RadiographError("undecodable", message)
+
+
+def _cleaned(stream: bytes, syntax: UID, size: tuple[int, int], bits_allocated: int) -> tuple[bytes, bool, int]:
+    """Return a checked stream, whether it is lossy, and the bits of a pixel in it."""
     if syntax == RLELossless:
         _check_run_lengths(stream, size, bits_allocated)
-        return stream, False
+        return stream, False, bits_allocated
     # Without an end, some decoders fill up what is missing, and others read on beyond the stream.
     if not stream.rstrip(b"\0").endswith(END):
         raise ValueError("end")
     if syntax in (JPEG2000, JPEG2000Lossless):
-        return stream, _is_lossy_jpeg_2000(stream, size)
+        return stream, _is_lossy_jpeg_2000(stream, size), (stream[42] & 0x7F) + 1
     return _cleaned_jpeg(stream, size, syntax)
 
 
-def _cleaned_jpeg(stream: bytes, size: tuple[int, int], syntax: UID) -> tuple[bytes, bool]:
-    """Return tables, frame and scan of a JPEG or JPEG-LS stream, and whether it has lost something."""
+def _cleaned_jpeg(stream: bytes, size: tuple[int, int], syntax: UID) -> tuple[bytes, bool, int]:
+    """Return tables, frame and scan of a JPEG or JPEG-LS stream, whether it has lost something, and its bits."""
     kept, sizes = [stream[:2]], []
     for marker, start, end in _segments(stream, start=2):
         content = stream[start + 4 : end]
@@ -126,7 +174,7 @@ def _cleaned_jpeg(stream: bytes, size: tuple[int, int], syntax: UID) -> tuple[by
         raise ValueError("no single frame of this size")
     # In JPEG-LS the first byte after the scan's one component is the largest error of a pixel.
     is_lossy = content[3] > 0 if syntax in (JPEGLSLossless, JPEGLSNearLossless) else 0xC3 not in FRAME_MARKERS[syntax]
-    return b"".join([*kept, stream[start:]]), is_lossy
+    return b"".join([*kept, stream[start:]]), is_lossy, precision
 
 
 def _is_lossy_jpeg_2000(stream: bytes, size: tuple[int, int]) -> bool:

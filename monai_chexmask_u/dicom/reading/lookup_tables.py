@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ class LookupTable:
 
     Attributes:
         first: the value of the first entry.
-        depth: bits of an entry, 1 to 16.
+        depth: bits of an entry, 1 to 16: those that the descriptor names, where the entries use about as many.
         entries: ``(entry,)``.
 
     References:
@@ -51,7 +51,22 @@ class LookupTable:
         entries = words.view("u1").astype("<u2") if is_packed else words
         if len(entries) < count or not 1 <= depth <= MOST_BITS:
             raise ValueError(f"a lookup table must hold {count} entries of 1 to 16 bits, got {len(entries)} of {depth}")
-        return cls(first, depth, entries[:count])
+        used = max(int(entries[:count].max()).bit_length(), 1)
+        # Some writers call every table one of 16 bits: shown as such, 12 bits are nearly black.
+        return cls(first, used if abs(used - depth) > 1 else depth, entries[:count])
+
+    def placed(self, low: float, high: float) -> LookupTable:
+        """Return the table where its values are: the descriptor may be signed for unsigned ones, or the reverse.
+
+        Args:
+            low: the least value that may occur.
+            high: the largest one.
+        """
+
+        def covered(first: int) -> float:
+            return min(high, first + len(self.entries) - 1) - max(low, first)
+
+        return replace(self, first=max((self.first, self.first - 2**16, self.first + 2**16), key=covered))
 
     def __call__(self, values: NDArray[np.generic]) -> NDArray[np.uint16]:
         """Return the entries of values, which are rounded."""

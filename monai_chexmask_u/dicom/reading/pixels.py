@@ -11,11 +11,11 @@ from pydicom.dataset import Dataset, FileDataset
 from pydicom.pixels.processing import apply_modality_lut, apply_windowing
 
 from monai_chexmask_u.dicom.reading.attributes import number, text
-from monai_chexmask_u.dicom.reading.decoding import decode
+from monai_chexmask_u.dicom.reading.decoding import decode, of_stored_bits, stored_range
 from monai_chexmask_u.dicom.reading.lookup_tables import LookupTable
 from monai_chexmask_u.radiograph import RadiographError
 
-__all__ = ["Scaling", "displayed_pixels", "first_window", "modality_values", "stretched"]
+__all__ = ["Scaling", "displayed_pixels", "first_window", "modality_values", "stretched", "voi_table"]
 
 # A window is ignored if 95 % of the pixels end black or white, or if the middle 98 % share a twentieth of the scale:
 # no reader could see a chest in such an image, so the header must be wrong.
@@ -68,14 +68,24 @@ def _is_inverse(dataset: Dataset) -> bool:
 
 
 def _padding(dataset: Dataset, stored: NDArray[Any]) -> NDArray[np.bool_] | None:
-    """Return where PixelPaddingValue, or the range up to PixelPaddingRangeLimit, fills what was not exposed."""
-    first = number(dataset, "PixelPaddingValue")
+    """Return where PixelPaddingValue, or the range up to PixelPaddingRangeLimit, fills what was not exposed.
+
+    Both have the sign of the pixels, whatever the header's type of value says (PS3.3, C.7.5.1.1.2).
+    """
+    first, last = _padding_value(dataset, "PixelPaddingValue"), _padding_value(dataset, "PixelPaddingRangeLimit")
     if first is None:
         return None
-    last = number(dataset, "PixelPaddingRangeLimit")
     low, high = sorted((first, first if last is None else last))
     is_padding: NDArray[np.bool_] = (stored >= low) & (stored <= high)
     return None if is_padding.all() else is_padding
+
+
+def _padding_value(dataset: Dataset, keyword: str) -> int | None:
+    value = number(dataset, keyword)
+    if value is None or not -(2**31) <= value < 2**32:
+        return None
+    allocated = np.array([int(value)]).astype(f"u{max(int(dataset.BitsAllocated) // 8, 1)}")
+    return int(of_stored_bits(dataset, allocated)[0])
 
 
 def _valid(values: NDArray[Any], is_padding: NDArray[np.bool_] | None) -> NDArray[Any]:
@@ -108,7 +118,7 @@ def _modality_values(
 def modality_values(dataset: FileDataset) -> LookupTable | Callable[[NDArray[Any]], NDArray[Any]]:
     """Return what applies the modality LUT, or else the rescale."""
     if dataset.get("ModalityLUTSequence"):
-        return LookupTable.read(dataset, "ModalityLUTSequence")
+        return LookupTable.read(dataset, "ModalityLUTSequence").placed(*stored_range(dataset))
     if number(dataset, "RescaleSlope") is None:
         return np.asarray
     return lambda values: apply_modality_lut(values, dataset)
@@ -135,7 +145,8 @@ def _windowed(
     """Scale values to 0..1 by the VOI LUT, else the first window, else most of their own range."""
     has_window = "WindowCenter" in dataset or "WindowWidth" in dataset
     if _has_voi_table(dataset):
-        pixels = _usable(lambda: LookupTable.read(dataset, "VOILUTSequence").gray, values, is_padding)
+        to_modality = np.asarray if "rescale_ignored" in notes else modality_values(dataset)
+        pixels = _usable(lambda: voi_table(dataset, to_modality).gray, values, is_padding)
         notes.append("voi_lut_ignored" if pixels is None else "voi_lut_applied")
         if pixels is not None:
             return pixels
@@ -150,6 +161,22 @@ def _has_voi_table(dataset: FileDataset) -> bool:
     """Say whether there is something in the VOI LUT sequence, be it damaged."""
     element = dataset.get_item("VOILUTSequence")
     return element is not None and bool(element.value)
+
+
+def voi_table(dataset: Dataset, to_modality: Callable[[NDArray[Any]], NDArray[Any]]) -> LookupTable:
+    """Return the VOI LUT.
+
+    Args:
+        dataset: with the table.
+        to_modality: what applies the modality LUT or rescale, whose values the table is for.
+
+    Raises:
+        ValueError: if it is damaged; what `LookupTable.read` raises.
+    """
+    ends = to_modality(stored_range(dataset))
+    if isinstance(to_modality, LookupTable):
+        ends = to_modality.entries
+    return LookupTable.read(dataset, "VOILUTSequence").placed(float(ends.min()), float(ends.max()))
 
 
 def _usable(

@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -37,6 +38,10 @@ __all__ = ["ExaminedFile", "ParsedFile", "examine_file", "is_bounded", "parse_fi
 # The largest image in 32 bits, and a quarter as much for its header. More is not read into memory, but only measured.
 MAX_BYTES: Final = 5 * MAX_PIXELS
 CHUNK_BYTES: Final = 2**20
+# Compressed pixels are in little-endian byte order.
+PIXEL_TAG: Final = b"\xe0\x7f\x10\x00"
+FRAGMENT_TAG: Final = b"\xfe\xff\x00\xe0"
+SEQUENCE_DELIMITER: Final = b"\xfe\xff\xdd\xe0" + bytes(4)
 
 SYNTAX_OF_ENCODING: Final[dict[tuple[bool | None, bool | None], UID]] = {
     (True, True): ImplicitVRLittleEndian,
@@ -54,12 +59,14 @@ class ParsedFile:
         dataset: with the pixels as they are stored in the file; none if that is too large.
         size: of the file in bytes.
         sha256: of the file's bytes; None if it is too large.
+        is_unclosed: the end of its compressed pixels is not marked, and was taken to be that of the file.
     """
 
     path: Path
     dataset: FileDataset
     size: int
     sha256: str | None
+    is_unclosed: bool = False
 
 
 @dataclass(frozen=True)
@@ -132,7 +139,9 @@ def parse_file(path: Path) -> ParsedFile:
         RadiographError: ``not_found``, ``not_readable``, ``not_dicom``, ``truncated`` or ``too_large``.
     """
     with open_source(path, limit=MAX_BYTES) as source:
-        return ParsedFile(path, _load(source), source.size, source.sha256)
+        dataset = _load(source)
+        closed = _closed(source, dataset)
+        return ParsedFile(path, closed or dataset, source.size, source.sha256, closed is not None)
 
 
 @no_warnings()
@@ -145,7 +154,10 @@ def examine_file(parsed: ParsedFile) -> ExaminedFile:
     dataset = parsed.dataset
     with _malformed_header_refused():
         notes = _complete_transfer_syntax(dataset)
-        _check_end(dataset, parsed.size)
+        if parsed.is_unclosed:
+            notes.append("pixel_sequence_unclosed")
+        else:
+            _check_end(dataset, parsed.size)
         check_class(dataset)  # refused first: other objects may have more attributes than any radiograph
         check_header_size(dataset)
         notes += sorted(settle_character_sets(dataset))
@@ -203,6 +215,43 @@ def _load(source: SourceFile) -> FileDataset:
     if source.is_oversized:
         dataset.PixelData = b""  # stands for those that were not read, so that the header can be examined
     return dataset
+
+
+def _closed(source: SourceFile, dataset: FileDataset) -> FileDataset | None:
+    """Parse a file once more whose compressed pixels lack the mark of their end; None for any other.
+
+    Raises:
+        RadiographError: ``truncated``, if it ends within the last fragment of the pixels.
+    """
+    if "PixelData" in dataset or source.is_oversized or not _ends_at_pixels(source.stream):
+        return None
+    source.stream.seek(0)
+    try:
+        closed = dcmread(BytesIO(source.stream.read() + SEQUENCE_DELIMITER), force=True)
+    except Exception:  # as above
+        closed = dataset
+    if "PixelData" not in closed or not _has_whole_fragments(closed.PixelData):
+        raise RadiographError("truncated", "the file ends in the middle of its pixels: copy or send it again")
+    closed.buffer = None
+    return closed
+
+
+def _has_whole_fragments(pixels: bytes) -> bool:
+    """Say whether compressed pixels are items of the lengths that they give, and nothing else (PS3.5, A.4)."""
+    position = 0
+    while position + 8 <= len(pixels) and pixels[position : position + 4] == FRAGMENT_TAG:
+        position += 8 + int.from_bytes(pixels[position + 4 : position + 8], "little")
+    return position == len(pixels)
+
+
+def _ends_at_pixels(stream: BinaryIO) -> bool:
+    """Say whether what follows the elements before the pixels is pixels."""
+    stream.seek(0)
+    try:
+        dcmread(stream, force=True, stop_before_pixels=True)
+    except Exception:  # as above
+        return False
+    return stream.read(4) == PIXEL_TAG
 
 
 def _check_inflated_size(file: BinaryIO) -> None:

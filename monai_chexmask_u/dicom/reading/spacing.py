@@ -15,33 +15,50 @@ __all__ = ["aspect_ratio", "pixel_aspect", "pixel_spacing"]
 # Detectors have 0.1 to 0.2 mm, reduced images up to 1; with other values or sides a measurement would be wrong.
 SPACING_RANGE_MM: Final = (0.02, 2.0)
 LARGEST_SPACING_RATIO: Final = 2
+# Nothing lies behind the detector, and nobody stands halfway to the tube for a radiograph of the chest.
+LARGEST_MAGNIFICATION: Final = 2
+LARGEST_CALIBRATION: Final = 1.5
+SAME_SPACING: Final = 0.001  # what rounding does
 
 
 def pixel_spacing(header: Dataset) -> tuple[tuple[float, float] | None, list[str]]:
     """Return height and width of a pixel in mm, or None, and notes that name their source.
 
-    PixelSpacing counts as measured at the patient only with a calibration; ImagerPixelSpacing is measured at the
-    detector and shrinks by the magnification where that is known.
+    PixelSpacing counts as measured at the patient where a calibration is named, or where it differs from
+    ImagerPixelSpacing as sizes at the patient can. ImagerPixelSpacing is measured at the detector, and shrinks by the
+    magnification where that is known and possible.
 
     Args:
         header: a data set.
 
     References:
-        DICOM PS3.3, 10.7.1.3 Pixel Spacing
+        DICOM PS3.3, 10.7.1.1 and 10.7.1.3, Pixel Spacing and its calibration
     """
     pixel, imager = _pair(header, "PixelSpacing"), _pair(header, "ImagerPixelSpacing")
     if pixel and text(header, "PixelSpacingCalibrationType") in ("GEOMETRY", "FIDUCIAL"):
         return pixel, ["spacing_from_calibrated_pixel_spacing"]
+    if pixel and imager and any(abs(at - out) > SAME_SPACING * out for at, out in zip(pixel, imager, strict=True)):
+        ratios = [out / at for at, out in zip(pixel, imager, strict=True)]
+        if min(ratios) >= 1 - SAME_SPACING and max(ratios) <= LARGEST_CALIBRATION:
+            return pixel, ["spacing_differs_from_imager"]
+        spacing, notes = _at_patient(header, imager)
+        return spacing, [*notes, "pixel_spacing_ignored"]
     if imager:
-        magnification = number(header, "EstimatedRadiographicMagnificationFactor") or 1.0
-        if magnification <= 1:  # nothing lies behind the detector: 1 changes nothing, less is an error
-            return imager, ["spacing_from_imager"]
-        at_patient = imager[0] / magnification, imager[1] / magnification
-        return at_patient, ["spacing_from_imager", "magnification_corrected"]
+        return _at_patient(header, imager)
     if pixel:
         return pixel, ["spacing_uncalibrated"]
     is_there = texts(header, "PixelSpacing") or texts(header, "ImagerPixelSpacing")
     return None, ["spacing_invalid" if is_there else "spacing_unknown"]
+
+
+def _at_patient(header: Dataset, imager: tuple[float, float]) -> tuple[tuple[float, float], list[str]]:
+    """Return the detector's spacing, divided by the magnification if there is a possible one, and notes."""
+    factor = number(header, "EstimatedRadiographicMagnificationFactor")
+    if not factor or factor == 1:  # 0 is what some write for unknown
+        return imager, ["spacing_from_imager"]
+    if not 1 < factor <= LARGEST_MAGNIFICATION:
+        return imager, ["spacing_from_imager", "magnification_ignored"]
+    return (imager[0] / factor, imager[1] / factor), ["spacing_from_imager", "magnification_corrected"]
 
 
 def pixel_aspect(header: Dataset) -> tuple[float | None, list[str]]:

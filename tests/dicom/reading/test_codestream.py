@@ -107,6 +107,44 @@ def test_application_data_and_unknown_segments_do_not_reach_the_decoder() -> Non
     assert refusal(content[:2] + b"\xff\x01\x00\x02" + content[2:], uid.JPEGBaseline8Bit) == "undecodable"
 
 
+@pytest.mark.parametrize("lengths", ["told", "extended", "to the end"])
+def test_a_codestream_is_found_in_the_boxes_of_a_jp2_file(lengths: str) -> None:
+    content = stream(uid.JPEG2000Lossless)
+    size = {"told": 8 + len(content), "extended": 1, "to the end": 0}[lengths]
+    extended = struct.pack(">Q", 16 + len(content)) if lengths == "extended" else b""
+    boxes = b"\0\0\0\x0cjP  \r\n\x87\n" + struct.pack(">L4s", 12, b"ftyp") + b"jp2 "
+    whole = boxes + struct.pack(">L4s", size, b"jp2c") + extended + content
+    values, notes = decode(image(whole, uid.JPEG2000Lossless))
+    np.testing.assert_array_equal(values, make_dx(rows=80, columns=64, bits=8).pixel_array)
+    assert notes == []
+    assert refusal(boxes, uid.JPEG2000Lossless) == "undecodable"
+
+
+@pytest.mark.parametrize("syntax", [each for each in SYNTAXES if each != uid.RLELossless], ids=lambda each: each.name)
+def test_a_stream_of_8_bits_is_taken_where_the_header_says_16(syntax: uid.UID) -> None:
+    dataset = image(stream(syntax), syntax)
+    plain = decode(image(stream(syntax), syntax))[0]
+    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 16, 12, 11
+    values, notes = decode(dataset)
+    assert "pixel_bits_from_stream" in notes
+    np.testing.assert_array_equal(values, plain)
+
+
+@pytest.mark.parametrize(
+    ("of", "called"),
+    [
+        (uid.JPEG2000Lossless, uid.JPEGLosslessSV1),
+        (uid.JPEGLSLossless, uid.JPEGBaseline8Bit),
+        (uid.JPEGBaseline8Bit, uid.JPEGLossless),
+        (uid.JPEGBaseline8Bit, uid.JPEG2000),
+    ],
+    ids=lambda each: each.name,
+)
+def test_a_stream_of_another_kind_than_the_syntax_says_is_told_as_such(of: uid.UID, called: uid.UID) -> None:
+    with pytest.raises(RadiographError, match="in another way than the transfer syntax says"):
+        clean_codestream(image(stream(of), called))
+
+
 @pytest.mark.parametrize(
     ("place", "new"), [(4, b"\0\0\0\3"), (22, b"\0\0\0\0"), (22, b"\0\0\0\1\0\0\0\1"), (41, b"\3")]
 )
@@ -119,7 +157,7 @@ def test_jpeg_2000_may_lie_anywhere_on_its_grid() -> None:
     content = stream(uid.JPEG2000Lossless)
     for place, value in ((6, 64 + 5), (10, 80 + 7), (14, 5), (18, 7)):  # right, bottom, left, top
         content = changed(content, b"\xff\x51", place, struct.pack(">L", value))
-    assert clean_codestream(image(content, uid.JPEG2000Lossless)) is False
+    assert clean_codestream(image(content, uid.JPEG2000Lossless)) == []
 
 
 @pytest.mark.parametrize(
@@ -138,7 +176,7 @@ def test_jpeg_2000_may_lie_anywhere_on_its_grid() -> None:
 def test_run_lengths_expand_to_the_pixels(segment: bytes, is_taken: bool) -> None:
     content = struct.pack("<16L", 1, 64, *[0] * 14) + segment
     if is_taken:
-        assert clean_codestream(image(content, uid.RLELossless)) is False
+        assert clean_codestream(image(content, uid.RLELossless)) == []
     else:
         assert refusal(content, uid.RLELossless) == "undecodable"
 

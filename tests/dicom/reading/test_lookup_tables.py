@@ -53,6 +53,32 @@ def test_values_beyond_its_ends_have_the_first_and_the_last_entry() -> None:
 def test_gray_values_are_parts_of_what_the_depth_allows() -> None:
     table = LookupTable.read(header_with([3, 0, 12], [0, 1365, 5000]), "VOILUTSequence")
     np.testing.assert_allclose(table.gray(np.arange(3)), [0, 1 / 3, 1], atol=1e-6)
+    table = LookupTable.read(header_with([3, 0, 12], [0, 1365, 2000]), "VOILUTSequence")
+    np.testing.assert_allclose(table.gray(np.arange(3)), [0, 1 / 3, 2000 / 4095], atol=1e-6)
+
+
+@pytest.mark.parametrize(("called", "depth"), [(16, 14), (16, 12), (16, 10), (16, 8), (8, 12), (10, 14)])
+def test_the_depth_is_what_the_entries_use_where_the_descriptor_is_far_off(called: int, depth: int) -> None:
+    entries = np.arange(2**depth).astype("<u2")
+    table = LookupTable.read(header_with([len(entries), 0, called], entries.tobytes()), "VOILUTSequence")
+    assert table.depth == depth
+    assert table.gray(np.array([2**depth - 1]))[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("written", "low", "high", "placed"),
+    [
+        (33536, -32768, 32767, -32000),
+        (-32000, 0, 65535, 33536),
+        (-10, 0, 65535, -10),
+        (0, -1024, 3071, 0),
+        (64512, -1024, 3071, -1024),
+        (100, 0, 4095, 100),
+    ],
+)
+def test_a_table_is_placed_where_values_are(written: int, low: int, high: int, placed: int) -> None:
+    entries = np.arange(1000).astype("<u2")
+    assert LookupTable(written, 10, entries).placed(low, high).first == placed
 
 
 def test_a_table_of_65536_entries_says_none() -> None:
@@ -79,7 +105,7 @@ def test_refuses_a_table_that_is_too_short_or_of_an_impossible_depth(descriptor:
 @pytest.mark.parametrize("depth", [8, 12, 16])
 @pytest.mark.parametrize(("first", "count"), [(0, 7), (-3, 8), (0, 2**16)])
 def test_what_is_written_is_read(depth: int, first: int, count: int) -> None:
-    table = LookupTable(first, depth, (np.arange(count) % 2**depth).astype("<u2"))
+    table = LookupTable(first, depth, (np.arange(count) * (2**depth - 1) // (count - 1)).astype("<u2"))
     header = header_with([1, 0, 16], [0])
     header.VOILUTSequence = [table.to_item()]
     read = LookupTable.read(header, "VOILUTSequence")

@@ -11,6 +11,7 @@ from pydicom.dataset import Dataset, FileDataset
 from pydicom.uid import ExplicitVRBigEndian, JPEGLSLossless
 from support.samples.dicom import make_cr, make_dx, set_pixels
 
+from monai_chexmask_u.dicom.reading.decoding import of_stored_bits
 from monai_chexmask_u.dicom.reading.pixels import displayed_pixels
 from monai_chexmask_u.radiograph import RadiographError
 
@@ -234,3 +235,46 @@ def test_pixels_that_no_decoder_understands_are_refused() -> None:
     dataset.PixelData = b"\xfe\xff\x00\xe0\0\0\0\0\xfe\xff\x00\xe0\x04\0\0\0junk"
     dataset["PixelData"].is_undefined_length = True
     assert refusal(dataset) == "undecodable"
+
+
+@pytest.mark.parametrize(
+    ("signed", "value", "limit", "types"),
+    [
+        (True, -32000, None, ("SS", "US")),
+        (True, -32000, -31000, ("SS", "US")),
+        (False, 65000, None, ("US", "SS")),
+        (False, 64000, 65535, ("US", "SS")),
+    ],
+)
+def test_padding_has_the_sign_of_the_pixels_whatever_its_type(
+    signed: bool, value: int, limit: int | None, types: tuple[str, str]
+) -> None:
+    values = (RAMP.astype(np.int32) - (2048 if signed else 0)).astype("i2" if signed else "u2")
+    values[:8] = value if limit is None else limit
+    shown = []
+    for kind in types:
+        dataset = image(values, bits=16)
+        dataset.PixelRepresentation = int(signed)
+        for keyword, number in (("PixelPaddingValue", value), ("PixelPaddingRangeLimit", limit)):
+            if number is not None:
+                other = number % 2**16 if kind == "US" else (number + 2**15) % 2**16 - 2**15
+                dataset.add_new(keyword, kind, other)
+        shown.append(displayed_pixels(dataset)[0])
+    assert (shown[0][:8] == 0).all()
+    assert shown[0][8:].max() == 1
+    np.testing.assert_array_equal(shown[0], shown[1])
+
+
+@given(seed=st.integers(0, 999), bits=st.integers(9, 16), signed=st.booleans())
+def test_bits_above_the_stored_ones_are_no_part_of_a_value(seed: int, bits: int, signed: bool) -> None:
+    random = np.random.default_rng(seed)
+    low = -(2 ** (bits - 1)) if signed else 0
+    values = random.integers(low, low + 2**bits, (16, 16))
+    junk = random.integers(0, 2**16, values.shape) << bits
+    header = Dataset()
+    header.BitsStored, header.PixelRepresentation = bits, int(signed)
+    words = ((values % 2**bits) | junk).astype(np.uint16)
+    for stored in (words, words.view(np.int16)):
+        found = of_stored_bits(header, stored)
+        np.testing.assert_array_equal(found, values)
+        assert found.dtype == (np.int16 if signed else np.uint16)

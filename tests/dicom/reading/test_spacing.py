@@ -26,7 +26,43 @@ from monai_chexmask_u.dicom.reading.header import examine
             (0.2, 0.2),
             {"spacing_from_imager"},
         ),
-        ({"ImagerPixelSpacing": [0.2, 0.2], "PixelSpacing": [0.3, 0.3]}, (0.2, 0.2), {"spacing_from_imager"}),
+        (
+            {"ImagerPixelSpacing": [0.2, 0.2], "PixelSpacing": [0.3, 0.3]},
+            (0.2, 0.2),
+            {"spacing_from_imager", "pixel_spacing_ignored"},
+        ),
+        (
+            {"ImagerPixelSpacing": [0.2, 0.2], "PixelSpacing": [0.13, 0.13]},
+            (0.2, 0.2),
+            {"spacing_from_imager", "pixel_spacing_ignored"},
+        ),
+        (
+            {"ImagerPixelSpacing": [1, 1], "PixelSpacing": [0.87, 0.87]},
+            (0.87, 0.87),
+            {"spacing_differs_from_imager"},
+        ),
+        (
+            {
+                "ImagerPixelSpacing": [0.2, 0.2],
+                "PixelSpacing": [0.16, 0.16],
+                "EstimatedRadiographicMagnificationFactor": 1.25,
+            },
+            (0.16, 0.16),
+            {"spacing_differs_from_imager"},
+        ),
+        (
+            {"ImagerPixelSpacing": [0.2, 0.2], "PixelSpacing": [0.20001, 0.2], "PixelSpacingCalibrationType": ""},
+            (0.2, 0.2),
+            {"spacing_from_imager"},
+        ),
+        *(
+            (
+                {"ImagerPixelSpacing": [0.2, 0.2], "EstimatedRadiographicMagnificationFactor": factor},
+                (0.2, 0.2),
+                {"spacing_from_imager", "magnification_ignored"},
+            )
+            for factor in (-1, 0.5, 2.01, 100)
+        ),
         (
             {"ImagerPixelSpacing": [0.2, 0.2], "PixelSpacing": [0.1, 0.1], "PixelSpacingCalibrationType": "FIDUCIAL"},
             (0.1, 0.1),
@@ -58,7 +94,7 @@ def test_spacing_is_that_at_the_patient(
 ) -> None:
     facts = examine_changed(**{"ImagerPixelSpacing": None, **values})
     assert facts.spacing_mm == (pytest.approx(spacing) if spacing else None)
-    about_spacing = ("spacing", "magnification", "pixel_aspect")
+    about_spacing = ("spacing", "magnification", "pixel_")
     assert {note for note in facts.notes if note.startswith(about_spacing)} == notes
 
 

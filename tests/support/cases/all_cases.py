@@ -17,6 +17,7 @@ from support.cases.files import FILES
 from support.cases.geometry import GEOMETRY
 from support.cases.gray import GRAY
 from support.cases.identity import IDENTITY
+from support.cases.met import MET
 from support.cases.real import REAL
 from support.cases.tables import TABLES
 
@@ -32,6 +33,7 @@ CASES: Final[tuple[Case, ...]] = (
     *CHARACTERS,
     *FILES,
     *REAL,
+    *MET,
 )
 START: Final = "<!-- cases -->\n"
 HEAD: Final = "| Input | Outcome | Notes or reason | Decision |\n| --- | --- | --- | --- |\n"

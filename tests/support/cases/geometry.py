@@ -36,10 +36,32 @@ def magnification(dataset: FileDataset) -> None:
     dataset.EstimatedRadiographicMagnificationFactor = "1.25"
 
 
-@spacing("ignored: nothing lies behind the detector")
+@spacing("ignored: nothing lies behind the detector", notes=("magnification_ignored",))
 def magnification_below_one(dataset: FileDataset) -> None:
     """EstimatedRadiographicMagnificationFactor 0.5."""
     dataset.EstimatedRadiographicMagnificationFactor = "0.5"
+
+
+@spacing("ignored: nobody stands so near to the tube", notes=("magnification_ignored",))
+def magnification_of_a_hundred(dataset: FileDataset) -> None:
+    """EstimatedRadiographicMagnificationFactor 100."""
+    dataset.EstimatedRadiographicMagnificationFactor = "100"
+
+
+@spacing(
+    "calibrated, since it differs (PS3.3, 10.7.1.1)",
+    spacing_note="spacing_differs_from_imager",
+    spacing_mm=(0.12, 0.12),
+)
+def differing_spacing(dataset: FileDataset) -> None:
+    """PixelSpacing 0.12 beside ImagerPixelSpacing 0.139, without a calibration type."""
+    dataset.PixelSpacing = ["0.12", "0.12"]
+
+
+@spacing("that of the detector: nothing at the patient is larger", notes=("pixel_spacing_ignored",))
+def larger_spacing(dataset: FileDataset) -> None:
+    """PixelSpacing 0.16 beside ImagerPixelSpacing 0.139, without a calibration type."""
+    dataset.PixelSpacing = ["0.16", "0.16"]
 
 
 @spacing(
