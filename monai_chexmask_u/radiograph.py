@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ATTRIBUTE_NOTES", "READING_NOTES", "Radiograph", "RadiographError", "note_in_words"]
+__all__ = ["ATTRIBUTE_NOTES", "READING_NOTES", "REVIEWED_NOTES", "Radiograph", "RadiographError", "note_in_words"]
 
 
 class RadiographError(ValueError):
@@ -102,6 +102,7 @@ READING_NOTES: Final = MappingProxyType(
         "burned_in_annotation": "The header says that text is burned into the image; it may identify the patient.",
         "character_set_assumed": "The header has text of an undeclared character set; what is no UTF-8 was left out.",
         "character_set_unknown": "The header names an unknown character set; text that cannot be read was left out.",
+        "child": "The header says that the patient is under 16; the model knows adults alone.",
         "color_ignored": "Slight colors of the image were ignored.",
         "height_unknown": "The published table does not give the height, and no image was at hand.",
         "height_width_swapped": "Height and width were swapped in the published table, as its masks show.",
@@ -141,12 +142,16 @@ READING_NOTES: Final = MappingProxyType(
         "upside_down": "The image is stored upside down: the head is at its bottom.",
         "voi_lut_applied": "Gray levels are those of the header's lookup table, not of its window.",
         "voi_lut_ignored": "The header's lookup table of gray levels makes no sense and was ignored.",
+        "view_contradicted": "The header names a frontal view and another one.",
         "view_from_table": "The view is that of a table of the data set; the file does not say it.",
         "view_unknown": "The file does not say PA or AP; in an AP view the heart appears larger.",
         "width_unknown": "The published table does not give the width, and no image was at hand.",
         "window_ignored": "The header's window would hide the chest; gray levels were stretched instead.",
     }
 )
+
+# Notes for which a person has to look at the result.
+REVIEWED_NOTES: Final = ("child", "view_contradicted")
 
 # Of notes that name an attribute after a colon.
 ATTRIBUTE_NOTES: Final = MappingProxyType(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Literal, overload
@@ -77,6 +77,8 @@ class Origin:
 
 _REASONS_IN_WORDS: Final = {
     "not_calibrated": "The model is not calibrated",
+    "child": "The patient is under 16 by the header; the model knows adults",
+    "view_contradicted": "The header names a frontal view and another one",
     "not_frontal_chest": "Not like a frontal chest radiograph",
     "upside_down": "Seems to be upside down",
     "turned_sideways": "Seems to be turned sideways",
@@ -94,6 +96,12 @@ class Reliability:
 
     verdict: Literal["accept", "review", "reject"]
     reasons: tuple[str, ...]
+
+    def with_doubts(self, reasons: Sequence[str]) -> Reliability:
+        """Return a verdict that is at best ``review`` if there are reasons to look, which come last."""
+        if not reasons:
+            return self
+        return Reliability("review" if self.verdict == "accept" else self.verdict, (*self.reasons, *reasons))
 
     @staticmethod
     def in_words(reason: str) -> str:

@@ -23,7 +23,7 @@ from monai_chexmask_u.networks.examiner import SCORES
 from monai_chexmask_u.networks.network_image import fit_frame, to_network_image
 from monai_chexmask_u.networks.posterior_sampler import PosteriorSampler
 from monai_chexmask_u.posterior import LandmarkPosterior
-from monai_chexmask_u.radiograph import Radiograph, RadiographError
+from monai_chexmask_u.radiograph import REVIEWED_NOTES, Radiograph, RadiographError
 from monai_chexmask_u.reading import read_radiograph
 from monai_chexmask_u.segmentation import Estimate, LandmarkSegmentation, ModelIdentity, Origin
 from monai_chexmask_u.uncertainty import (
@@ -150,6 +150,11 @@ class ImageGeometry(Protocol):
         """Height and width of a pixel, or None."""
         ...
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was decided when it was read."""
+        ...
+
 
 class Segmenter:
     """Segments radiographs: fits them to the network, samples the posterior, and takes it back to image pixels.
@@ -207,6 +212,8 @@ class Segmenter:
             ValueError: if the posterior is of several images or not finite.
         """
         result = segmentation_from_posterior(posterior, radiograph, frame, self.identity, self.calibration)
+        doubts = [note for note in radiograph.notes if note in REVIEWED_NOTES]
+        result = replace(result, reliability=result.reliability.with_doubts(doubts))
         if not isinstance(radiograph, Radiograph):
             return result
         return replace(result, origin=Origin(self._digest(radiograph), result.landmarks.copy()))
@@ -224,6 +231,7 @@ class Segmenter:
             "calibration": self.identity.calibration_sha256,
             "seed": self.sampler.seed,
             "samples": self.sampler.num_samples,
+            "notes": [note for note in radiograph.notes if note in REVIEWED_NOTES],
         }
         digest = hashlib.sha256(json.dumps(settings).encode())
         digest.update(np.ascontiguousarray(radiograph.pixels).data)

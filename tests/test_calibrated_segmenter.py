@@ -58,6 +58,20 @@ def test_a_calibration_adds_its_numbers_and_a_verdict_and_changes_nothing(calibr
     assert result.model.calibration_sha256 is not None
 
 
+@pytest.mark.parametrize("note", ["child", "view_contradicted"])
+def test_what_the_header_makes_doubtful_is_never_accepted(calibrated_model: Model, note: str) -> None:
+    doubtful = radiograph(notes=("photometric_inverted", note))
+    result = segment(calibrated_model, doubtful)
+    assert (result.reliability.verdict, result.reliability.reasons) == ("review", (note,))
+    assert len(result.reliability.in_words(note)) <= 64
+    rejecting = with_limits(calibrated_model, combined=Limit(-2, -1))
+    found = segment(rejecting, doubtful).reliability
+    assert found.verdict == "reject"
+    assert found.reasons[-1] == note
+    plain = segment(replace(calibrated_model, calibration=None), doubtful).reliability
+    assert (plain.verdict, plain.reasons) == ("review", ("not_calibrated", note))
+
+
 @pytest.mark.parametrize("flags", FLAGS)
 @pytest.mark.parametrize(("shape", "spacing_mm"), [((100, 80), None), ((60, 90), (0.3, 0.2)), ((300, 90), (0.1, 0.2))])
 def test_expected_errors_map_with_the_frame(

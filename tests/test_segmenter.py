@@ -187,6 +187,7 @@ def test_the_identity_of_a_result_is_that_of_what_it_was_computed_from(tiny_mode
         ({"pixel_aspect": 1.5}, {}),
         ({"mirrored": True}, {}),
         ({"upside_down": True}, {}),
+        ({"notes": ("child",)}, {}),
     ],
 )
 def test_whatever_determines_a_result_gives_it_another_identity(

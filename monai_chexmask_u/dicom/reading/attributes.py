@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
-__all__ = ["codes", "meta_text", "number", "numbers", "text", "texts"]
+__all__ = ["codes", "meanings", "meta_text", "number", "numbers", "text", "texts"]
 
 # SNOMED codes in today's notation (SCT) and in the older one (SRT) that devices still write.
 SNOMED: Final = frozenset({"SCT", "SRT", "SNM3"})
@@ -58,8 +58,18 @@ def number(header: Dataset, keyword: str) -> float | None:
 
 def codes(header: Dataset, keyword: str) -> list[str]:
     """Return the SNOMED codes of a sequence; those of other schemes are private to a manufacturer."""
+    return [
+        text(item, "CodeValue") for item in _items(header, keyword) if text(item, "CodingSchemeDesignator") in SNOMED
+    ]
+
+
+def meanings(header: Dataset, keyword: str) -> list[str]:
+    """Return what the codes of a sequence mean, of whatever scheme, as capital text."""
+    return [text(item, "CodeMeaning") for item in _items(header, keyword)]
+
+
+def _items(header: Dataset, keyword: str) -> list[Dataset]:
     try:
-        items: list[Dataset] = list(header.get(keyword) or [])
+        return list(header.get(keyword) or [])
     except Exception:  # as above
         return []
-    return [text(item, "CodeValue") for item in items if text(item, "CodingSchemeDesignator") in SNOMED]

@@ -1,7 +1,7 @@
 """Decide by rule, from the header alone, whether a DICOM image is a frontal chest radiograph, and how it lies.
 
-Only coded attributes count. Free text such as a series description is never used: it may hold patient data, and it
-names what was ordered rather than what was taken. Importing this does not import pydicom, so that the choice of a
+Coded attributes decide. Descriptions may add that a view is not frontal, never that it is: they name what was ordered
+rather than what was taken. Importing this does not import pydicom, so that the choice of a
 reader stays quick.
 """
 
@@ -11,8 +11,10 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from monai_chexmask_u.dicom.reading.age import is_child
 from monai_chexmask_u.dicom.reading.attributes import codes, meta_text, number, text, texts
 from monai_chexmask_u.dicom.reading.spacing import pixel_aspect, pixel_spacing
+from monai_chexmask_u.dicom.reading.views import not_frontal, view_of
 from monai_chexmask_u.radiograph import RadiographError
 
 if TYPE_CHECKING:
@@ -37,19 +39,7 @@ REFERENCED_UIDS: Final = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceU
 VALID_UID: Final = re.compile(r"(?=.{1,64}$)[0-2](\.(0|[1-9][0-9]*))*")  # PS3.5, 9.1; the roots of ISO 8824
 PIXEL_INTEGERS: Final = ("Rows", "Columns", "SamplesPerPixel", "BitsAllocated", "BitsStored", "PixelRepresentation")
 
-# Defined terms of CR and DX, and what manufacturers write instead. LLD and RLD are radiographs of a patient lying on a
-# side.
-NOT_FRONTAL: Final = re.compile(
-    r"\b(LL|RL|[LR]?LAT|LATERALE?|LATERO(LATERALE?)?|PROFILE?|LLD|RLD|DECUBITUS|LLO|RLO|OBL|OBLIQUE|[LR][AP]O)\b"
-)
-VIEWS: Final = (("PA", re.compile(r"\bPA\b|POSTERO ?ANTERIOR")), ("AP", re.compile(r"\bAP\b|ANTERO ?POSTERIOR")))
-
 # SNOMED codes, today's and older ones.
-VIEW_OF_CODE: Final = {
-    **dict.fromkeys(("272479007", "R-10214", "R-40888"), "PA"),
-    **dict.fromkeys(("399348003", "R-10206"), "AP"),
-    **dict.fromkeys(("399033003", "R-10202"), None),  # frontal, either way
-}
 CHEST_CODES: Final = (
     *("816094009", "51185008", "T-D3000"),  # chest
     *("43799004", "T-D3200", "39607008", "T-28000", "80891009", "T-32000"),  # chest cavity, lung, heart
@@ -90,7 +80,10 @@ def examine(header: Dataset) -> HeaderFacts:
     _check_species(header)
     _check_body_part(header, notes)
     mirrored, upside_down = _orientation(header, notes)
-    view = _view(header, notes)
+    view, view_notes = view_of(header)
+    notes += view_notes
+    if is_child(header):
+        notes.append("child")
     _check_uids(header)
     _check_pixel_description(header)
     spacing_mm, spacing_notes = pixel_spacing(header)
@@ -154,24 +147,6 @@ def _words(term: str) -> str:
     return re.sub("[^A-Z]+", " ", term).strip()
 
 
-def _view(header: Dataset, notes: list[str]) -> str | None:
-    """Return PA or AP, or None where the header is silent or contradicts itself."""
-    position, coded = _words(text(header, "ViewPosition")), codes(header, "ViewCodeSequence")
-    if NOT_FRONTAL.search(position) or any(code not in VIEW_OF_CODE for code in coded):
-        raise _not_frontal()
-    named = {view for view, pattern in VIEWS if pattern.search(position)}
-    named |= {view for view in map(VIEW_OF_CODE.__getitem__, coded) if view}
-    view = named.pop() if len(named) == 1 else None
-    if view is None:
-        notes.append("view_unknown")
-    return view
-
-
-def _not_frontal() -> RadiographError:
-    message = "the header says lateral, oblique or lying on the side: choose the frontal (PA or AP) view"
-    return RadiographError("not_frontal", message)
-
-
 def _orientation(header: Dataset, notes: list[str]) -> tuple[bool, bool]:
     """Return whether the stored image is mirrored and upside down.
 
@@ -179,7 +154,7 @@ def _orientation(header: Dataset, notes: list[str]) -> tuple[bool, bool]:
     """
     along_row, down_column = (value[:1] for value in [*texts(header, "PatientOrientation"), "", ""][:2])
     if along_row in ("A", "P") or down_column in ("A", "P"):
-        raise _not_frontal()
+        raise not_frontal()
     if along_row in ("F", "H"):
         message = "the image is stored lying on its side (PatientOrientation): rotate it upright first"
         raise RadiographError("unsupported_orientation", message)

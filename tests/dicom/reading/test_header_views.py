@@ -39,6 +39,42 @@ def test_takes_frontal_positions_in_other_words(term: str) -> None:
     assert examine_changed(ViewPosition=term).view == "PA"
 
 
+WORDS = [
+    *("PERFIL", "SEITLICH", "LATERAAL", "BOKOWE", "OBLICUA", "DECUB", "LLDECUB", "XTL", "SWIMMERS", "LATL", "PROFILO"),
+    *("schräg", "oblíqua", "Łopatka boczna", "боковая", "πλάγια", "胸部側面", "胸部 侧位", "흉부 측면", "صورة جانبية"),
+]
+
+
+@pytest.mark.parametrize("term", WORDS)
+def test_refuses_other_views_in_many_languages_wherever_they_stand(term: str) -> None:
+    for keyword in ("ViewPosition", "BodyPartExamined", "SeriesDescription", "StudyDescription", "ProtocolName"):
+        words = f"THORAX {term}" if keyword == "BodyPartExamined" else term
+        values: dict[str, Any] = {"ViewPosition": None, "ViewCodeSequence": [], keyword: words}
+        assert refusal(changed(**values)) == "not_frontal", keyword
+    meaning = code_item("L1", "99OWN", term)
+    assert refusal(changed(ViewCodeSequence=[meaning])) == "not_frontal"
+    assert refusal(changed(ViewPosition=None, ViewCodeSequence=[], ProcedureCodeSequence=[meaning])) == "not_frontal"
+
+
+@pytest.mark.parametrize("keyword", ["SeriesDescription", "StudyDescription", "ProtocolName", "BodyPartExamined"])
+def test_a_description_that_contradicts_a_frontal_position_is_a_doubt(keyword: str) -> None:
+    facts = examine_changed(ViewPosition="PA", **{keyword: "THORAX LATERAL"})
+    assert (facts.view, "view_contradicted" in facts.notes) == ("PA", True)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *("CHEST PA AND LAT", "Thorax p.a. / seitlich", "胸部正面・側面", "THORAX AP DECUBITO LATERAL PA"),
+        *("BILATERAL RIBS", "LATERALITY", "AP SUPINE", "DECUBITO SUPINO", "dorsal decubitus", "PROFILED", "PLATE"),
+    ],
+)
+def test_descriptions_of_several_views_or_of_none_say_nothing(words: str) -> None:
+    for position in ("PA", None):
+        facts = examine_changed(ViewPosition=position, SeriesDescription=words)
+        assert "view_contradicted" not in facts.notes
+
+
 @pytest.mark.parametrize("orientation", [["A", "F"], ["P", "F"], ["A", "H"], ["AR", "F"], ["L", "P"]])
 def test_refuses_orientations_that_no_frontal_image_has(orientation: list[str]) -> None:
     assert refusal(changed(PatientOrientation=orientation)) == "not_frontal"

@@ -50,7 +50,7 @@ def test_a_cat_is_known_by_each_hint_of_its_header(cat: Path, tmp_path: Path, le
 
 def test_a_cat_without_a_hint_is_never_accepted(cat: Path, tmp_path: Path, segmenter: Segmenter) -> None:
     radiograph = read_dicom(_without(ANIMAL, cat, tmp_path / "cat.dcm"))
-    assert (radiograph.view, radiograph.notes) == ("AP", ("spacing_from_imager",))
+    assert (radiograph.view, radiograph.notes) == ("AP", ("view_contradicted", "child", "spacing_from_imager"))
     assert segmenter.segment(radiograph).reliability.verdict in ("review", "reject")
 
 

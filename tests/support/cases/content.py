@@ -158,6 +158,18 @@ def human(dataset: FileDataset) -> None:
     dataset.PatientSpeciesDescription = "Homo sapiens"
 
 
+@subject("taken; the verdict is at best review: the model knows adults", notes=("child",))
+def child(dataset: FileDataset) -> None:
+    """PatientAge 007Y."""
+    dataset.PatientAge = "007Y"
+
+
+@subject("taken; the verdict is at best review", notes=("child",))
+def child_by_dates(dataset: FileDataset) -> None:
+    """No PatientAge, born eleven years before the image."""
+    dataset.PatientBirthDate = f"{int(dataset.AcquisitionDate[:4]) - 11}0101"
+
+
 @content("no single radiograph", code="multi_frame")
 def two_frames(dataset: FileDataset) -> None:
     """Two frames."""

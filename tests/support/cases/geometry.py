@@ -275,3 +275,36 @@ def lateral_in_french(dataset: FileDataset) -> None:
 def frontal_with_underscore(dataset: FileDataset) -> None:
     """ViewPosition PA_UPRIGHT, no ViewCodeSequence."""
     dataset.ViewPosition = "PA_UPRIGHT"
+
+
+@view("not frontal, in any of the languages whose characters are read", code="not_frontal")
+def position_perfil(dataset: FileDataset) -> None:
+    """ViewPosition PERFIL."""
+    dataset.ViewPosition = "PERFIL"
+
+
+@view("not frontal", code="not_frontal")
+def lateral_body_part(dataset: FileDataset) -> None:
+    """BodyPartExamined THORAX LAT, no view."""
+    dataset.ViewCodeSequence = []
+    dataset.ViewPosition, dataset.BodyPartExamined = "", "THORAX LAT"
+
+
+@view("not frontal", code="not_frontal")
+def lateral_series(dataset: FileDataset) -> None:
+    """SeriesDescription Thorax seitlich, no view."""
+    dataset.ViewCodeSequence = []
+    dataset.ViewPosition, dataset.SeriesDescription = "", "Thorax seitlich"
+
+
+@view("taken; the verdict is at best review", notes=("view_contradicted",))
+def contradicted_view(dataset: FileDataset) -> None:
+    """ViewPosition PA, SeriesDescription LATERAL."""
+    dataset.SeriesDescription = "Chest lateral"
+
+
+@view("that of another image of the study", notes=("view_unknown",), view=None)
+def two_views_described(dataset: FileDataset) -> None:
+    """StudyDescription CHEST PA AND LATERAL, no view."""
+    dataset.ViewCodeSequence = []
+    dataset.ViewPosition, dataset.StudyDescription = "", "CHEST PA AND LATERAL"

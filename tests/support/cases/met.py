@@ -113,3 +113,9 @@ def met_j2k_jp2_boxes(folder: Path) -> Path:
 def met_baseline_8_bits_allocated_16(folder: Path) -> Path:
     """JPEG Baseline of 8 bits, where the header says 16 allocated."""
     return file("baseline_8_bits_allocated_16", folder)
+
+
+@met("not frontal", code="not_frontal", **{**READ, "notes": ()})
+def met_view_perfil(folder: Path) -> Path:
+    """ViewPosition PERFIL."""
+    return file("view_perfil", folder)
