@@ -135,6 +135,9 @@ class RadiographOperator(Operator):
         for file in files:
             with self._record.attempt(file.name):
                 radiograph = file.examined.radiograph()
+                if radiograph.why_no_dicom:
+                    message = f"results cannot refer to it ({radiograph.why_no_dicom}); export the image again"
+                    raise RadiographError("missing_uid", message)
                 key = image_key(radiograph)
                 register.note(key)
                 radiographs.append((file, key, radiograph))

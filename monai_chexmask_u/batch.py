@@ -38,7 +38,8 @@ class Outcome:
     Attributes:
         path: the input.
         written: output files; none after a failure.
-        left_out: formats that need a DICOM header, where the file has none.
+        left_out: formats that no output was written of, since they are DICOM objects and none can be made.
+        why_left_out: in words.
         code: machine-readable reason of a failure, or None.
         message: the failure in one sentence.
         verdict: accept, review or reject; None after a failure.
@@ -47,6 +48,7 @@ class Outcome:
     path: Path
     written: tuple[Path, ...] = ()
     left_out: tuple[str, ...] = ()
+    why_left_out: str = ""
     code: str | None = None
     message: str = ""
     verdict: str | None = None
@@ -154,16 +156,18 @@ class _Run:
         from monai_chexmask_u.dicom.same_image import image_key
 
         radiograph = read_radiograph(path)
-        left_out = tuple(key for key in self.formats if FORMATS[key].needs_dicom and radiograph.header is None)
+        left_out = tuple(key for key in self.formats if FORMATS[key].needs_dicom and radiograph.why_no_dicom)
         if len(left_out) == len(self.formats):
-            raise RadiographError("needs_dicom", "DICOM outputs need a DICOM image; ask for json or png instead")
+            message = f"no DICOM outputs can be made of it ({radiograph.why_no_dicom}); ask for json or png instead"
+            raise RadiographError("needs_dicom", message)
         check_replaceable(self.folder, name, self.formats, inputs=self.inputs)
         self.register.check(image_key(radiograph), path)
         segmentation = self.segmenter.segment(radiograph)
         with new_results(self.folder, name, inputs=self.inputs) as staging:
             staged = write_outputs(segmentation, radiograph, staging, name, self.formats, self.numbering)
         written = tuple(self.folder / each.name for each in staged)
-        return Outcome(path, written, left_out, verdict=segmentation.reliability.verdict)
+        why = radiograph.why_no_dicom if left_out else ""
+        return Outcome(path, written, left_out, why, verdict=segmentation.reliability.verdict)
 
     def clear(self, name: str) -> str:
         """Remove what an earlier run left under the name of a file that failed; return what else is to be said."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -10,7 +11,18 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ATTRIBUTE_NOTES", "READING_NOTES", "REVIEWED_NOTES", "Radiograph", "RadiographError", "note_in_words"]
+__all__ = [
+    "ATTRIBUTE_NOTES",
+    "READING_NOTES",
+    "REVIEWED_NOTES",
+    "VALID_UID",
+    "Radiograph",
+    "RadiographError",
+    "note_in_words",
+]
+
+
+VALID_UID: Final = re.compile(r"(?=.{1,64}$)[0-2](\.(0|[1-9][0-9]*))*")  # PS3.5, 9.1; the roots of ISO 8824
 
 
 class RadiographError(ValueError):
@@ -89,6 +101,19 @@ class Radiograph:
         return self.pixels.dtype
 
     @property
+    def sop_instance_uid(self) -> str | None:
+        """What its DICOM file calls the image; None where there is no valid UID, or no such file."""
+        value = None if self.header is None else self.header.get("SOPInstanceUID")
+        return str(value) if isinstance(value, str) and VALID_UID.fullmatch(value) else None
+
+    @property
+    def why_no_dicom(self) -> str:
+        """Why no DICOM object can be made of it, in words; empty if one can."""
+        if self.header is None:
+            return "no DICOM image"
+        return "no valid UID of study, series or image" if "uid_missing" in self.notes else ""
+
+    @property
     def shape(self) -> tuple[int, int]:
         """Rows and columns."""
         rows, columns = self.pixels.shape
@@ -142,6 +167,7 @@ READING_NOTES: Final = MappingProxyType(
         "upside_down": "The image is stored upside down: the head is at its bottom.",
         "voi_lut_applied": "Gray levels are those of the header's lookup table, not of its window.",
         "voi_lut_ignored": "The header's lookup table of gray levels makes no sense and was ignored.",
+        "uid_missing": "The file lacks a UID of study, series or image; no DICOM objects can be made of it.",
         "view_contradicted": "The header names a frontal view and another one.",
         "view_from_table": "The view is that of a table of the data set; the file does not say it.",
         "view_unknown": "The file does not say PA or AP; in an AP view the heart appears larger.",

@@ -332,18 +332,17 @@ class LandmarkSegmentation:
         """Return everything that the result says, as JSON types; coordinates are pixels of the original image.
 
         A number that is not known (no spacing, no calibration, a ratio that cannot be measured) is None. The image is
-        named by its SOP Instance UID, None without a DICOM header, and by the SHA-256 of its file, since a path may
-        lead elsewhere by now; all of these are None where the radiograph was not kept.
+        named by its SOP Instance UID, None where there is no valid one, and by the SHA-256 of its file, since a path
+        may lead elsewhere by now; all of these are None where the radiograph was not kept.
         """
         radiograph = self.radiograph
-        header = None if radiograph is None else radiograph.header
         height, width = self.shape
         ratio = self.cardiothoracic_ratio
         return {
             "schema": SCHEMA,
             "image": {
                 "path": None if radiograph is None else str(radiograph.path),
-                "sop_instance_uid": None if header is None else str(header.SOPInstanceUID),
+                "sop_instance_uid": None if radiograph is None else radiograph.sop_instance_uid,
                 "sha256": None if radiograph is None else radiograph.sha256,
                 "height": height,
                 "width": width,

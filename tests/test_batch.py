@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -64,7 +65,26 @@ def test_same_name_in_two_folders_gives_two_results(tmp_path: Path, folder: Path
 
 def test_an_image_file_is_left_without_dicom_outputs(tmp_path: Path, folder: Path) -> None:
     (outcome,) = run([image(tmp_path / "a.png")], folder, "seg", "json", "sr")
-    assert outcome == Outcome(tmp_path / "a.png", (folder / "a.json",), ("seg", "sr"), verdict="review")
+    assert outcome == Outcome(
+        tmp_path / "a.png", (folder / "a.json",), ("seg", "sr"), "no DICOM image", verdict="review"
+    )
+
+
+def test_a_dicom_image_without_uids_gives_all_but_dicom_outputs(tmp_path: Path, folder: Path) -> None:
+    dataset = make_dx()
+    for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"):
+        delattr(dataset, keyword)
+    paths = [save(dataset, tmp_path / f"{name}.dcm") for name in "ab"]  # they are not taken for one image
+    outcomes = run(paths, folder, "json", "mask", "seg", "sr")
+    why = "no valid UID of study, series or image"
+    for outcome, path in zip(outcomes, paths, strict=True):
+        written = (folder / f"{path.stem}.json", folder / f"{path.stem}.mask.png")
+        assert outcome == Outcome(path, written, ("seg", "sr"), why, verdict="review")
+        record = json.loads(written[0].read_text())
+        assert record["image"]["sop_instance_uid"] is None
+        assert "uid_missing" in record["image"]["notes"]
+    (refused,) = run(paths[:1], folder, "seg", "sr")
+    assert (refused.code, why in refused.message) == ("needs_dicom", True)
 
 
 def test_an_image_file_for_dicom_outputs_alone_is_a_failure(tmp_path: Path, folder: Path) -> None:

@@ -99,9 +99,8 @@ def _segment_with_progress(
             if outcome.code:
                 err.print(f"chexmask-u: {printable(outcome.path)}: {printable(outcome.message)} [{outcome.code}]")
             elif outcome.left_out:
-                err.print(
-                    f"chexmask-u: {printable(outcome.path)}: no DICOM image, so without {', '.join(outcome.left_out)}"
-                )
+                without = ", ".join(outcome.left_out)
+                err.print(f"chexmask-u: {printable(outcome.path)}: {outcome.why_left_out}, so without {without}")
     return outcomes
 
 

@@ -47,15 +47,15 @@ def patient_of(header: Any) -> str:
 
 
 def image_key(radiograph: Radiograph) -> ImageKey | None:
-    """Return the key of an image; one without a DICOM header has no identity."""
-    header = radiograph.header
-    if header is None:
+    """Return the key of an image; one without a DICOM header, or without a SOP Instance UID, has no identity."""
+    header, uid = radiograph.header, radiograph.sop_instance_uid
+    if uid is None:
         return None
     digest = hashlib.sha256(np.ascontiguousarray(radiograph.pixels).tobytes())
     geometry = (radiograph.shape, radiograph.spacing_mm, radiograph.pixel_aspect)
     display = (radiograph.view, radiograph.mirrored, radiograph.upside_down)
     digest.update(f"{geometry}\n{display}\n{header.get('StudyInstanceUID')}\n{patient_of(header)}".encode())
-    return ImageKey(str(header.SOPInstanceUID), digest.hexdigest())
+    return ImageKey(uid, digest.hexdigest())
 
 
 class ImageRegister:

@@ -106,8 +106,8 @@ class SourceImage:
 
 @no_warnings()
 def _cleaned_header(radiograph: Radiograph) -> Dataset:
-    if radiograph.header is None:
-        raise ValueError(f"DICOM outputs need a DICOM input, got {radiograph.path.name}")
+    if radiograph.why_no_dicom:
+        raise ValueError(f"no DICOM outputs can be made of {radiograph.path.name}: {radiograph.why_no_dicom}")
     header: Dataset = copy.deepcopy(radiograph.header)
     missing = [keyword for keyword in _REQUIRED if not header.get(keyword)]
     if missing:

@@ -131,7 +131,7 @@ def write_outputs(
         radiograph: what was segmented.
         folder: exists already.
         name: what the files' names start with.
-        formats: keys of `FORMATS`, in one string or as a sequence; those that need a DICOM header are left out where
+        formats: keys of `FORMATS`, in one string or as a sequence; those of DICOM objects are left out where
             the radiograph has none.
         numbering: of the run, so that the DICOM objects of several radiographs share their series; by default they
             have a numbering of their own.
@@ -159,7 +159,7 @@ def output_writers(
 
     So a caller can continue with the next format after one that failed.
     """
-    if radiograph.header is not None:
+    if not radiograph.why_no_dicom:
         from monai_chexmask_u.dicom.numbering import Numbering  # keeps pydicom out where no object is written
         from monai_chexmask_u.dicom.source import SourceImage
 
@@ -169,7 +169,7 @@ def output_writers(
         output, path = FORMATS[key], folder / f"{name}{FORMATS[key].suffix}"
         if output.write is not None:
             yield partial(_written, path, partial(output.write, segmentation, radiograph, path))
-        elif output.write_dicom is not None and radiograph.header is not None:
+        elif output.write_dicom is not None and not radiograph.why_no_dicom:
             write = output.write_dicom
             yield partial(_written, path, partial(_write_dicom, write, segmentation, source, path, of_run))
 

@@ -110,7 +110,7 @@ class SaveLandmarkSegmentationd(SaveImaged):
         item = dict(data)
         for key in self.key_iterator(item):
             segmentation, radiograph = item[key]
-            if radiograph.header is not None and self._numbering is None:
+            if not radiograph.why_no_dicom and self._numbering is None:
                 from monai_chexmask_u.dicom.numbering import Numbering  # images need no pydicom
 
                 self._numbering = Numbering()

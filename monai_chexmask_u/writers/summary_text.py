@@ -83,10 +83,9 @@ def identity_rows(segmentation: LandmarkSegmentation, radiograph: Radiograph) ->
 
     The image's path is left out: names of files and folders may be those of patients.
     """
-    model, header = segmentation.model, radiograph.header
-    uid = None if header is None else header.get("SOPInstanceUID")
+    model, uid = segmentation.model, radiograph.sop_instance_uid
     return [
-        ("SOP Instance UID of the image", str(uid) if uid else "none, not a DICOM image"),
+        ("SOP Instance UID of the image", uid or f"none, {radiograph.why_no_dicom}"),
         ("Model", f"{model.name} {model.version}, by monai-chexmask-u {__version__}"),
         ("SHA-256 of the weights", model.sha256),
         ("SHA-256 of the calibration", model.calibration_sha256 or "none, not calibrated"),

@@ -181,7 +181,7 @@ def test_what_is_not_known_is_not_made_up() -> None:
         "Total uncertainty at 1024 -",
         "Pixel spacing, mm unknown",
         "View unknown",
-        "none, not a DICOM image",
+        "none, no DICOM image",
         "none, not calibrated",
         "Node uncertainty 0 to 10 px of this image",
     ):
@@ -236,8 +236,8 @@ def test_blocks_lie_below_each_other(count: int) -> None:
 
 
 def test_real_number_of_words_needs_no_smaller_letters() -> None:
-    # 11 reasons and 22 notes at once, more than an image can have: many exclude each other.
-    radiograph = make_radiograph(spacing_mm=(0.139, 0.139), notes=tuple(READING_NOTES)[:22])
+    # 11 reasons and 20 notes at once, more than an image can have: many exclude each other.
+    radiograph = make_radiograph(spacing_mm=(0.139, 0.139), notes=tuple(READING_NOTES)[:20])
     result = make_segmentation(radiograph, reliability=Reliability("reject", REASONS[:11]))
     page = only_page(summary_page(result, radiograph))
     sizes: list[float] = []

@@ -15,7 +15,7 @@ from monai_chexmask_u.dicom.reading.age import is_child
 from monai_chexmask_u.dicom.reading.attributes import codes, meta_text, number, text, texts
 from monai_chexmask_u.dicom.reading.spacing import pixel_aspect, pixel_spacing
 from monai_chexmask_u.dicom.reading.views import not_frontal, view_of
-from monai_chexmask_u.radiograph import RadiographError
+from monai_chexmask_u.radiograph import VALID_UID, RadiographError
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -36,7 +36,6 @@ SECONDARY_CAPTURE: Final = "1.2.840.10008.5.1.4.1.1.7"
 OVERLAY_GROUPS: Final = range(0x6000, 0x6020, 2)
 
 REFERENCED_UIDS: Final = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
-VALID_UID: Final = re.compile(r"(?=.{1,64}$)[0-2](\.(0|[1-9][0-9]*))*")  # PS3.5, 9.1; the roots of ISO 8824
 PIXEL_INTEGERS: Final = ("Rows", "Columns", "SamplesPerPixel", "BitsAllocated", "BitsStored", "PixelRepresentation")
 
 # SNOMED codes, today's and older ones.
@@ -73,7 +72,7 @@ def examine(header: Dataset) -> HeaderFacts:
 
     Raises:
         RadiographError: ``truncated``, ``for_processing``, ``wrong_modality``, ``no_pixels``, ``not_human``,
-            ``wrong_body_part``, ``not_frontal``, ``unsupported_orientation``, ``missing_uid``, ``undecodable``,
+            ``wrong_body_part``, ``not_frontal``, ``unsupported_orientation``, ``undecodable``,
             ``multi_frame``, ``color``, ``too_large`` or ``implausible_size``.
     """
     notes = check_class(header)
@@ -84,7 +83,8 @@ def examine(header: Dataset) -> HeaderFacts:
     notes += view_notes
     if is_child(header):
         notes.append("child")
-    _check_uids(header)
+    if not all(_has_uid(header, keyword) for keyword in REFERENCED_UIDS):
+        notes.append("uid_missing")
     _check_pixel_description(header)
     spacing_mm, spacing_notes = pixel_spacing(header)
     aspect, aspect_notes = (None, []) if spacing_mm else pixel_aspect(header)
@@ -165,12 +165,10 @@ def _orientation(header: Dataset, notes: list[str]) -> tuple[bool, bool]:
     return mirrored, upside_down
 
 
-def _check_uids(header: Dataset) -> None:
-    for keyword in REFERENCED_UIDS:
-        values = texts(header, keyword)
-        if len(values) != 1 or not VALID_UID.fullmatch(values[0]):
-            message = f"the {keyword}, which results must refer to, is missing or malformed: export the image again"
-            raise RadiographError("missing_uid", message)
+def _has_uid(header: Dataset, keyword: str) -> bool:
+    """Say whether there is just one UID, and a valid one: none is ever mended."""
+    values = texts(header, keyword)
+    return len(values) == 1 and VALID_UID.fullmatch(values[0]) is not None
 
 
 def _check_pixel_description(header: Dataset) -> None:

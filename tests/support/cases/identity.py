@@ -34,25 +34,25 @@ def copied(**expected: Any) -> Callable[[Radiograph], bool]:
     return judge
 
 
-@uids("results must lie in the study", code="missing_uid")
+@uids("read, and no DICOM outputs, which must lie in the study", notes=("uid_missing",))
 def no_study_uid(dataset: FileDataset) -> None:
     """No StudyInstanceUID."""
     del dataset.StudyInstanceUID
 
 
-@uids("results must refer to it", code="missing_uid")
+@uids("read, and no DICOM outputs, which must refer to it", notes=("uid_missing",))
 def two_instance_uids(dataset: FileDataset) -> None:
     """Two values in SOPInstanceUID."""
     dataset["SOPInstanceUID"]._value = MultiValue(str, ["1.2.3", "1.2.4"])
 
 
-@uids("results must refer to it", code="missing_uid")
+@uids("read, and no DICOM outputs, which must refer to it", notes=("uid_missing",))
 def malformed_series_uid(dataset: FileDataset) -> None:
     """SeriesInstanceUID 1.2.3..4."""
     dataset["SeriesInstanceUID"]._value = "1.2.3..4"
 
 
-@uids("results must refer to it, and a UID is never mended", code="missing_uid")
+@uids("read, and no DICOM outputs: a UID is never mended", notes=("uid_missing",))
 def uid_with_leading_zero(dataset: FileDataset) -> None:
     """StudyInstanceUID 1.2.03."""
     dataset["StudyInstanceUID"]._value = "1.2.03"

@@ -119,3 +119,14 @@ def met_baseline_8_bits_allocated_16(folder: Path) -> Path:
 def met_view_perfil(folder: Path) -> Path:
     """ViewPosition PERFIL."""
     return file("view_perfil", folder)
+
+
+@met(
+    "read, and no DICOM outputs, which must refer to it",
+    notes=("spacing_uncalibrated", "uid_missing", "body_part_unknown", "view_unknown", "orientation_assumed"),
+    view=None,
+    **{**READ, "spacing_mm": (0.9, 0.9)},
+)
+def met_vindr(folder: Path) -> Path:
+    """No UIDs, as in a published set of 18,000 radiographs."""
+    return file("vindr", folder)
