@@ -19,6 +19,7 @@ from monailabel.interfaces.tasks.train import TrainTask
 
 from label.images.folder_datastore import ChestLocalDatastore
 from label.images.sessions import RadiographSessions
+from label.images.stored_labels import check_in_background
 from label.images.sweep import sweep_models
 from label.tasks.infer import LandmarkInfer, ModelInUse, remove_result
 from label.tasks.latents import LatentStore
@@ -88,6 +89,9 @@ class ChestLandmarksApp(MONAILabelApp):
             from label.server.extension import extend
 
             extend(server.app, self, self.model.segment)
+            datastore = self.datastore()
+            if isinstance(datastore, ChestLocalDatastore) and not settings.MONAI_LABEL_DATASTORE_READ_ONLY:
+                check_in_background(datastore)
 
     def init_infers(self) -> dict[str, InferTask]:
         """Return the models."""

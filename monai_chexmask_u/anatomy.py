@@ -6,6 +6,7 @@ The order of the nodes, the closed rings and the pooling maps are those of Hybri
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -73,6 +74,13 @@ COARSE_NODE_COUNT: Final = sum(organ.coarse_node_count for organ in ORGANS)
 NODE_IDS: Final = tuple(f"{organ.prefix}{node:02d}" for organ in ORGANS for node in range(organ.node_count))
 
 
+_ALIASES: Final = {"r": "right", "rt": "right", "l": "left", "lt": "left", "cardiac": "heart"}
+_NAMED: Final = {
+    **{tuple(sorted(organ.title.lower().split())): organ for organ in ORGANS},
+    ("heart", "silhouette"): HEART,
+}
+
+
 def organ_of_node(node: int) -> Organ:
     """Return the organ that a node belongs to.
 
@@ -93,14 +101,19 @@ def organ_of_node(node: int) -> Organ:
 
 
 def organ_called(name: str) -> Organ | None:
-    """Return the organ that a segment's or a curve's name means, or None.
+    """Return the organ that a segment's or a curve's name means, or None: in English, in any case and word order.
 
     Example:
         >>> organ_called(" right_lung").title
         'Right lung'
+        >>> organ_called("LungL").title
+        'Left lung'
+        >>> organ_called("lung") is None
+        True
     """
-    words = name.strip().lower().replace("_", " ").replace("-", " ")
-    return next((organ for organ in ORGANS if words == organ.title.lower()), None)
+    apart = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
+    words = [_ALIASES.get(word, word) for word in re.findall(r"[^\W_]+", apart.lower())]
+    return _NAMED.get(tuple(sorted(words)))
 
 
 def ring_adjacency(*, coarse: bool = False) -> NDArray[np.float64]:

@@ -110,6 +110,16 @@ class ChestLocalDatastore(LocalDatastore):
                 raise LabelNotFoundException(f"{label_id} has no label {label_tag}")
             label.info.update(info)
 
+    def update_label_infos(self, label_tag: str, infos: Mapping[str, dict[str, Any]]) -> None:
+        """Note more of many labels with one write; those that are gone are passed over."""
+        if not infos:
+            return
+        with self._change() as entries:
+            for image_id in infos.keys() & entries.keys():
+                label = entries[image_id].labels.get(label_tag)
+                if label is not None:
+                    label.info.update(infos[image_id])
+
     def add_image(self, image_id: str, image_filename: str, image_info: dict[str, Any]) -> str:
         """Copy an image into the folder.
 

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from label.images.image_names import label_extension
-from monai_chexmask_u.anatomy import ORGANS, Organ
+from label.images.label_names import organs_of_values
+from monai_chexmask_u.anatomy import LEFT_LUNG, ORGANS, RIGHT_LUNG, Organ
 from monai_chexmask_u.annotations.mask_files import read_masks
 from monai_chexmask_u.annotations.slicer_markups import read_landmarks
 from monai_chexmask_u.annotations.slicer_plane import slicer_plane
@@ -51,8 +52,9 @@ def read_submission(path: Path, radiograph: Radiograph, info: Mapping[str, Any])
     Args:
         path: markups or a mask; its name says which.
         radiograph: the image.
-        info: what was submitted with it: ``algorithm_type`` ``MANUAL`` says that no model proposed anything. Without
-            it the label counts as corrected, which claims less.
+        info: what was submitted with it: the names of its values (`organs_of_values`), and ``algorithm_type``:
+            ``MANUAL`` says that no model proposed anything. Without it the label counts as corrected, which claims
+            less.
 
     Raises:
         ValueError: if it is no label of that image; the message names the cause and what to do.
@@ -61,7 +63,9 @@ def read_submission(path: Path, radiograph: Radiograph, info: Mapping[str, Any])
     if algorithm_type not in _ALGORITHM_TYPES:
         raise ValueError(f"a label's algorithm_type must be one of {', '.join(_ALGORITHM_TYPES)}")
     is_exact = label_extension(path.name) in _MARKUPS
-    masks = _filled(path, radiograph) if is_exact else read_masks(path, radiograph)
+    masks = _filled(path, radiograph) if is_exact else _named_masks(path, radiograph, info)
+    centers = {organ: float(np.nonzero(mask)[1].mean()) for organ, mask in masks.items()}
+    _check_sides(centers, radiograph, path.name)
     return Submission(masks, is_exact, cast(AlgorithmType, algorithm_type))
 
 
@@ -78,13 +82,13 @@ def _filled(path: Path, radiograph: Radiograph) -> dict[Organ, NDArray[np.bool_]
     }
 
 
-def read_submitted(label: Path, radiograph: Radiograph) -> NDArray[np.float32]:
+def read_submitted(label: Path, radiograph: Radiograph, info: Mapping[str, Any]) -> NDArray[np.float32]:
     """Read the landmarks of a submitted label.
 
     Args:
-        label: a mask with the labels 1 right lung, 2 left lung, 3 heart, in a format that `read_masks` knows, or
-            markups (``.json``).
+        label: a mask in a format that `read_masks` knows, or markups (``.json``).
         radiograph: the image that was annotated.
+        info: what was submitted with it: the names of its values.
 
     Returns:
         Landmarks ``(120, 2)``, (x, y) in pixels of the image; NaN where an organ is not outlined.
@@ -96,10 +100,12 @@ def read_submitted(label: Path, radiograph: Radiograph) -> NDArray[np.float32]:
         frame = fit_frame(radiograph, UPRIGHT_SIDE)
         landmarks = read_landmarks([label], slicer_plane(radiograph), radiograph.shape, frame=frame)
     else:
-        landmarks = _landmarks_of_mask(label, radiograph)
-    known = [organ.title.lower() for organ in ORGANS if np.isfinite(landmarks[organ.nodes]).all()]
-    if not known:
+        landmarks = _landmarks_of_mask(label, radiograph, info)
+    centers = {organ: float(landmarks[organ.nodes, 0].mean()) for organ in ORGANS}
+    centers = {organ: center for organ, center in centers.items() if np.isfinite(center)}
+    if not centers:
         raise ValueError(f"{label.name}: no organ is outlined")
+    _check_sides(centers, radiograph, label.name)
     rows, columns = radiograph.shape
     beyond = float(np.nanmax([-landmarks, landmarks - (columns - 1, rows - 1)]))
     if beyond > LANDMARK_MARGIN * max(rows, columns):
@@ -107,8 +113,31 @@ def read_submitted(label: Path, radiograph: Radiograph) -> NDArray[np.float32]:
     return landmarks.astype(np.float32)
 
 
-def _landmarks_of_mask(label: Path, radiograph: Radiograph) -> NDArray[np.float64]:
+def _landmarks_of_mask(label: Path, radiograph: Radiograph, info: Mapping[str, Any]) -> NDArray[np.float64]:
     from monai_chexmask_u.annotations.landmark_placement import landmarks_of_masks
-    from monai_chexmask_u.annotations.mask_files import read_masks
 
-    return landmarks_of_masks(read_masks(label, radiograph), frame=fit_frame(radiograph, UPRIGHT_SIDE))
+    return landmarks_of_masks(_named_masks(label, radiograph, info), frame=fit_frame(radiograph, UPRIGHT_SIDE))
+
+
+def _named_masks(path: Path, radiograph: Radiograph, info: Mapping[str, Any]) -> dict[Organ, NDArray[np.bool_]]:
+    return read_masks(path, radiograph, labels=organs_of_values(info, mirrored=radiograph.mirrored))
+
+
+def _check_sides(centers: Mapping[Organ, float], radiograph: Radiograph, name: str) -> None:
+    """See that the lungs are not taken for each other.
+
+    Args:
+        centers: column of each organ's center.
+        radiograph: the image.
+        name: of the label's file.
+
+    Raises:
+        ValueError: if the right lung's center is on the left one's side.
+    """
+    if not {RIGHT_LUNG, LEFT_LUNG} <= centers.keys():
+        return
+    if (centers[RIGHT_LUNG] > centers[LEFT_LUNG]) is not radiograph.mirrored:
+        raise ValueError(
+            f"{name}: the right lung lies where the patient's left one is; right and left are the patient's, not the "
+            "viewer's: exchange the names of the two"
+        )

@@ -69,7 +69,8 @@ def collect_radiographs(datastore: Datastore, tag: str) -> tuple[list[TrainingRa
             continue
         try:
             path = Path(datastore.get_image_uri(image_id))
-            landmarks = read_submitted(Path(datastore.get_label_uri(label_id, tag)), read_radiograph(path))
+            label, info = Path(datastore.get_label_uri(label_id, tag)), datastore.get_label_info(label_id, tag)
+            landmarks = read_submitted(label, read_radiograph(path), info)
             radiographs.append(TrainingRadiograph(image_id, path, landmarks))
         except (RadiographError, ArchiveError, ValueError) as error:
             left_out[image_id] = str(error)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -26,6 +26,7 @@ __all__ = ["LABELS", "MASK_SUFFIXES", "read_masks"]
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]
 Masks = dict[Organ, NDArray[np.bool_]]
+Naming = Mapping[int, Organ] | Callable[[NDArray[np.integer[Any]]], Mapping[int, Organ]]
 
 LABELS: Final[Mapping[int, Organ]] = {organ.label: organ for organ in ORGANS}
 _IMAGES: Final = (".png", ".tif", ".tiff", ".bmp")
@@ -40,7 +41,7 @@ _DATA_FILE: Final = re.compile(rb"data[ \t_-]*file[ \t]*:", re.IGNORECASE)
 _MOST_VALUES: Final = 2**26  # three layers of the largest radiographs; compressed ones may claim any number
 
 
-def read_masks(path: Path, radiograph: Radiograph, *, labels: Mapping[int, Organ] | None = None) -> Masks:
+def read_masks(path: Path, radiograph: Radiograph, *, labels: Naming | None = None) -> Masks:
     """Read the mask of a radiograph.
 
     An image file is taken pixel by pixel and must have the radiograph's size. A volume (NRRD, NIfTI, MetaImage) says
@@ -51,8 +52,8 @@ def read_masks(path: Path, radiograph: Radiograph, *, labels: Mapping[int, Organ
     Args:
         path: of the mask; its suffix tells the format.
         radiograph: the one that was segmented.
-        labels: which organ each value is, where the file does not name it; 1 right lung, 2 left lung and 3 heart by
-            default. 0 is background.
+        labels: which organ each value is, where the file does not name it, or what tells it of the values
+            ``(row, column)``; 1 right lung, 2 left lung and 3 heart by default. 0 is background.
 
     Returns:
         Masks ``(row, column)`` of the image as stored, of the organs that have a pixel.
@@ -80,12 +81,16 @@ def read_masks(path: Path, radiograph: Radiograph, *, labels: Mapping[int, Organ
     return found
 
 
-def _masks_of_labels(values: NDArray[np.integer], labels: Mapping[int, Organ], name: str) -> Masks:
+def _masks_of_labels(values: NDArray[np.integer], naming: Naming, name: str) -> Masks:
     """Split a label image ``(row, column)``.
 
     Raises:
-        ValueError: if it has a value that is neither 0 nor in `labels`.
+        ValueError: if it has a value that is neither 0 nor named.
     """
+    try:
+        labels = naming(values) if callable(naming) else naming
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
     unknown = sorted(set(np.unique(values).tolist()) - {0, *labels})
     if unknown:
         known = ", ".join(f"{value} {organ.title.lower()}" for value, organ in sorted(labels.items()))
@@ -125,9 +130,7 @@ class _Volume:
         return bool(np.allclose(np.abs(self.matrix), np.eye(3)) and np.allclose(self.origin, 0))
 
 
-def _read_volume(
-    path: Path, plane: ImagePlane, shape: tuple[int, int], labels: Mapping[int, Organ]
-) -> dict[Organ, Any]:
+def _read_volume(path: Path, plane: ImagePlane, shape: tuple[int, int], labels: Naming) -> dict[Organ, Any]:
     """Read a volume of labels, or a segmentation of 3D Slicer, that lies on an image.
 
     Args:

@@ -106,6 +106,6 @@ def test_the_most_uncertain_radiograph_comes_first_until_all_are_labeled(
     for pair in pairs:  # what training reads of a segmentation is what was submitted, but for rounding to pixels
         radiograph = read_radiograph(Path(pair["image"]))
         submitted = segmenter.segment(radiograph).landmarks
-        distances = np.linalg.norm(read_submitted(Path(pair["label"]), radiograph) - submitted, axis=1)
+        distances = np.linalg.norm(read_submitted(Path(pair["label"]), radiograph, {}) - submitted, axis=1)
         assert Path(pair["label"]).suffix == ".dcm"
         assert distances.mean() < 0.01 * max(radiograph.shape)

@@ -108,7 +108,7 @@ def test_moved_points_are_what_training_reads(
     label.write_bytes(
         client._send("GET", "/datastore/label", {"label": answer["label"], "tag": "final"})[0]  # as the server has it
     )
-    found = read_submitted(label, read_radiograph(studies / FILES[image]))
+    found = read_submitted(label, read_radiograph(studies / FILES[image]), {})
     np.testing.assert_allclose(found, expected, atol=1e-3)
 
 
