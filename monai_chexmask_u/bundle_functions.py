@@ -36,6 +36,7 @@ from monai_chexmask_u.transforms.masks import MASK_CHANNELS
 __all__ = [
     "MASK_CHANNELS",
     "clip_gradients",
+    "computes_in_bfloat16",
     "dicom_datalist",
     "fit_shape_code",
     "has_bounded_variance",
@@ -93,6 +94,14 @@ def clip_gradients(optimizer: torch.optim.Optimizer, largest_norm: float) -> Non
         torch.nn.utils.clip_grad_norm_(parameters, largest_norm)
 
     optimizer.register_step_pre_hook(clip)
+
+
+def computes_in_bfloat16(device: torch.device) -> bool:
+    """Say whether a device has instructions for bfloat16; a processor without them is far slower than in float32."""
+    if device.type != "cpu":
+        return True
+    capabilities: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # PyTorch before 2.11 does not tell
+    return bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16") or capabilities.get("bf16"))
 
 
 def has_bounded_variance(weights: str | None) -> bool:
