@@ -7,6 +7,7 @@ pixel. The network frame is the same inside the square network image, divided by
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -23,6 +24,7 @@ __all__ = [
     "contour_directions",
     "contour_normals",
     "fill_polygon",
+    "has_possible_sizes",
     "moved_along_contours",
     "polygon_area",
     "run_length_decode",
@@ -32,6 +34,11 @@ __all__ = [
 
 Floats = NDArray[np.float64]
 Vector = tuple[float, float, float]
+
+# From a newborn child to the largest adult at the detector, where everything is up to a fifth larger. Outlines may be
+# too small because the network failed, which says nothing of the pixels, so that these have no least size.
+FIELD_MM: Final = (120.0, 600.0)
+LARGEST_LUNGS_MM, LARGEST_LUNGS_CM2, LARGEST_HEART_CM2 = 450.0, 1000.0, 450.0
 
 
 @dataclass(frozen=True)
@@ -273,6 +280,23 @@ def cardiothoracic_ratio(landmarks: ArrayLike) -> Floats:
     thorax = np.where(shared, width, -np.inf).max(axis=-1)
     ratio: Floats = (heart_x.max(axis=-1) - heart_x.min(axis=-1)) / np.where(thorax > 0, thorax, np.nan)
     return ratio
+
+
+def has_possible_sizes(landmarks: ArrayLike, shape: tuple[int, int], spacing_mm: tuple[float, float]) -> bool:
+    """Say whether a chest can be as large as a pixel spacing makes the image, its lungs and its heart.
+
+    Args:
+        landmarks: ``(120, 2)``, (x, y) in pixels of the image.
+        shape: rows and columns of the image.
+        spacing_mm: height and width of a pixel.
+    """
+    row_mm, column_mm = spacing_mm
+    if not FIELD_MM[0] <= max(shape[0] * row_mm, shape[1] * column_mm) <= FIELD_MM[1]:
+        return False
+    points = np.asarray(landmarks, dtype=np.float64) * (column_mm, row_mm)
+    right, left, heart = (polygon_area(points[organ.nodes]) / 100 for organ in (RIGHT_LUNG, LEFT_LUNG, HEART))
+    width = np.ptp(points[: LEFT_LUNG.nodes.stop, 0])
+    return bool(width <= LARGEST_LUNGS_MM and right + left <= LARGEST_LUNGS_CM2 and heart <= LARGEST_HEART_CM2)
 
 
 def _extent_at(polygon: Floats, levels: Floats) -> tuple[Floats, Floats]:

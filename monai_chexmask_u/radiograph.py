@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -19,6 +19,7 @@ __all__ = [
     "Radiograph",
     "RadiographError",
     "note_in_words",
+    "without_spacing",
 ]
 
 
@@ -100,6 +101,12 @@ class Radiograph:
         """Type of the pixels; MONAI Label logs shape and type of whatever a pipeline carries."""
         return self.pixels.dtype
 
+    def without_spacing(self) -> Radiograph:
+        """Return it without its pixel spacing, which cannot be right; what shape a pixel has, is kept."""
+        aspect = self.height_over_width
+        notes = without_spacing(self.notes)
+        return replace(self, spacing_mm=None, pixel_aspect=None if aspect == 1 else aspect, notes=notes)
+
     @property
     def sop_instance_uid(self) -> str | None:
         """What its DICOM file calls the image; None where there is no valid UID, or no such file."""
@@ -160,7 +167,7 @@ READING_NOTES: Final = MappingProxyType(
         "spacing_differs_from_imager": "Pixel sizes are those that the header gives beside the detector's: calibrated.",
         "spacing_from_calibrated_pixel_spacing": "Pixel sizes were calibrated to the patient.",
         "spacing_from_imager": "Pixel sizes were measured at the detector, where the patient appears larger.",
-        "spacing_invalid": "The header's pixel sizes make no sense; no millimeters are given.",
+        "spacing_invalid": "The pixel sizes of the file make no sense for a chest; no millimeters are given.",
         "spacing_uncalibrated": "Pixel sizes are those of the header, which does not say where they were measured.",
         "spacing_unknown": "The file gives no pixel sizes; no millimeters are given.",
         "transfer_syntax_assumed": "The file does not say how it is encoded; this was concluded from its content.",
@@ -176,6 +183,17 @@ READING_NOTES: Final = MappingProxyType(
     }
 )
 
+# Notes that say where a pixel spacing is from.
+SPACING_NOTES: Final = (
+    "magnification_corrected",
+    "magnification_ignored",
+    "pixel_spacing_ignored",
+    "spacing_differs_from_imager",
+    "spacing_from_calibrated_pixel_spacing",
+    "spacing_from_imager",
+    "spacing_uncalibrated",
+)
+
 # Notes for which a person has to look at the result.
 REVIEWED_NOTES: Final = ("child", "view_contradicted")
 
@@ -186,6 +204,16 @@ ATTRIBUTE_NOTES: Final = MappingProxyType(
         "not_copied": "The header's {} is not valid in full; DICOM outputs have only what is.",
     }
 )
+
+
+def without_spacing(notes: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the notes of a radiograph whose pixel spacing turned out to be impossible.
+
+    Example:
+        >>> without_spacing(("spacing_from_imager", "no_window"))
+        ('no_window', 'spacing_invalid')
+    """
+    return (*(note for note in notes if note not in SPACING_NOTES), "spacing_invalid")
 
 
 def note_in_words(note: str) -> str:

@@ -17,7 +17,7 @@ from torch import Tensor
 from monai_chexmask_u.anatomy import ORGANS
 from monai_chexmask_u.dicom.reading.header import check_size
 from monai_chexmask_u.dicom.reading.pixels import stretched
-from monai_chexmask_u.geometry import Frame, cardiothoracic_ratio, polygon_area
+from monai_chexmask_u.geometry import Frame, cardiothoracic_ratio, has_possible_sizes, polygon_area
 from monai_chexmask_u.model import Model, load_model
 from monai_chexmask_u.networks.examiner import SCORES
 from monai_chexmask_u.networks.network_image import fit_frame, to_network_image
@@ -276,6 +276,8 @@ def segmentation_from_posterior(
 ) -> LandmarkSegmentation:
     """Take the posterior of one image back to that image's pixels.
 
+    A pixel spacing with which no chest could have this size is left out, of the result and of the radiograph it keeps.
+
     Args:
         posterior: a batch of one.
         radiograph: the image, or its geometry.
@@ -290,12 +292,16 @@ def segmentation_from_posterior(
     if len(posterior.mean) != 1:
         raise ValueError(f"expected the posterior of one image, got {len(posterior.mean)}")
     samples = frame.to_image(posterior.samples[0].cpu().numpy())
+    landmarks = frame.to_image(posterior.mean[0].cpu().numpy())
     ratios = cardiothoracic_ratio(samples)
+    kept, spacing_mm = radiograph if isinstance(radiograph, Radiograph) else None, radiograph.spacing_mm
+    if spacing_mm and not has_possible_sizes(landmarks, radiograph.shape, spacing_mm):
+        kept, spacing_mm = kept and kept.without_spacing(), None
     result = LandmarkSegmentation(
-        landmarks=frame.to_image(posterior.mean[0].cpu().numpy()),
+        landmarks=landmarks,
         covariance=frame.covariance_to_image(posterior.covariance[0].cpu().numpy()),
         shape=radiograph.shape,
-        spacing_mm=radiograph.spacing_mm,
+        spacing_mm=spacing_mm,
         sample_count=posterior.samples.shape[1],
         latent_uncertainty=float(latent_uncertainty(posterior.latent_std)[0]),
         predictive_px1024=float(predictive_uncertainty(posterior.samples)[0]),
@@ -304,7 +310,7 @@ def segmentation_from_posterior(
         reliability=NOT_CALIBRATED,
         area_std_px=tuple(float(np.std(polygon_area(samples[:, organ.nodes]))) for organ in ORGANS),
         samples=samples.astype(np.float32),
-        radiograph=radiograph if isinstance(radiograph, Radiograph) else None,
+        radiograph=kept,
     )
     if calibration is None or not posterior.scores.shape[-1]:
         return result

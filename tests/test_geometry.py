@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
+from support.samples.dicom import phantom_landmarks
 
 from monai_chexmask_u.anatomy import HEART, LEFT_LUNG, RIGHT_LUNG
 from monai_chexmask_u.geometry import (
@@ -15,6 +16,7 @@ from monai_chexmask_u.geometry import (
     cardiothoracic_ratio,
     content_box,
     fill_polygon,
+    has_possible_sizes,
     polygon_area,
     run_length_decode,
     run_length_encode,
@@ -185,3 +187,24 @@ def test_cardiothoracic_ratio_is_nan_where_the_lungs_share_no_level() -> None:
 def test_cardiothoracic_ratio_of_many_samples_is_that_of_each() -> None:
     samples = np.stack([_chest(width) for width in (250, 300)])
     np.testing.assert_allclose(cardiothoracic_ratio(samples), [cardiothoracic_ratio(sample) for sample in samples])
+
+
+@pytest.mark.parametrize(
+    ("spacing_mm", "possible"),
+    [
+        ((0.7, 0.7), True),  # 35 by 28 cm
+        ((0.32, 0.32), True),  # a newborn child, 16 by 13 cm
+        ((0.2, 0.2), False),  # 10 by 8 cm
+        ((1.3, 1.3), False),  # 65 by 52 cm
+        ((0.6, 1.4), True),
+        ((1.19, 1.45), False),  # 59 by 58 cm, with lungs of 1,070 cm2 that are 41 cm wide
+    ],
+)
+def test_sizes_are_possible_for_a_chest(spacing_mm: tuple[float, float], possible: bool) -> None:
+    assert has_possible_sizes(phantom_landmarks(500, 400), (500, 400), spacing_mm) is possible
+
+
+def test_a_heart_alone_can_make_sizes_impossible() -> None:
+    landmarks = phantom_landmarks(500, 400)
+    landmarks[HEART.nodes] *= 3
+    assert not has_possible_sizes(landmarks, (500, 400), (0.7, 0.7))

@@ -115,14 +115,25 @@ def test_result_summarizes_the_samples_in_image_pixels(tiny_model: Model) -> Non
 
 
 def test_result_says_what_it_is_of(tiny_model: Model) -> None:
-    result = segment(tiny_model, radiograph(spacing_mm=(0.3, 0.2)), num_samples=6)
-    assert (result.shape, result.spacing_mm, result.sample_count) == ((100, 80), (0.3, 0.2), 6)
+    result = segment(tiny_model, radiograph(spacing_mm=(3.0, 2.0)), num_samples=6)
+    assert (result.shape, result.spacing_mm, result.sample_count) == ((100, 80), (3.0, 2.0), 6)
     assert result.model == tiny_model.identity
     assert result.reliability == Reliability("review", ("not_calibrated",))
     assert result.radius90 is None
     for organ in ORGANS:
-        assert result.area_mm2(organ) == pytest.approx(result.area_px(organ) * 0.3 * 0.2)
+        assert result.area_mm2(organ) == pytest.approx(result.area_px(organ) * 3.0 * 2.0)
         assert segment(tiny_model, radiograph()).area_mm2(organ) is None
+
+
+def test_a_spacing_that_no_chest_fits_is_left_out(tiny_model: Model) -> None:
+    small = radiograph(spacing_mm=(0.3, 0.15), notes=("spacing_from_imager", "no_window"))  # 3 cm high
+    result = segment(tiny_model, small)
+    assert result.spacing_mm is None
+    assert result.radiograph is not None
+    assert result.radiograph.spacing_mm is None
+    assert result.radiograph.height_over_width == 2
+    assert result.radiograph.notes == ("no_window", "spacing_invalid")
+    np.testing.assert_array_equal(result.landmarks, segment(tiny_model, result.radiograph).landmarks)
 
 
 def test_same_radiograph_gives_the_same_result_whatever_ran_before(tiny_model: Model) -> None:

@@ -83,14 +83,16 @@ def segment(
     if session.before is None or session.before.result.sample_count != samples:
         session.forget_results()
         image = next(name for name in session.images if name.startswith("radiograph"))
-        session.before = Shown(radiograph, _NONE, segmenter.segment(radiograph), image)
+        result = segmenter.segment(radiograph)
+        session.before = Shown(result.radiograph or radiograph, _NONE, result, image)
         _remember(session, session.before)
     alteration = replace(alteration, mask=union(alteration.mask, _box(session.before.result, cover)))
     session.after = None
     if not alteration.is_none:
         altered = alteration.apply(radiograph, seed=SEED)
         image = session.add_image("altered", radiograph_image(altered))
-        session.after = Shown(altered, alteration, segmenter.segment(altered), image)
+        result = segmenter.segment(altered)
+        session.after = Shown(result.radiograph or altered, alteration, result, image)
         _remember(session, session.after)
     session.forget_files()
     session.runs += 1

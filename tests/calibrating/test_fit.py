@@ -51,13 +51,13 @@ def model(network: HybridGNet) -> Model:
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """``set/train`` and ``set/val`` of two outlined radiographs each, and ``scanner`` of four radiographs."""
+    """``set/train`` and ``set/val`` of two outlined radiographs each; ``scanner`` of four, of which i is held out."""
     folder = tmp_path_factory.mktemp("radiographs")
     for part, names in (("train", ["a", "b"]), ("val", ["c", "d"])):
         save_radiographs(folder / "set" / part / "images", names)
         landmarks = np.stack([phantom_landmarks(96, 80)] * 2).astype(np.float32)
         np.savez(folder / "set" / part / "landmarks.npz", names=names, landmarks=landmarks)
-    save_radiographs(folder / "scanner", ["e", "f", "g", "h"])
+    save_radiographs(folder / "scanner", ["i", "f", "g", "h"])
     return folder
 
 
@@ -66,7 +66,7 @@ def radiographs(data: Path) -> CalibrationRadiographs:
     train, held_out, frontal = (
         list(each.radiographs) for each in read_sets([data / "set" / "train", data / "set" / "val", data / "scanner"])
     )
-    return CalibrationRadiographs(train, frontal[1:], held_out, frontal[:1])
+    return CalibrationRadiographs(train, frontal[:-1], held_out, frontal[-1:])
 
 
 @pytest.fixture(scope="module")

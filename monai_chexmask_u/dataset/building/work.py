@@ -24,6 +24,7 @@ from monai_chexmask_u.geometry import Frame
 from monai_chexmask_u.model import load_model
 from monai_chexmask_u.networks.network_image import fit_frame, to_network_image
 from monai_chexmask_u.posterior import LandmarkPosterior
+from monai_chexmask_u.radiograph import without_spacing
 from monai_chexmask_u.segmenter import Segmenter
 
 if TYPE_CHECKING:
@@ -200,12 +201,13 @@ class RadiographWork:
         posterior = LandmarkPosterior(**{name: torch.from_numpy(array) for name, array in arrays.items()})
         result = self.segmenter.finish(posterior, decoded.frame, decoded)
         row = segmentation_row(result, decoded.frame, masks=self.recipe.masks)
+        is_invalid = decoded.spacing_mm is not None and result.spacing_mm is None
         row |= {
             "image_id": decoded.file.image_id,
             "image_path": decoded.file.image_path,
             "source": self.recipe.source,
             "view": decoded.view,
-            "notes": list(decoded.notes),
+            "notes": list(without_spacing(decoded.notes) if is_invalid else decoded.notes),
             "latent_mean": arrays["latent_mean"][0],
             "latent_std": arrays["latent_std"][0],
             "seed": radiograph_seed(self.recipe.seed, decoded.file.image_id),

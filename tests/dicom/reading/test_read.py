@@ -33,7 +33,7 @@ def dx(tmp_path: Path) -> Path:
 
 def test_reads_a_dx_as_it_was_made(dx: Path) -> None:
     radiograph = read_dicom(dx)
-    assert (radiograph.path, radiograph.view, radiograph.spacing_mm) == (dx, "PA", (0.139, 0.139))
+    assert (radiograph.path, radiograph.view, radiograph.spacing_mm) == (dx, "PA", (0.7, 0.7))
     assert (radiograph.mirrored, radiograph.upside_down) == (False, False)
     assert radiograph.notes == ("spacing_from_imager",)
     np.testing.assert_allclose(radiograph.pixels, chest_phantom(80, 64), atol=2 / 2**14)  # 14 bits are stored
@@ -66,7 +66,7 @@ def test_mirrored_and_upside_down_pixels_stay_as_stored(tmp_path: Path) -> None:
 
 
 def test_comma_in_the_spacing_is_no_number(dx: Path) -> None:
-    dx.write_bytes(dx.read_bytes().replace(b"0.139\\0.139", b"0,139\\0,139"))
+    dx.write_bytes(dx.read_bytes().replace(b"0.7\\0.7", b"0,7\\0,7"))
     radiograph = read_dicom(dx)
     assert radiograph.spacing_mm is None
     assert "spacing_invalid" in radiograph.notes

@@ -52,7 +52,7 @@ class Case:
     code: str | None = None
     notes: frozenset[str] = frozenset()
     view: str | None = "PA"
-    spacing_mm: tuple[float, float] | None = (0.139, 0.139)
+    spacing_mm: tuple[float, float] | None = (0.7, 0.7)
     is_right: Callable[[Radiograph], bool] = lambda radiograph: shows_phantom(radiograph)
     needs: str = ""
 

@@ -28,7 +28,7 @@ CONTENT: Final[list[Case]] = []
 of_object = partial(changed, CONTENT, "Object")
 subject = partial(changed, CONTENT, "Body part and species")
 content = partial(changed, CONTENT, "Frames, color, graphics")
-CR: Final[dict[str, Any]] = {"base": lambda: make_cr(photometric="MONOCHROME2"), "spacing_mm": (0.2, 0.2)}
+CR: Final[dict[str, Any]] = {"base": lambda: make_cr(photometric="MONOCHROME2"), "spacing_mm": (0.8, 0.8)}
 
 
 def set_class(dataset: FileDataset, sop_class: UID) -> None:

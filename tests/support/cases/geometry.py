@@ -28,9 +28,7 @@ def imager_spacing(_: FileDataset) -> None:
     """ImagerPixelSpacing alone."""
 
 
-@spacing(
-    "divided by it: sizes at the patient", notes=("magnification_corrected",), spacing_mm=(0.139 / 1.25, 0.139 / 1.25)
-)
+@spacing("divided by it: sizes at the patient", notes=("magnification_corrected",), spacing_mm=(0.7 / 1.25, 0.7 / 1.25))
 def magnification(dataset: FileDataset) -> None:
     """ImagerPixelSpacing and EstimatedRadiographicMagnificationFactor 1.25."""
     dataset.EstimatedRadiographicMagnificationFactor = "1.25"
@@ -51,41 +49,41 @@ def magnification_of_a_hundred(dataset: FileDataset) -> None:
 @spacing(
     "calibrated, since it differs (PS3.3, 10.7.1.1)",
     spacing_note="spacing_differs_from_imager",
-    spacing_mm=(0.12, 0.12),
+    spacing_mm=(0.6, 0.6),
 )
 def differing_spacing(dataset: FileDataset) -> None:
-    """PixelSpacing 0.12 beside ImagerPixelSpacing 0.139, without a calibration type."""
-    dataset.PixelSpacing = ["0.12", "0.12"]
+    """PixelSpacing 0.6 beside ImagerPixelSpacing 0.7, without a calibration type."""
+    dataset.PixelSpacing = ["0.6", "0.6"]
 
 
 @spacing("that of the detector: nothing at the patient is larger", notes=("pixel_spacing_ignored",))
 def larger_spacing(dataset: FileDataset) -> None:
-    """PixelSpacing 0.16 beside ImagerPixelSpacing 0.139, without a calibration type."""
-    dataset.PixelSpacing = ["0.16", "0.16"]
+    """PixelSpacing 0.8 beside ImagerPixelSpacing 0.7, without a calibration type."""
+    dataset.PixelSpacing = ["0.8", "0.8"]
 
 
 @spacing(
     "the calibrated one, measured at the patient",
     spacing_note="spacing_from_calibrated_pixel_spacing",
-    spacing_mm=(0.12, 0.12),
+    spacing_mm=(0.6, 0.6),
 )
 def calibrated_spacing(dataset: FileDataset) -> None:
     """PixelSpacing with PixelSpacingCalibrationType GEOMETRY beside ImagerPixelSpacing."""
-    dataset.PixelSpacing, dataset.PixelSpacingCalibrationType = ["0.12", "0.12"], "GEOMETRY"
-    dataset.EstimatedRadiographicMagnificationFactor = "1.158"
+    dataset.PixelSpacing, dataset.PixelSpacingCalibrationType = ["0.6", "0.6"], "GEOMETRY"
+    dataset.EstimatedRadiographicMagnificationFactor = "1.167"
 
 
-@spacing("taken, but nobody knows where it was measured", spacing_note="spacing_uncalibrated", spacing_mm=(0.2, 0.2))
+@spacing("taken, but nobody knows where it was measured", spacing_note="spacing_uncalibrated", spacing_mm=(0.8, 0.8))
 def pixel_spacing_alone(dataset: FileDataset) -> None:
     """PixelSpacing without a calibration and without ImagerPixelSpacing."""
     del dataset.ImagerPixelSpacing
-    dataset.PixelSpacing = ["0.2", "0.2"]
+    dataset.PixelSpacing = ["0.8", "0.8"]
 
 
-@spacing("taken: height and width of a pixel", spacing_mm=(0.2, 0.1))
+@spacing("taken: height and width of a pixel", spacing_mm=(0.8, 0.4))
 def non_square_pixels(dataset: FileDataset) -> None:
-    """ImagerPixelSpacing 0.2 by 0.1 mm."""
-    dataset.ImagerPixelSpacing = ["0.2", "0.1"]
+    """ImagerPixelSpacing 0.8 by 0.4 mm."""
+    dataset.ImagerPixelSpacing = ["0.8", "0.4"]
 
 
 @spacing("no millimeters", **UNKNOWN)
@@ -127,14 +125,14 @@ def zero_spacing(dataset: FileDataset) -> None:
 
 @spacing("no millimeters: a number has a point", **INVALID)
 def comma_spacing(dataset: FileDataset) -> None:
-    """ImagerPixelSpacing 0,139."""
-    dataset["ImagerPixelSpacing"]._value = ["0,139", "0,139"]
+    """ImagerPixelSpacing 0,7."""
+    dataset["ImagerPixelSpacing"]._value = ["0,7", "0,7"]
 
 
 @spacing("no millimeters", **INVALID)
 def one_spacing(dataset: FileDataset) -> None:
     """One number in ImagerPixelSpacing."""
-    dataset["ImagerPixelSpacing"]._value = "0.139"
+    dataset["ImagerPixelSpacing"]._value = "0.7"
 
 
 @spacing("no millimeters: a radiograph would be meters wide", **INVALID)
@@ -229,7 +227,7 @@ def contradicting_views(dataset: FileDataset) -> None:
     dataset.ViewPosition = "AP"
 
 
-@view("unknown", base=make_cr, notes=("view_unknown", "photometric_inverted"), view=None, spacing_mm=(0.2, 0.2))
+@view("unknown", base=make_cr, notes=("view_unknown", "photometric_inverted"), view=None, spacing_mm=(0.8, 0.8))
 def no_view(dataset: FileDataset) -> None:
     """Neither ViewPosition nor ViewCodeSequence."""
     dataset.ViewPosition = ""
@@ -271,7 +269,7 @@ def lateral_in_french(dataset: FileDataset) -> None:
     dataset.ViewPosition = "PROFIL"
 
 
-@view("from its words", base=make_cr, notes=("photometric_inverted",), spacing_mm=(0.2, 0.2))
+@view("from its words", base=make_cr, notes=("photometric_inverted",), spacing_mm=(0.8, 0.8))
 def frontal_with_underscore(dataset: FileDataset) -> None:
     """ViewPosition PA_UPRIGHT, no ViewCodeSequence."""
     dataset.ViewPosition = "PA_UPRIGHT"

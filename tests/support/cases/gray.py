@@ -73,7 +73,7 @@ def monochrome1(_: FileDataset) -> None:
     "inverted",
     base=lambda: make_cr(photometric="MONOCHROME1"),
     notes=("photometric_inverted",),
-    spacing_mm=(0.2, 0.2),
+    spacing_mm=(0.8, 0.8),
 )
 def monochrome1_alone(_: FileDataset) -> None:
     """CR, MONOCHROME1 without a PresentationLUTShape."""
@@ -205,7 +205,7 @@ def eight_bits(dataset: FileDataset) -> None:
     THEME,
     "taken as it is",
     base=lambda: make_cr(photometric="MONOCHROME2", bits=16, signed=True),
-    spacing_mm=(0.2, 0.2),
+    spacing_mm=(0.8, 0.8),
 )
 def signed(_: FileDataset) -> None:
     """Signed 16 bits."""

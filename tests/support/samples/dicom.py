@@ -72,7 +72,7 @@ def make_dx(
     columns: int = 400,
     photometric: str = "MONOCHROME2",
     bits: int = 14,
-    spacing: float | tuple[float, float] | None = 0.139,
+    spacing: float | tuple[float, float] | None = 0.7,
     processing: bool = False,
     seed: int = 0,
 ) -> FileDataset:
@@ -106,7 +106,7 @@ def make_cr(
     photometric: str = "MONOCHROME1",
     bits: int = 12,
     signed: bool = False,
-    spacing: float | tuple[float, float] | None = 0.2,
+    spacing: float | tuple[float, float] | None = 0.8,
     seed: int = 0,
 ) -> FileDataset:
     """Make a CR chest PA; `spacing` is its ImagerPixelSpacing in mm, or None for none."""

@@ -28,11 +28,11 @@ SOURCES = ("dx", "dx_monochrome1", "cr_without_spacing", "non_square", "japanese
 def _dataset(name: str) -> tuple[FileDataset, tuple[float, float] | None]:
     """Return a source and the spacing that a reader would take from it."""
     if name == "dx":
-        return make_dx(), (0.139, 0.139)
+        return make_dx(), (0.7, 0.7)
     if name == "dx_monochrome1":
-        return make_dx(photometric="MONOCHROME1"), (0.139, 0.139)
+        return make_dx(photometric="MONOCHROME1"), (0.7, 0.7)
     if name == "non_square":
-        return make_dx(spacing=(0.2, 0.1)), (0.2, 0.1)
+        return make_dx(spacing=(0.8, 0.4)), (0.8, 0.4)
     dataset = make_cr(spacing=None)
     if name == "japanese":
         dataset.SpecificCharacterSet = ["", "ISO 2022 IR 87"]
