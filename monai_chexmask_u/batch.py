@@ -163,7 +163,6 @@ class _Run:
         check_replaceable(self.folder, name, self.formats, inputs=self.inputs)
         self.register.check(image_key(radiograph), path)
         segmentation = self.segmenter.segment(radiograph)
-        radiograph = segmentation.radiograph or radiograph  # without a spacing that turned out to be impossible
         with new_results(self.folder, name, inputs=self.inputs) as staging:
             staged = write_outputs(segmentation, radiograph, staging, name, self.formats, self.numbering)
         written = tuple(self.folder / each.name for each in staged)

@@ -195,7 +195,12 @@ class LandmarkSegmentation:
 
     def with_radiograph(self, radiograph: Radiograph) -> LandmarkSegmentation:
         """Return this result with the radiograph to be shown on."""
-        return self if self.radiograph is radiograph else replace(self, radiograph=radiograph)
+        return replace(self, radiograph=self.as_measured(radiograph))
+
+    def as_measured(self, radiograph: Radiograph) -> Radiograph:
+        """Return the radiograph of this result, without a pixel spacing that the result shows to be impossible."""
+        is_impossible = self.spacing_mm is None and radiograph.spacing_mm is not None
+        return radiograph.without_spacing() if is_impossible else radiograph
 
     @property
     def identity(self) -> str:

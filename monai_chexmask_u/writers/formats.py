@@ -159,6 +159,7 @@ def output_writers(
 
     So a caller can continue with the next format after one that failed.
     """
+    radiograph = segmentation.as_measured(radiograph)
     if not radiograph.why_no_dicom:
         from monai_chexmask_u.dicom.numbering import Numbering  # keeps pydicom out where no object is written
         from monai_chexmask_u.dicom.source import SourceImage

@@ -70,7 +70,7 @@ class ToLandmarkSegmentationd(MapTransform):
             record = segmentation.to_dict()
             del record["image"]["path"]
             item[key] = torch.from_numpy(segmentation.label_mask().T.copy())
-            item |= {"segmented": (segmentation, segmentation.radiograph or radiograph), "result": record}
+            item |= {"segmented": (segmentation, radiograph), "result": record}
         return item
 
 

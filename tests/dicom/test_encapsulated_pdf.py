@@ -132,7 +132,7 @@ def test_what_is_no_pdf_is_refused(radiograph: Radiograph, result: LandmarkSegme
 def test_result_or_header_of_another_image_is_refused(radiograph: Radiograph, result: LandmarkSegmentation) -> None:
     with pytest.raises(ValueError, match="must be of one image"):
         build_encapsulated_pdf(ODD, replace(result, shape=(7, 9)), SourceImage(radiograph), Numbering())
-    with pytest.raises(ValueError, match="DICOM outputs need a DICOM input"):
+    with pytest.raises(ValueError, match="no DICOM outputs can be made of"):
         build_encapsulated_pdf(ODD, result, SourceImage(replace(radiograph, header=None)), Numbering())
     with pytest.raises(ValueError, match="has no StudyInstanceUID"):
         build_encapsulated_pdf(ODD, result, SourceImage(without_study(radiograph)), Numbering())

@@ -201,5 +201,5 @@ def test_result_or_header_of_another_image_is_refused(radiograph: Radiograph, re
     dot = np.zeros((2, 2, 3), np.uint8)
     with pytest.raises(ValueError, match="must be of one image"):
         build_secondary_capture(dot, replace(result, shape=(7, 9)), SourceImage(radiograph), Numbering())
-    with pytest.raises(ValueError, match="DICOM outputs need a DICOM input"):
+    with pytest.raises(ValueError, match="no DICOM outputs can be made of"):
         build_secondary_capture(dot, result, SourceImage(replace(radiograph, header=None)), Numbering())

@@ -219,7 +219,7 @@ def test_size_of_the_pixels_is_stated(radiograph_of: Radiographs, result_for: Re
     (area,) = build_presentation_state(
         result_for(known), SourceImage(known), Numbering()
     ).DisplayedAreaSelectionSequence
-    assert area.PresentationPixelSpacing == [0.2, 0.1]
+    assert area.PresentationPixelSpacing == [0.8, 0.4]
     assert "PresentationPixelAspectRatio" not in area
     (area,) = build_presentation_state(
         result_for(unknown), SourceImage(unknown), Numbering()
