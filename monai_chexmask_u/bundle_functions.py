@@ -100,7 +100,9 @@ def computes_in_bfloat16(device: torch.device) -> bool:
     """Say whether a device has instructions for bfloat16; a processor without them is far slower than in float32."""
     if device.type != "cpu":
         return True
-    capabilities: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # PyTorch before 2.11 does not tell
+    capabilities: Mapping[str, Any] = getattr(
+        torch.cpu, "get_capabilities", dict
+    )()  # PyTorch before 2.11 does not tell
     return bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16") or capabilities.get("bf16"))
 
 

@@ -26,6 +26,10 @@ LEAST_SPREAD: Final = 0.05
 BLOCK_ROWS: Final = 256
 Scaling: TypeAlias = Callable[[NDArray[Any]], NDArray[np.float32]]
 
+# Padding lies around what was exposed, perhaps inside a frame of this share of the image's side; a value of the anatomy
+# that happens to be the padding's is none.
+PADDING_EDGE: Final = 0.02
+
 # What the fallback cuts off at either end: markers, collimator edges and dead pixels, not anatomy.
 STRETCH_PERCENTILES: Final = (0.5, 99.5)
 
@@ -70,14 +74,31 @@ def _is_inverse(dataset: Dataset) -> bool:
 def _padding(dataset: Dataset, stored: NDArray[Any]) -> NDArray[np.bool_] | None:
     """Return where PixelPaddingValue, or the range up to PixelPaddingRangeLimit, fills what was not exposed.
 
-    Both have the sign of the pixels, whatever the header's type of value says (PS3.3, C.7.5.1.1.2).
+    Only what reaches the edge of the image counts: the same value may occur in the anatomy. Both have the sign of the
+    pixels, whatever the header's type of value says (PS3.3, C.7.5.1.1.2).
     """
     first, last = _padding_value(dataset, "PixelPaddingValue"), _padding_value(dataset, "PixelPaddingRangeLimit")
     if first is None:
         return None
     low, high = sorted((first, first if last is None else last))
     is_padding: NDArray[np.bool_] = (stored >= low) & (stored <= high)
-    return None if is_padding.all() else is_padding
+    if not is_padding.any() or is_padding.all():
+        return None
+    return _reaching_the_edge(is_padding)
+
+
+def _reaching_the_edge(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return the connected parts of a mask that reach the edge of the image."""
+    from scipy.ndimage import label  # most images have no padding
+
+    parts, count = label(mask)
+    row, column = (max(round(PADDING_EDGE * side), 1) for side in mask.shape)
+    is_outside = np.zeros(count + 1, bool)
+    for edge in (parts[:row], parts[-row:], parts[:, :column], parts[:, -column:]):
+        is_outside[np.unique(edge)] = True
+    is_outside[0] = False
+    found: NDArray[np.bool_] = is_outside[parts]
+    return found
 
 
 def _padding_value(dataset: Dataset, keyword: str) -> int | None:

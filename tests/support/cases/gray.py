@@ -168,6 +168,26 @@ def padding(dataset: FileDataset) -> None:
     del dataset.WindowCenter, dataset.WindowWidth
 
 
+def _shows_anatomy_of_the_padding_value(radiograph: Radiograph) -> bool:
+    around, inside = radiograph.pixels[:60], radiograph.pixels[70:430, 60:340]
+    return bool((around == 0).all() and np.abs(inside - CHEST[70:430, 60:340]).max() < 0.1)
+
+
+@changed(
+    GRAY,
+    THEME,
+    "what reaches the edge is black, and the rest displayed as it is",
+    is_right=_shows_anatomy_of_the_padding_value,
+)
+def padding_in_the_anatomy(dataset: FileDataset) -> None:
+    """PixelPaddingValue that the lung has too."""
+    values = (pixels_of(dataset) // 512 * 512 + 256).astype("<u2")
+    lung = int(np.bincount(values[200:250, 100:140].ravel()).argmax())
+    values[:60], values[:, :50] = lung, lung
+    set_pixels(dataset, values, bits=14)
+    dataset.add_new("PixelPaddingValue", "US", lung)
+
+
 @changed(GRAY, THEME, "no image", code="constant_image")
 def one_value(dataset: FileDataset) -> None:
     """All pixels alike."""
