@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -52,6 +53,19 @@ def test_table_in_the_documentation_is_up_to_date(repository: Path) -> None:
     page = (repository / "docs" / "dicom_input.md").read_text(encoding="utf-8")
     command = "PYTHONPATH=tests python tests/support/cases/all_cases.py docs/dicom_input.md"
     assert page == updated(page), f"run {command}"
+
+
+def test_every_promise_names_a_test_that_is_there(repository: Path) -> None:
+    page = (repository / "docs" / "dicom_input.md").read_text(encoding="utf-8")
+    rules = page.partition("<!-- cases -->")[0]
+    promises = [line for line in rules.splitlines() if line.startswith("- ") and not line.startswith("- **")]
+    assert len(promises) > 10
+    for promise in [*promises, rules.partition("## Sizes of the result")[2]]:
+        files = re.findall(r"(?:`(test_\w+)` in )?`(tests/[\w/]+\.py)`", promise)
+        assert files, promise
+        for function, file in files:
+            text = (repository / file).read_text(encoding="utf-8")
+            assert f"def {function or 'test_'}" in text, (function, file)
 
 
 def test_no_file_takes_memory_by_what_it_claims(tmp_path: Path) -> None:
