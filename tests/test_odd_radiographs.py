@@ -46,7 +46,8 @@ def radiographs(shared_data: Path) -> list[Radiograph]:
 def grid(pixels: Pixels) -> Pixels:
     """Lines of an antiscatter grid that did not move."""
     lines = 0.06 * np.sin(2 * np.pi * np.arange(pixels.shape[1]) / 5.3)
-    return np.clip(pixels + lines, 0, 1).astype(np.float32)
+    shown: Pixels = np.clip(pixels + lines, 0, 1).astype(np.float32)
+    return shown
 
 
 def framed(pixels: Pixels, gray: float) -> Pixels:
@@ -83,7 +84,8 @@ def turned(pixels: Pixels) -> Pixels:
 
 def subtracted(pixels: Pixels) -> Pixels:
     """Bones alone, roughly as a dual-energy subtraction leaves them."""
-    return np.clip(0.5 + 2 * (pixels - gaussian_filter(pixels, 20)), 0, 1).astype(np.float32)
+    shown: Pixels = np.clip(0.5 + 2 * (pixels - gaussian_filter(pixels, 20)), 0, 1).astype(np.float32)
+    return shown
 
 
 def shown_as(radiograph: Radiograph, oddity: Callable[[Pixels], Pixels]) -> Radiograph:
