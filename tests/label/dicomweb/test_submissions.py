@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ pytest.importorskip("monailabel")
 from highdicom.seg import segread
 from monailabel.interfaces.exception import MONAILabelException
 from pydicom.dataset import FileDataset
-from support.samples.dicom import make_cr, make_dx, save
+from support.samples.dicom import make_cr, make_dx, phantom_landmarks, save
 from support.servers.orthanc_server import Orthanc, find_orthanc
 
 from monai_chexmask_u.anatomy import ORGANS
@@ -54,6 +54,8 @@ def case(request: pytest.FixtureRequest, store: Callable[..., FileDataset], tiny
     source = store(make(photometric="MONOCHROME1"))
     radiograph = read_radiograph(save(source, tmp_path / "radiograph.dcm"))
     result = Segmenter(tiny_model, device="cpu").segment(radiograph)
+    # Organs as in a person, and off the centers of pixels, where rounding decides.
+    result = replace(result, landmarks=phantom_landmarks(*radiograph.shape) + 0.3)
     markups, mask = tmp_path / "label.mrk.json", tmp_path / "label.png"
     write_markups(result, radiograph, markups)
     write_mask(result, radiograph, mask)
