@@ -95,7 +95,8 @@ def judge(row: Row, path: Path, outcome: Outcome, record: dict[str, dict[str, li
     row.notes = ", ".join(f"`{note}`" for note in notes)
     if row.case.code is not None or not row.case.notes <= set(notes):
         row.complaints.append(f"expected {row.case.code or ', '.join(sorted(row.case.notes))}")
-    files = dict(zip(OBJECTS, outcome.written[1:], strict=True))
+    kinds = [kind for kind in OBJECTS if kind not in outcome.left_out]  # none without UIDs
+    files = dict(zip(kinds, outcome.written[1:], strict=True))
     row.objects = list(files)
     for kind, said in judgments(path, files):
         row.judgments += 1
@@ -109,12 +110,12 @@ def judgments(path: Path, files: dict[str, Path]) -> Iterator[tuple[str, list[st
         for judge in filter(is_available, judges_of(file)):
             if not (is_label_map and judge is dciodvfy):  # which does not know label maps
                 yield kind, judge(file)
-    if is_available(segments):
+    if files and is_available(segments):
         found = segments(files["seg-viewer"])
         masks = pydicom.dcmread(files["seg"]).pixel_array.astype(bool)
         same = all(np.array_equal(found[organ.title], masks[organ.label - 1]) for organ in ORGANS)
         yield "seg-viewer", [] if same else ["dcmqi reads other pixels"]
-    if is_available(gray_values) and is_shown_by_dcmtk(path, files["pr"]):
+    if files and is_available(gray_values) and is_shown_by_dcmtk(path, files["pr"]):
         radiograph = read_dicom(path)
         yield "pr", gray_values(files["pr"], path, radiograph.pixels, radiograph.notes)
 
@@ -127,7 +128,7 @@ def is_shown_by_dcmtk(path: Path, state: Path) -> bool:
 
 def page(rows: list[Row]) -> Iterator[str]:
     """Yield the lines of the document."""
-    done = [row for row in rows if row.objects]
+    done = [row for row in rows if row.outcome.startswith("done")]
     refused = [row for row in rows if row.outcome == "refused"]
     yield "# DICOM input, output and judges"
     yield ""
