@@ -106,11 +106,15 @@ def check_class(header: Dataset) -> list[str]:
     """
     sop_class = text(header, "SOPClassUID") or meta_text(header, "MediaStorageSOPClassUID")
     if not sop_class and "PixelData" not in header:
-        raise RadiographError("truncated", "the file ends in the middle of its header: copy or send it again")
+        message = "the file has no pixels and does not say what it is: it is cut off or no image; copy or send it again"
+        raise RadiographError("truncated", message)
     is_raw = sop_class in (CR, DX) and text(header, "PresentationIntentType") == "FOR PROCESSING"
     if sop_class == DX_FOR_PROCESSING or is_raw:
         message = "the image is raw detector data (FOR PROCESSING): send its FOR PRESENTATION version"
         raise RadiographError("for_processing", message)
+    if not sop_class:
+        message = "the file does not say what object it is (SOPClassUID): export it again"
+        raise RadiographError("wrong_modality", message)
     # Research archives and film digitizers keep radiographs as secondary captures that name the original
     # modality.
     is_captured = sop_class == SECONDARY_CAPTURE and text(header, "Modality") in ("CR", "DX")
@@ -154,7 +158,7 @@ def _orientation(header: Dataset, notes: list[str]) -> tuple[bool, bool]:
     """
     along_row, down_column = (value[:1] for value in [*texts(header, "PatientOrientation"), "", ""][:2])
     if along_row in ("A", "P") or down_column in ("A", "P"):
-        raise not_frontal()
+        raise not_frontal("the patient's orientation")
     if along_row in ("F", "H"):
         message = "the image is stored lying on its side (PatientOrientation): rotate it upright first"
         raise RadiographError("unsupported_orientation", message)

@@ -70,8 +70,10 @@ def view_of(header: Dataset) -> tuple[str | None, list[str]]:
     """
     position, coded = text(header, "ViewPosition"), codes(header, "ViewCodeSequence")
     of_codes = meanings(header, "ViewCodeSequence")
-    if says_side(position) or any(code not in VIEW_OF_CODE for code in coded) or any(map(says_side, of_codes)):
-        raise not_frontal()
+    if says_side(position) or any(map(says_side, of_codes)):
+        raise not_frontal("the header's view")
+    if any(code not in VIEW_OF_CODE for code in coded):
+        raise not_frontal("the header's view", "has a code that is none of a frontal view")
     words = " ".join(words_of(position))
     named = {view for view, pattern in VIEWS if pattern.search(words)}
     named |= {view for view in map(VIEW_OF_CODE.__getitem__, coded) if view}
@@ -80,15 +82,14 @@ def view_of(header: Dataset) -> tuple[str | None, list[str]]:
     described += [meaning for keyword in DESCRIBING_SEQUENCES for meaning in meanings(header, keyword)]
     is_doubted = any(says_side(each) and not says_front(each) for each in described)
     if is_doubted and not is_frontal:
-        raise not_frontal()
+        raise not_frontal("a description in the header")
     view = named.pop() if len(named) == 1 else None
     return view, [name for name, holds in (("view_contradicted", is_doubted), ("view_unknown", view is None)) if holds]
 
 
-def not_frontal() -> RadiographError:
-    """Return the refusal of another view."""
-    message = "the header says lateral, oblique or lying on the side: choose the frontal (PA or AP) view"
-    return RadiographError("not_frontal", message)
+def not_frontal(source: str, says: str = "says lateral, oblique or lying on the side") -> RadiographError:
+    """Return the refusal of another view, with what names it."""
+    return RadiographError("not_frontal", f"{source} {says}: choose the frontal (PA or AP) view")
 
 
 def says_side(term: str) -> bool:

@@ -81,6 +81,30 @@ def test_a_cut_that_leaves_no_storage_class_is_told_as_such() -> None:
     assert refusal(dataset) == "truncated"
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"ViewPosition": "LL"}, "the header's view says lateral, oblique or lying on the side"),
+        ({"ViewCodeSequence": [code_item("399000", "SCT", "Some view")]}, "has a code that is none of a frontal view"),
+        ({"ViewPosition": None, "SeriesDescription": "Thorax lateral"}, "a description in the header says lateral"),
+        ({"PatientOrientation": ["A", "F"]}, "the patient's orientation says lateral"),
+        ({"PatientOrientation": ["F", "R"]}, "stored lying on its side"),
+        ({"SOPClassUID": uid.CTImageStorage}, "the file is no CR or DX image"),
+    ],
+)
+def test_the_sentence_names_what_refuses_the_image(change: dict[str, Any], said: str) -> None:
+    with pytest.raises(RadiographError, match=said):
+        examine(changed(**change))
+
+
+def test_an_image_that_does_not_say_what_it_is_is_told_as_such() -> None:
+    dataset = changed(SOPClassUID=None)
+    del dataset.file_meta.MediaStorageSOPClassUID
+    with pytest.raises(RadiographError, match="does not say what object it is") as refused:
+        examine(dataset)
+    assert refused.value.code == "wrong_modality"
+
+
 def test_exactly_the_largest_size_is_taken() -> None:
     assert examine_changed(Rows=8000, Columns=8000).view == "PA"
 
