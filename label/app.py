@@ -40,6 +40,16 @@ __all__ = ["ChestLandmarksApp"]
 PROGRAMS = ("monailabel.app", "monailabel.main")
 """MONAI Label's own: its server; only they may have the temporary files of all that runs in their process."""
 TALKATIVE = ("monailabel", "timeloop", "dicomweb_client", "multipart")
+MOST_LOGGED = 500
+"""Characters of a line that MONAI Label's background program logs: it would write out all landmarks of all images."""
+
+
+def shortened(record: logging.LogRecord) -> bool:
+    """Cut a long message, and let it pass; for `logging.Logger.addFilter`."""
+    message = record.getMessage()
+    if len(message) > MOST_LOGGED:
+        record.msg, record.args = f"{message[:MOST_LOGGED]} ... ({len(message)} characters)", ()
+    return True
 
 
 class ChestLandmarksApp(MONAILabelApp):
@@ -59,6 +69,7 @@ class ChestLandmarksApp(MONAILabelApp):
         """Set up everything; the model is loaded with the first radiograph."""
         for name in TALKATIVE:
             logging.getLogger(name).setLevel(logging.WARNING)
+        logging.getLogger("__main__").addFilter(shortened)
         conf = dict(conf or {})
         if any(name in sys.modules for name in PROGRAMS):
             use_private_folder("label")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -168,6 +169,20 @@ def test_batch_inference_works_on_the_cpu_as_clients_ask_for_it(label_server: La
     images = requests.get(f"{label_server.url}/datastore/?output=all", timeout=60).json()["objects"]
     assert set(answer.json()) == set(images)
     assert all(image["labels"]["original"]["ext"] == ".nrrd" for image in images.values())
+
+
+def test_batch_inference_in_the_background_writes_no_landmarks_into_the_log(label_server: LabelServer) -> None:
+    address = f"{label_server.url}/batch/infer/chest_segmentation"
+    assert requests.post(address, json={"device": "cpu"}, timeout=60).status_code == 200
+    for _ in range(240):
+        task = requests.get(f"{label_server.url}/batch/infer/", timeout=60).json()
+        if task["status"] != "RUNNING":
+            break
+        time.sleep(0.5)
+    assert task["status"] == "DONE", task
+    lines = label_server.log.read_text(errors="replace").splitlines()
+    assert any("Result: " in line for line in lines)
+    assert max(map(len, lines)) < 2000
 
 
 def test_a_label_is_kept_and_the_latest_counts(label_server: LabelServer, studies: Path, tmp_path: Path) -> None:
