@@ -195,7 +195,8 @@ class LandmarkSegmentation:
 
     def with_radiograph(self, radiograph: Radiograph) -> LandmarkSegmentation:
         """Return this result with the radiograph to be shown on."""
-        return replace(self, radiograph=self.as_measured(radiograph))
+        shown = self.as_measured(radiograph)
+        return self if self.radiograph is shown else replace(self, radiograph=shown)
 
     def as_measured(self, radiograph: Radiograph) -> Radiograph:
         """Return the radiograph of this result, without a pixel spacing that the result shows to be impossible."""
