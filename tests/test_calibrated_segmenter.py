@@ -172,7 +172,7 @@ def test_same_radiograph_gives_the_same_result(calibrated_model: Model) -> None:
 
 
 def test_draws_and_intervals_follow_from_the_expected_errors(calibrated_model: Model) -> None:
-    result = segment(calibrated_model, radiograph(spacing_mm=(0.2, 0.2)))
+    result = segment(calibrated_model, radiograph(spacing_mm=(2.0, 2.0)))
     assert result.samples is not None
     assert result.samples.shape == (100, 120, 2)
     low, high = result.cardiothoracic_ratio.interval90 or (0, 0)
@@ -181,8 +181,8 @@ def test_draws_and_intervals_follow_from_the_expected_errors(calibrated_model: M
         areas = polygon_area(result.samples[:, organ.nodes])
         expected = np.quantile(areas, [0.05, 0.95])
         assert result.area_interval90(organ) == pytest.approx(tuple(expected), rel=1e-4)
-        assert result.area_interval90(organ, square_mm=True) == pytest.approx(tuple(0.04 * expected), rel=1e-4)
-    other = segment(calibrated_model, radiograph(spacing_mm=(0.2, 0.2)), num_samples=9, seed=5)
+        assert result.area_interval90(organ, square_mm=True) == pytest.approx(tuple(4.0 * expected), rel=1e-4)
+    other = segment(calibrated_model, radiograph(spacing_mm=(2.0, 2.0)), num_samples=9, seed=5)
     assert other.samples is not None
     assert len(other.samples) == 100, "draws do not depend on the number of latent samples"
 

@@ -57,17 +57,26 @@ def _of_refusal(code: str, message: str, names: set[str]) -> list[str]:
 
 
 def _of_results(folder: Path, names: set[str], is_judged: bool) -> list[str]:
-    expected = {f"radiograph{SUFFIXES[key]}" for key in FORMATS}
+    keys = [key for key in FORMATS if key == "json" or not _lacks_uids(folder / "radiograph.json")]
+    expected = {f"radiograph{SUFFIXES[key]}" for key in keys}
     if names != expected:
         return [f"results {', '.join(sorted(names))} in place of {', '.join(sorted(expected))}"]
     faults = _of_record(folder / "radiograph.json")
-    for key, asked in JUDGES.items():
+    for key, asked in ((key, asked) for key, asked in JUDGES.items() if key in keys):
         path = folder / f"radiograph{SUFFIXES[key]}"
         faults += [f"{complaint} of {key}" for complaint in _of_kind(path, key.upper())]
         for judge in asked if is_judged else ():
             if judges.is_available(judge):
                 faults += [f"{judge.__name__} of {key}: {complaint}" for complaint in _complaints(judge, path)]
     return faults
+
+
+def _lacks_uids(record: Path) -> bool:
+    """Say whether a record notes that no DICOM objects can be made of its image."""
+    try:
+        return "uid_missing" in json.loads(record.read_text(encoding="utf-8"))["image"]["notes"]
+    except (OSError, ValueError, KeyError, TypeError):  # `_of_record` and the list of results tell
+        return False
 
 
 def _complaints(judge: judges.Judge, path: Path) -> list[str]:
