@@ -75,5 +75,5 @@ class LandmarkInferenceOperator(Operator):
             with self._record.attempt(uid):
                 segmentation = self._segmenter.segment(radiograph)
                 self._record.judged(uid, segmentation.reliability)
-                results.append((segmentation.radiograph or radiograph, segmentation))
+                results.append((segmentation.as_measured(radiograph), segmentation))
         op_output.emit(results, "results")

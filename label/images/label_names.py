@@ -63,12 +63,13 @@ def _names(info: Mapping[str, Any]) -> list[tuple[str, int]] | None:
     listed = info.get("label_info")
     if listed is None:
         params = info.get("params")
-        named = params.get("label_names") if isinstance(params, Mapping) else None
-        return None if not isinstance(named, Mapping) else [(str(name), int(value)) for name, value in named.items()]
+        own = params.get("label_names") if isinstance(params, Mapping) else None
+        if not isinstance(own, Mapping):
+            return None
+        listed = [{"name": name, "idx": value} for name, value in own.items()]
     names = []
-    for place, each in enumerate(listed if isinstance(listed, Sequence) and not isinstance(listed, str) else [None]):
-        name = each.get("name") if isinstance(each, Mapping) else None
-        index = each.get("idx", place + 1) if isinstance(each, Mapping) else None
+    for place, each in enumerate(listed if isinstance(listed, list) else [None]):
+        name, index = (each.get("name"), each.get("idx", place + 1)) if isinstance(each, Mapping) else (None, None)
         if not isinstance(name, str) or not isinstance(index, int) or isinstance(index, bool) or index < 1:
             raise ValueError(f'label_info must be a list of {{"name": ..., "idx": ...}}, with the names {_KNOWN}')
         names.append((name, index))

@@ -84,7 +84,7 @@ def segment(
         session.forget_results()
         image = next(name for name in session.images if name.startswith("radiograph"))
         result = segmenter.segment(radiograph)
-        session.before = Shown(result.radiograph or radiograph, _NONE, result, image)
+        session.before = Shown(result.as_measured(radiograph), _NONE, result, image)
         _remember(session, session.before)
     alteration = replace(alteration, mask=union(alteration.mask, _box(session.before.result, cover)))
     session.after = None
@@ -92,7 +92,7 @@ def segment(
         altered = alteration.apply(radiograph, seed=SEED)
         image = session.add_image("altered", radiograph_image(altered))
         result = segmenter.segment(altered)
-        session.after = Shown(result.radiograph or altered, alteration, result, image)
+        session.after = Shown(result.as_measured(altered), alteration, result, image)
         _remember(session, session.after)
     session.forget_files()
     session.runs += 1

@@ -145,6 +145,12 @@ def test_what_names_no_organ_is_refused_with_what_to_rename(info: object, said: 
         read(drawn([RIGHT_LUNG, HEART]), {"label_info": info})
 
 
+@pytest.mark.parametrize("value", [None, "1", 1.0, [1]])
+def test_own_names_that_a_client_made_up_are_refused_in_words(value: object) -> None:
+    with pytest.raises(ValueError, match="label_info must be a list of"):
+        read(drawn([RIGHT_LUNG, HEART]), {"params": {"label_names": {"heart": value}}})
+
+
 def test_a_name_without_pixels_need_not_be_an_organ() -> None:
     mask = drawn([None, HEART])
     info = [{"name": "clavicle", "idx": 1}, {"name": "Heart", "idx": 2}]
